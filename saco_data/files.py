@@ -1,0 +1,149 @@
+"""Writing files so that a final name always means a complete file, and names that cannot escape."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import itertools
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO
+
+from saco_data.errors import DiskFull, OutputError
+
+CHUNK = 1 << 20
+_counter = itertools.count()
+_TEMPORARY = re.compile(r"^\..*\.\d+-\d+\.saco-tmp$")
+
+
+class UnsafeName(ValueError):
+    """A name from outside that would leave its folder or cannot be a file name."""
+
+
+def inside(root: Path, name: str) -> Path:
+    """`root / name` for a name that came from outside.
+
+    Raises UnsafeName for anything absolute, with `..`, empty parts, control characters, a
+    backslash or a part over 255 bytes.
+    """
+    parts = name.split("/")
+    if not name or any(part in ("", ".", "..") for part in parts):
+        raise UnsafeName(f"unsafe name {name!r}")
+    if any(ord(char) < 32 or char == "\\" for char in name):
+        raise UnsafeName(f"unsafe character in name {name!r}")
+    try:
+        too_long = any(len(os.fsencode(part)) > 255 for part in parts)
+    except UnicodeEncodeError:
+        raise UnsafeName(f"name is not valid text: {name!r}") from None
+    if too_long:
+        raise UnsafeName(f"name too long: {name[:80]!r}...")
+    return root.joinpath(*PurePosixPath(name).parts)
+
+
+def is_temporary(name: str) -> bool:
+    """Whether a file name is one of our temporary ones (left behind by a killed run)."""
+    return _TEMPORARY.match(name) is not None
+
+
+@contextlib.contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """Turns the operating system's refusals to write `path` into DiskFull or OutputError."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise DiskFull(
+                "no space left on the device", item=str(path), remedy="Free some space and run again"
+            ) from error
+        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR):
+            raise OutputError(
+                f"cannot write ({os.strerror(error.errno)})",
+                item=str(path),
+                remedy="Make the folder writable or choose another in the config",
+            ) from error
+        if error.errno == errno.ENAMETOOLONG:
+            raise UnsafeName(f"name too long: {path.name[:80]!r}...") from error
+        raise
+
+
+@contextlib.contextmanager
+def atomic(path: Path) -> Iterator[BinaryIO]:
+    """A binary file that appears under `path` complete and on disk, or not at all.
+
+    Raises DiskFull or OutputError where the system refuses.
+    """
+    # Unique to the process and the call: two writers never share a temporary file.
+    stem = os.fsencode(path.name)[:180].decode(errors="ignore")
+    temporary = path.with_name(f".{stem}.{os.getpid()}-{next(_counter)}.saco-tmp")
+    with explained(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with temporary.open("wb") as file:
+                yield file
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+            sync_folder(path.parent)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+
+
+def write(path: Path, content: bytes) -> bool:
+    """Writes `content` atomically; an identical file is left alone (same inode and mtime).
+
+    Returns whether the file was written.
+    """
+    if same_content(path, content):
+        return False
+    with atomic(path) as file:
+        file.write(content)
+    return True
+
+
+def link(source: Path, path: Path) -> None:
+    """Makes `path` another name of `source`; a copy where the file system cannot link."""
+    with explained(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(FileNotFoundError):
+            if path.samefile(source):
+                return
+        temporary = path.with_name(f".link.{os.getpid()}-{next(_counter)}.saco-tmp")
+        try:
+            os.link(source, temporary)
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS):
+                raise
+            write(path, source.read_bytes())
+            return
+        temporary.replace(path)
+
+
+def sync_folder(folder: Path) -> None:
+    """Makes a rename in `folder` durable."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        # Some network file systems cannot sync a folder.
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+            raise
+    finally:
+        os.close(handle)
+
+
+def same_content(path: Path, content: bytes) -> bool:
+    """Whether `path` is a regular file that holds exactly `content`."""
+    try:
+        return path.stat().st_size == len(content) and path.read_bytes() == content
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+        return False
+
+
+def sha256_of(path: Path) -> str:
+    """The sha256 of a file, as hex digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

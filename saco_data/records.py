@@ -1,0 +1,196 @@
+"""The words of the project as plain records. They cross process borders and carry no behaviour.
+
+A *product* is a processed file named by `file_name`; an *asset* is the raw thing it comes from (an
+image or a video); an *outcome* is the record of one attempt. The state of an item follows from its
+reason, so the two can never contradict each other.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+
+class State(StrEnum):
+    """What is known of an item."""
+
+    PENDING = "pending"  # nothing tried yet
+    DONE = "done"
+    FAILED = "failed"  # transient: tried again by the next run
+    BLOCKED = "blocked"  # needs the user, or the source needs rest
+    GONE = "gone"  # the source itself says that it no longer exists: the only state that prunes
+
+
+class Reason(StrEnum):
+    """Why an item is in its state. `STATE_OF` gives the state of each."""
+
+    NOT_TRIED = "not_tried"
+    OK = "ok"
+    # gone
+    HTTP_404 = "http_404"
+    HTTP_410 = "http_410"
+    NOT_IN_ARCHIVE = "not_in_archive"
+    NOT_IN_CATALOGUE = "not_in_catalogue"
+    OBJECT_MISSING = "object_missing"
+    VIDEO_UNAVAILABLE = "video_unavailable"
+    VIDEO_PRIVATE = "video_private"
+    VIDEO_MEMBERS_ONLY = "video_members_only"
+    ACCOUNT_TERMINATED = "account_terminated"
+    # blocked
+    UNAUTHORIZED = "unauthorized"
+    THROTTLED = "throttled"
+    BOT_CHECK = "bot_check"
+    LINK_EXPIRED = "link_expired"
+    CREDENTIALS_MISSING = "credentials_missing"
+    CREDENTIALS_EXPIRED = "credentials_expired"
+    RAW_MISSING = "raw_missing"
+    NOT_IN_FOLDER = "not_in_folder"
+    NO_FRAME_INDEX = "no_frame_index"
+    UNSAFE_NAME = "unsafe_name"
+    ANNOTATIONS = "annotations"
+    # failed
+    NETWORK = "network"
+    TIMEOUT = "timeout"
+    SERVER_ERROR = "server_error"
+    HTTP_ERROR = "http_error"
+    SHORT_BODY = "short_body"
+    WRONG_DIGEST = "wrong_digest"
+    NOT_MEDIA = "not_media"
+    CORRUPT_IMAGE = "corrupt_image"
+    WRONG_SIZE = "wrong_size"
+    CORRUPT_VIDEO = "corrupt_video"
+    FRAME_BEYOND_END = "frame_beyond_end"
+    ARCHIVE_DAMAGED = "archive_damaged"
+    WORKER_CRASHED = "worker_crashed"
+    WORKER_TIMEOUT = "worker_timeout"
+    EXTRACTOR_ERROR = "extractor_error"
+    PRODUCT_LOST = "product_lost"
+
+    @property
+    def state(self) -> State:
+        """The state that this reason puts an item in."""
+        return STATE_OF[self]
+
+
+STATE_OF: dict[Reason, State] = {
+    Reason.NOT_TRIED: State.PENDING,
+    Reason.OK: State.DONE,
+    **dict.fromkeys(
+        (
+            Reason.HTTP_404,
+            Reason.HTTP_410,
+            Reason.NOT_IN_ARCHIVE,
+            Reason.NOT_IN_CATALOGUE,
+            Reason.OBJECT_MISSING,
+            Reason.VIDEO_UNAVAILABLE,
+            Reason.VIDEO_PRIVATE,
+            Reason.VIDEO_MEMBERS_ONLY,
+            Reason.ACCOUNT_TERMINATED,
+        ),
+        State.GONE,
+    ),
+    **dict.fromkeys(
+        (
+            Reason.UNAUTHORIZED,
+            Reason.THROTTLED,
+            Reason.BOT_CHECK,
+            Reason.LINK_EXPIRED,
+            Reason.CREDENTIALS_MISSING,
+            Reason.CREDENTIALS_EXPIRED,
+            Reason.RAW_MISSING,
+            Reason.NOT_IN_FOLDER,
+            Reason.NO_FRAME_INDEX,
+            Reason.UNSAFE_NAME,
+            Reason.ANNOTATIONS,
+        ),
+        State.BLOCKED,
+    ),
+    **dict.fromkeys(
+        (
+            Reason.NETWORK,
+            Reason.TIMEOUT,
+            Reason.SERVER_ERROR,
+            Reason.HTTP_ERROR,
+            Reason.SHORT_BODY,
+            Reason.WRONG_DIGEST,
+            Reason.NOT_MEDIA,
+            Reason.CORRUPT_IMAGE,
+            Reason.WRONG_SIZE,
+            Reason.CORRUPT_VIDEO,
+            Reason.FRAME_BEYOND_END,
+            Reason.ARCHIVE_DAMAGED,
+            Reason.WORKER_CRASHED,
+            Reason.WORKER_TIMEOUT,
+            Reason.EXTRACTOR_ERROR,
+            Reason.PRODUCT_LOST,
+        ),
+        State.FAILED,
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """One processed file that evaluation reads.
+
+    `width` and `height` in pixels, as the annotation says. For frames, `video` is the annotation's
+    `original_video`, `frame` its `global_frame_idx` (None: the annotation lacks it) and `size` its
+    `image_size` as (height, width).
+    """
+
+    file_name: str
+    width: int
+    height: int
+    video: str | None = None
+    frame: int | None = None
+    size: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Asset:
+    """A raw thing to fetch and the products that come out of it. `key` is unique in its subset."""
+
+    key: str
+    products: tuple[Product, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A raw asset that is at hand: a file, or (small members of a local archive) its bytes.
+
+    `owned`: the file lies in a folder of ours, so it may be linked to, and removed if the config
+    says so. `origin` never holds a secret. `facts` go to the ledger: ETag, version id, fps...
+    """
+
+    asset: Asset
+    raw: Path | bytes
+    origin: str
+    owned: bool = False
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The record of one attempt at a product, or (`is_asset`) at a raw asset.
+
+    `detail` holds the source's own words, without secrets. `tried` is False where the item did not
+    get its turn (the source closed): the attempt is not counted.
+    """
+
+    subset: str
+    key: str
+    reason: Reason
+    detail: str = ""
+    origin: str = ""
+    bytes: int | None = None
+    sha256: str | None = None
+    facts: dict[str, Any] = field(default_factory=dict)
+    is_asset: bool = False
+    tried: bool = True
+
+    @property
+    def state(self) -> State:
+        """The state that follows from the reason."""
+        return self.reason.state
