@@ -56,7 +56,9 @@ def explained(path: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise DiskFull(
-                "no space left on the device", item=str(path), remedy="Free some space and run again"
+                "no space left on the device",
+                item=str(path),
+                remedy="Free some space and run again",
             ) from error
         if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR):
             raise OutputError(

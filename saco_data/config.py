@@ -1,0 +1,346 @@
+"""CONFIG_FRAMES.yaml -> `Settings`. An official file loads unchanged; every mistake names its line."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+
+from saco_data import manifest
+from saco_data.errors import ConfigError, UsageError
+from saco_data.manifest import FRAME_SUBSETS, SUBSETS, Manifest, Rates
+
+FILE_NAME = "CONFIG_FRAMES.yaml"
+# Subsets whose raw medium the user may have at hand: an extracted folder, an archive or a URL.
+RAW_KEYS = {
+    "geode": "geode_raw",
+    "bdd100k": "bdd100k_raw",
+    "food_rec": "food_rec_raw",
+    "inaturalist": "inaturalist_raw",
+    "sav": "sav_videos_fps_6_download_path",
+}
+TRANSPORTS = {"droid": ("https", "gsutil"), "ego4d": ("boto3", "ego4d-cli")}
+_PLACEHOLDER = re.compile(r"<[A-Z][A-Z0-9_ -]*>")
+_VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
+
+
+class Limits(BaseModel):
+    """Overrides of a source's polite rates."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    concurrency: int | None = Field(None, ge=1, le=256)
+    requests_per_second: float | None = Field(None, ge=0)
+    sleep_seconds: tuple[float, float] | None = None
+
+
+class _Keys(BaseModel):
+    """Every key of the config except the ones that exist once a subset."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    path_annotations: str = "data/annotations"
+    silver_path: str = "data/silver"
+    cookies_path: str | None = None
+    sav_links_file: str | None = None
+    num_images_show: int = Field(5, ge=1, le=1000)
+    saco_subset_show: str = "yt1b"
+    directory_save: str = "data/previews"
+    aws_access_key_id: SecretStr | None = None
+    aws_secret_access_key: SecretStr | None = None
+    hf_token: SecretStr | None = None
+    roboflow_api_key: SecretStr | None = None
+    endpoints: dict[str, str] = Field(default_factory=dict)
+    limits: dict[str, Limits] = Field(default_factory=dict)
+    transport: dict[str, str] = Field(default_factory=dict)
+    gone_confirm_hours: float = Field(0, ge=0)
+    jobs: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1, le=1024)
+    executor: str = "local"
+
+
+# Keys that exist once a subset, and their types.
+_SUBSET_KEYS: dict[str, type] = {
+    **{f"{name}_path": str for name in SUBSETS},
+    **dict.fromkeys(RAW_KEYS.values(), str),
+    **{f"update_annotation_{name}": bool for name in SUBSETS},
+    **{f"remove_downloaded_videos_{name}": bool for name in FRAME_SUBSETS},
+}
+
+
+@dataclass(frozen=True)
+class Settings:
+    """A checked config: paths absolute, secrets wrapped, one accessor for each per-subset key."""
+
+    file: Path | None
+    keys: _Keys
+    by_subset: dict[str, Any]
+
+    @property
+    def root(self) -> Path:
+        """What relative paths are relative to: the folder of the config file."""
+        return self.file.parent if self.file else Path.cwd()
+
+    def path(self, value: str) -> Path:
+        """A path of the config made absolute: `~` and variables are already expanded."""
+        return Path(os.path.normpath(self.root / Path(value).expanduser()))
+
+    @property
+    def annotations(self) -> Path:
+        """The folder of annotation files as downloaded: read-only for us."""
+        return self.path(self.keys.path_annotations)
+
+    @property
+    def silver(self) -> Path:
+        """The evaluation-ready root."""
+        return self.path(self.keys.silver_path)
+
+    @property
+    def state(self) -> Path:
+        """Ledger, lock, logs and report."""
+        return self.silver / ".saco"
+
+    def images(self, subset: str) -> Path:
+        """Where evaluation reads the products of a subset."""
+        return self.silver / "images" / subset
+
+    def pruned(self, subset: str) -> Path:
+        """The annotation file that evaluation reads."""
+        return self.silver / "annotations" / manifest.load(subset).annotations.file
+
+    def pristine(self, subset: str) -> Path:
+        """The annotation file as downloaded; `_original.json` where a drop-in pruned in place."""
+        path = self.annotations / manifest.load(subset).annotations.file
+        original = path.with_name(f"{path.stem}_original.json")
+        return original if original.exists() else path
+
+    def folder(self, subset: str) -> Path:
+        """The subset's own folder."""
+        return self.path(self.by_subset.get(f"{subset}_path") or f"data/{subset}")
+
+    def raw_folder(self, subset: str) -> Path:
+        """Where fetched raw media of a subset lie."""
+        return self.folder(subset) / manifest.load(subset).raw.folder
+
+    def frames(self, subset: str) -> Path | None:
+        """The official `frames/` view of a frame subset, None for image subsets."""
+        return self.folder(subset) / "frames" if subset in FRAME_SUBSETS else None
+
+    def raw(self, subset: str) -> str | Path | None:
+        """The raw medium that the user names: a URL (str), a folder or archive (Path), or None."""
+        key = RAW_KEYS.get(subset)
+        value = self.by_subset.get(key) if key else None
+        if not value:
+            return None
+        return value if is_url(value) else self.path(value)
+
+    def endpoint(self, subset: str, name: str) -> str:
+        """A production URL of the manifest, or its override: `endpoints: {<subset>_<name>: URL}`."""
+        override = self.keys.endpoints.get(f"{subset}_{name}")
+        return (override or manifest.load(subset).endpoints[name]).rstrip("/")
+
+    def rates(self, subset: str) -> Rates:
+        """The manifest's polite rates with the config's overrides."""
+        limits = self.keys.limits.get(subset)
+        changed = limits.model_dump(exclude_none=True) if limits else {}
+        return manifest.load(subset).rates.model_copy(update=changed)
+
+    def transport(self, subset: str) -> str:
+        """How the bytes of a subset come where there is a choice; the first is the default."""
+        return self.keys.transport.get(subset, TRANSPORTS[subset][0])
+
+    def may_prune(self, subset: str) -> bool:
+        """Whether entries that are gone may be pruned."""
+        return bool(self.by_subset.get(f"update_annotation_{subset}", True))
+
+    def removes_videos(self, subset: str) -> bool:
+        """Whether a video is removed once its frames are done."""
+        return bool(self.by_subset.get(f"remove_downloaded_videos_{subset}", False))
+
+    def manifest(self, subset: str) -> Manifest:
+        """The subset's facts."""
+        return manifest.load(subset)
+
+
+def is_url(value: str) -> bool:
+    """Whether a config value is a URL rather than a path."""
+    return value.startswith(("http://", "https://"))
+
+
+def find(start: Path | None = None) -> Path:
+    """The nearest CONFIG_FRAMES.yaml: `$SACO_CONFIG`, this folder or a parent. Raises UsageError."""
+    named = os.environ.get("SACO_CONFIG")
+    if named:
+        return Path(named)
+    here = (start or Path.cwd()).absolute()
+    for folder in (here, *here.parents):
+        if (folder / FILE_NAME).is_file():
+            return folder / FILE_NAME
+    raise UsageError(
+        f"no {FILE_NAME} in this folder or a parent",
+        remedy="Run from the folder that has it, or give --config FILE",
+    )
+
+
+def load(file: Path) -> Settings:
+    """Reads and checks a config file.
+
+    Raises ConfigError with file, line, key and what to write instead.
+    """
+    file = file.absolute()
+    try:
+        text = file.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConfigError(
+            f"cannot be read ({error.strerror})", item=str(file), remedy="Give the path of a config"
+        ) from error
+    except UnicodeDecodeError as error:
+        raise ConfigError("is not UTF-8 text", item=str(file), remedy="Save it as UTF-8") from error
+    return parse(text, file)
+
+
+def parse(text: str, file: Path | None = None) -> Settings:
+    """Checks the text of a config. Raises ConfigError as `load` does."""
+    content, lines = _read_yaml(text, file)
+    where = _Where(file, lines)
+    known = [*_Keys.model_fields, *_SUBSET_KEYS]
+    for key in content:
+        if key not in known:
+            near = difflib.get_close_matches(str(key), known, n=1)
+            hint = (
+                f"Did you mean {near[0]!r}?" if near else "Remove it; docs/config.md names all keys"
+            )
+            raise where.error(str(key), "unknown key", hint)
+    content = {key: _expand(value, key, where) for key, value in content.items()}
+    by_subset = {key: content.pop(key) for key in list(content) if key in _SUBSET_KEYS}
+    for key, value in by_subset.items():
+        wanted = _SUBSET_KEYS[key]
+        if value is not None and not isinstance(value, wanted):
+            what = "true or false" if wanted is bool else "a path or URL"
+            raise where.error(key, f"{value!r} does not fit", f"Write {what}")
+    try:
+        # YAML's null means "not given", as in the official file.
+        given = {key: value for key, value in content.items() if value is not None}
+        keys = _Keys.model_validate(given, strict=False)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        raise where.error(key, first["msg"], "Correct the value; see docs/config.md") from error
+    settings = Settings(file, keys, by_subset)
+    _check_values(settings, where)
+    return settings
+
+
+@dataclass(frozen=True)
+class _Where:
+    """Finds the line of a key for messages."""
+
+    file: Path | None
+    lines: dict[str, int]
+
+    def error(self, key: str, what: str, remedy: str) -> ConfigError:
+        line = self.lines.get(key) or self.lines.get(key.split(".")[0]) or 1
+        return ConfigError(what, item=f"{self.file or 'config'}:{line}: {key}", remedy=remedy)
+
+
+def _read_yaml(text: str, file: Path | None) -> tuple[dict[str, Any], dict[str, int]]:
+    """The mapping and the line of each key, dotted for nested ones."""
+    name = str(file or "config")
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        content = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = mark.line + 1 if mark else 1
+        problem = getattr(error, "problem", None) or str(error).splitlines()[0]
+        raise ConfigError(
+            f"is not YAML ({problem})", item=f"{name}:{line}", remedy="Correct that line"
+        ) from error
+    if content is None:
+        return {}, {}
+    if not isinstance(content, dict) or not isinstance(node, yaml.MappingNode):
+        raise ConfigError(
+            "is not a YAML mapping", item=f"{name}:1", remedy="Write lines of the form `key: value`"
+        )
+    lines: dict[str, int] = {}
+    _note_lines(node, "", lines, name)
+    return content, lines
+
+
+def _note_lines(node: yaml.MappingNode, prefix: str, lines: dict[str, int], name: str) -> None:
+    for key_node, value_node in node.value:
+        key = f"{prefix}{key_node.value}"
+        line = key_node.start_mark.line + 1
+        if key in lines:
+            raise ConfigError(
+                f"is given twice (first on line {lines[key]})",
+                item=f"{name}:{line}: {key}",
+                remedy="Keep one of the two",
+            )
+        lines[key] = line
+        if isinstance(value_node, yaml.MappingNode):
+            _note_lines(value_node, f"{key}.", lines, name)
+
+
+def _expand(value: Any, key: str, where: _Where) -> Any:
+    """Expands `~` and variables in text; refuses placeholders and unset variables."""
+    if isinstance(value, dict):
+        return {name: _expand(inner, f"{key}.{name}", where) for name, inner in value.items()}
+    if not isinstance(value, str):
+        return value
+    left_over = _PLACEHOLDER.search(value)
+    if left_over:
+        raise where.error(
+            key,
+            f"the placeholder {left_over[0]} was left in",
+            "Write your own value, or remove the line",
+        )
+
+    def variable(match: re.Match[str]) -> str:
+        name = match[1] or match[2]
+        if name not in os.environ:
+            raise where.error(key, f"${name} is not set", f"Set {name}, or write the value itself")
+        return os.environ[name]
+
+    # A signed URL may hold a dollar sign of its own.
+    return value if is_url(value) else _VARIABLE.sub(variable, value)
+
+
+def _check_values(settings: Settings, where: _Where) -> None:
+    keys = settings.keys
+    if keys.saco_subset_show not in SUBSETS:
+        raise where.error(
+            "saco_subset_show",
+            f"{keys.saco_subset_show!r} is no subset",
+            f"One of {', '.join(SUBSETS)}",
+        )
+    endpoints = [f"{name}_{key}" for name in SUBSETS for key in manifest.load(name).endpoints]
+    for name, allowed in (
+        ("limits", list(SUBSETS)),
+        ("endpoints", [*endpoints, *_OTHER_ENDPOINTS]),
+    ):
+        for key in getattr(keys, name):
+            if key not in allowed:
+                near = difflib.get_close_matches(key, allowed, n=1)
+                hint = f"Did you mean {near[0]!r}?" if near else f"One of {', '.join(allowed)}"
+                raise where.error(f"{name}.{key}", "unknown name", hint)
+    for subset, transport in keys.transport.items():
+        choices = TRANSPORTS.get(subset, ())
+        if transport not in choices:
+            hint = f"One of {', '.join(choices)}" if choices else "Remove it: there is only one way"
+            raise where.error(f"transport.{subset}", f"unknown transport {transport!r}", hint)
+    if settings.annotations == settings.silver / "annotations":
+        raise where.error(
+            "path_annotations",
+            "the downloaded annotations and the derived ones would share a folder",
+            "Choose another path_annotations or silver_path: downloaded files are never modified",
+        )
+
+
+# Places that belong to no subset: the annotation hub and Roboflow's REST address.
+_OTHER_ENDPOINTS = ("hub", "roboflow")

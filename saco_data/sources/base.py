@@ -1,0 +1,82 @@
+"""What a source is: it knows the names of its raw files, where they are, and what "gone" means there.
+
+A source turns assets into `Arrival`s (the raw thing is at hand) or `Outcome`s (it is not, and why).
+It yields lazily: nothing more is fetched before the consumer asks, which is what bounds the disk.
+"""
+
+from __future__ import annotations
+
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from saco_data.config import Settings
+from saco_data.files import inside
+from saco_data.manifest import Manifest
+from saco_data.records import Arrival, Asset, Outcome, Product, Reason
+
+if TYPE_CHECKING:
+    from saco_data.transports.http import Http
+
+
+@dataclass
+class Context:
+    """What a source may use while it fetches. `stop` is set when the run is to end early."""
+
+    stop: threading.Event = field(default_factory=threading.Event)
+    # Remembered facts of an asset by key (ETag, version id, fingerprint), from the ledger.
+    known: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+
+class Source(ABC):
+    """Base of all sources. Subclasses set `name` and implement `fetch`."""
+
+    name: ClassVar[str]
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.manifest: Manifest = settings.manifest(self.name)
+
+    def key_of(self, product: Product) -> str:
+        """The key of the asset that a product comes from: its video, or the file itself."""
+        return product.video if product.video is not None else product.file_name
+
+    def raw_path(self, key: str) -> Path:
+        """Where the raw file of an asset lies once fetched. Raises UnsafeName."""
+        return inside(self.settings.raw_folder(self.name), key)
+
+    def place(self) -> str:
+        """The place that answers for this source now; a verdict "gone" holds for its place only."""
+        return ""
+
+    def local(self) -> bool:
+        """Whether the raw medium is on this machine, so that reading it costs no network."""
+        return False
+
+    @abstractmethod
+    def fetch(self, assets: Sequence[Asset], context: Context) -> Iterator[Arrival | Outcome]:
+        """Gets raw assets, one arrival or outcome each, in any order.
+
+        Raises Blocked when the whole source needs its user or a rest; assets not yet yielded then
+        have lost nothing.
+        """
+
+    def outcome(
+        self, asset: Asset, reason: Reason, detail: str = "", origin: str = "", **facts: Any
+    ) -> Outcome:
+        """The outcome of an asset that could not be had."""
+        return Outcome(
+            self.name, asset.key, reason, detail=detail, origin=origin, facts=facts, is_asset=True
+        )
+
+    def http(self) -> Http:
+        """An HTTP client that keeps to this source's polite rates."""
+        from saco_data.transports.http import Http, Policy
+
+        rates = self.settings.rates(self.name)
+        return Http(
+            Policy(concurrency=rates.concurrency, requests_per_second=rates.requests_per_second)
+        )
