@@ -1,10 +1,11 @@
-"""CONFIG_FRAMES.yaml -> `Settings`. An official file loads unchanged; every mistake names its line."""
+"""CONFIG_FRAMES.yaml -> `Settings`. An official file loads unchanged; a mistake names its line."""
 
 from __future__ import annotations
 
 import difflib
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -140,7 +141,7 @@ class Settings:
         return value if is_url(value) else self.path(value)
 
     def endpoint(self, subset: str, name: str) -> str:
-        """A production URL of the manifest, or its override: `endpoints: {<subset>_<name>: URL}`."""
+        """A URL of the manifest, or its override: `endpoints: {<subset>_<name>: URL}`."""
         override = self.keys.endpoints.get(f"{subset}_{name}")
         return (override or manifest.load(subset).endpoints[name]).rstrip("/")
 
@@ -173,7 +174,7 @@ def is_url(value: str) -> bool:
 
 
 def find(start: Path | None = None) -> Path:
-    """The nearest CONFIG_FRAMES.yaml: `$SACO_CONFIG`, this folder or a parent. Raises UsageError."""
+    """`$SACO_CONFIG`, else the nearest CONFIG_FRAMES.yaml upwards. Raises UsageError."""
     named = os.environ.get("SACO_CONFIG")
     if named:
         return Path(named)
@@ -311,13 +312,17 @@ def _expand(value: Any, key: str, where: _Where) -> Any:
     return value if is_url(value) else _VARIABLE.sub(variable, value)
 
 
+def _one_of(names: Sequence[str]) -> str:
+    return f"One of {', '.join(names)}"
+
+
 def _check_values(settings: Settings, where: _Where) -> None:
     keys = settings.keys
     if keys.saco_subset_show not in SUBSETS:
         raise where.error(
             "saco_subset_show",
             f"{keys.saco_subset_show!r} is no subset",
-            f"One of {', '.join(SUBSETS)}",
+            _one_of(SUBSETS),
         )
     endpoints = [f"{name}_{key}" for name in SUBSETS for key in manifest.load(name).endpoints]
     for name, allowed in (
@@ -327,12 +332,12 @@ def _check_values(settings: Settings, where: _Where) -> None:
         for key in getattr(keys, name):
             if key not in allowed:
                 near = difflib.get_close_matches(key, allowed, n=1)
-                hint = f"Did you mean {near[0]!r}?" if near else f"One of {', '.join(allowed)}"
+                hint = f"Did you mean {near[0]!r}?" if near else _one_of(allowed)
                 raise where.error(f"{name}.{key}", "unknown name", hint)
     for subset, transport in keys.transport.items():
         choices = TRANSPORTS.get(subset, ())
         if transport not in choices:
-            hint = f"One of {', '.join(choices)}" if choices else "Remove it: there is only one way"
+            hint = _one_of(choices) if choices else "Remove it: there is only one way"
             raise where.error(f"transport.{subset}", f"unknown transport {transport!r}", hint)
     if settings.annotations == settings.silver / "annotations":
         raise where.error(

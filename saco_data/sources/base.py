@@ -1,4 +1,4 @@
-"""What a source is: it knows the names of its raw files, where they are, and what "gone" means there.
+"""What a source is: it knows its names, its places, and what "gone" means there.
 
 A source turns assets into `Arrival`s (the raw thing is at hand) or `Outcome`s (it is not, and why).
 It yields lazily: nothing more is fetched before the consumer asks, which is what bounds the disk.
