@@ -149,7 +149,11 @@ class Settings:
         """The manifest's polite rates with the config's overrides."""
         limits = self.keys.limits.get(subset)
         changed = limits.model_dump(exclude_none=True) if limits else {}
-        return manifest.load(subset).rates.model_copy(update=changed)
+        rates = manifest.load(subset).rates.model_copy(update=changed)
+        if self.removes_videos(subset):
+            # Disk is to stay bounded: never more than two videos on their way.
+            rates = rates.model_copy(update={"concurrency": min(rates.concurrency, 2)})
+        return rates
 
     def transport(self, subset: str) -> str:
         """How the bytes of a subset come where there is a choice; the first is the default."""

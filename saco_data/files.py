@@ -8,6 +8,7 @@ import hashlib
 import itertools
 import os
 import re
+import shutil
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
@@ -149,3 +150,14 @@ def sha256_of(path: Path) -> str:
     """The sha256 of a file, as hex digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def copy(source: Path, path: Path) -> bool:
+    """Copies a file atomically; an identical one is left alone. Returns whether it was written."""
+    import filecmp
+
+    if path.is_file() and filecmp.cmp(source, path, shallow=False):
+        return False
+    with source.open("rb") as content, atomic(path) as file:
+        shutil.copyfileobj(content, file, CHUNK)
+    return True

@@ -56,6 +56,10 @@ class Source(ABC):
         """Whether the raw medium is on this machine, so that reading it costs no network."""
         return False
 
+    def needs(self) -> str:
+        """What the user must still do before this source can be fetched; "" for nothing."""
+        return ""
+
     @abstractmethod
     def fetch(self, assets: Sequence[Asset], context: Context) -> Iterator[Arrival | Outcome]:
         """Gets raw assets, one arrival or outcome each, in any order.

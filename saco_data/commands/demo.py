@@ -1,0 +1,35 @@
+"""`saco demo`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from saco_data.commands.common import Options, carry_out, json_option, show, status_of
+
+
+@click.command()
+@click.argument("folder", type=click.Path(path_type=Path), default="saco-demo", metavar="[DIR]")
+@json_option
+@click.pass_obj
+def demo(options: Options, folder: Path, as_json: bool) -> None:
+    """Do the whole job on a built-in miniature Silver.
+
+    Everything is served on loopback; nothing leaves the machine. Example: saco demo /tmp/try
+    """
+    from saco_data import config
+    from saco_data.sandbox import demo as sandbox
+
+    made = folder / config.FILE_NAME
+    if made.exists() and status_of(config.load(made), sandbox.SUBSETS).complete:
+        # No server runs now: were anything fetched again, it would fail.
+        settings = config.load(made)
+        code = carry_out(options, settings, sandbox.SUBSETS, "demo")
+        click.echo("Everything was done before: nothing was fetched or written.", err=True)
+    else:
+        with sandbox.opened(folder) as settings:
+            code = carry_out(options, settings, sandbox.SUBSETS, "demo")
+    show(settings, sandbox.SUBSETS, as_json)
+    sys.exit(code)

@@ -1,0 +1,90 @@
+"""Worker processes on this machine, limited in time and memory, replaced when they die."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import resource
+import signal
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any, TypeVar
+
+from saco_data.executors import WorkerLost
+
+R = TypeVar("R")
+MEMORY_BYTES = 4 << 30
+
+
+class LocalExecutor:
+    """A pool of `width` processes. It starts with the first task, so idle runs pay nothing."""
+
+    def __init__(self, width: int, memory_bytes: int = MEMORY_BYTES) -> None:
+        self.width = width
+        self._memory = memory_bytes
+        self._pool: Any = None
+        self._starting = threading.Lock()
+
+    def submit(self, function: Callable[..., R], *arguments: Any, seconds: float) -> Future[R]:
+        """See `Executor.submit`."""
+        from pebble import ProcessExpired
+
+        inner = self._started().schedule(function, args=list(arguments), timeout=seconds)
+        outer: Future[R] = Future()
+
+        def hand_over(future: Any) -> None:
+            if future.cancelled():
+                outer.cancel()
+                return
+            error = future.exception()
+            if isinstance(error, ProcessExpired):
+                error = WorkerLost(f"worker process died (exit code {error.exitcode})")
+            if error is None:
+                outer.set_result(future.result())
+            else:
+                outer.set_exception(error)
+
+        inner.add_done_callback(hand_over)
+        return outer
+
+    def close(self, *, now: bool = False) -> None:
+        """See `Executor.close`."""
+        if self._pool is None:
+            return
+        if now:
+            self._pool.stop()
+        else:
+            self._pool.close()
+        self._pool.join()
+
+    def _started(self) -> Any:
+        # Several subset threads may bring the first task at once.
+        with self._starting:
+            if self._pool is None:
+                from pebble import ProcessPool
+
+                self._pool = ProcessPool(
+                    max_workers=self.width,
+                    initializer=_prepare_worker,
+                    initargs=[self._memory],
+                    context=multiprocessing.get_context("spawn"),
+                )
+            return self._pool
+
+
+def _prepare_worker(memory_bytes: int) -> None:
+    """Ctrl-C is the parent's business; a worker dies with its parent and within its memory."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_die_with, args=[os.getppid()], daemon=True).start()
+    _, hard = resource.getrlimit(resource.RLIMIT_AS)
+    limit = memory_bytes if hard == resource.RLIM_INFINITY else min(memory_bytes, hard)
+    resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
+
+
+def _die_with(parent: int) -> None:
+    # The kernel's own signal for this follows the thread that started the worker, not the process.
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os._exit(1)

@@ -1,0 +1,251 @@
+"""The road of one subset: plan, fetch, process. Runs in a thread of its own and posts events.
+
+A lane never touches the ledger: what it needs of it comes in, what it learns goes out as outcomes.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Generator, Iterable, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from saco_data import sources, survey, verify
+from saco_data.config import Settings
+from saco_data.errors import Blocked
+from saco_data.executors import Executor, WorkerLost
+from saco_data.ledger import Item
+from saco_data.media import process
+from saco_data.plan import Decision, SubsetPlan
+from saco_data.records import Arrival, Asset, Outcome, Product, Reason, State
+
+IMAGE_SECONDS = 120.0
+# A two-hour video that has to be decoded in full fits in.
+VIDEO_SECONDS = 1800.0
+
+
+@dataclass(frozen=True)
+class Stages:
+    """Which parts of the road a command goes."""
+
+    fetch: bool = True
+    process: bool = True
+
+
+@dataclass(frozen=True)
+class Learned:
+    """Outcomes for the ledger, in the order in which they came about."""
+
+    subset: str
+    outcomes: list[Outcome]
+
+
+@dataclass(frozen=True)
+class Ended:
+    """The lane is at its end; `error` is what stopped it early."""
+
+    subset: str
+    error: BaseException | None
+
+
+Event = Learned | Ended
+
+
+class Lane:
+    """One subset on its way. `post` hands events to the one who writes the ledger."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        subset: str,
+        steps: SubsetPlan,
+        *,
+        stages: Stages,
+        executor: Executor,
+        assets: Mapping[str, Item],
+        post: Callable[[Event], None],
+        stop: threading.Event,
+    ) -> None:
+        self.settings = settings
+        self.subset = subset
+        self.plan = steps
+        self.stages = stages
+        self.executor = executor
+        self.post = post
+        self.stop = stop
+        self.source = sources.get(subset, settings)
+        self.context = sources.Context(stop, {key: item.facts for key, item in assets.items()})
+        # A slot is taken before an asset is asked for: that is what bounds disk and memory.
+        bounded = settings.removes_videos(subset)
+        self._width = executor.width if bounded else 2 * executor.width + 2
+        self._slots = threading.Semaphore(self._width)
+        self._fatal: BaseException | None = None
+
+    def run(self) -> None:
+        """Goes the whole road; never raises."""
+        error: BaseException | None = None
+        try:
+            self._run()
+        except BaseException as raised:
+            error = raised
+        self.post(Ended(self.subset, self._fatal or error))
+
+    def _run(self) -> None:
+        self._learn(step.outcome for step in self.plan.steps if step.outcome)
+        wanted = [Decision.PROCESS] if self.stages.process else []
+        if self.stages.fetch:
+            wanted.append(Decision.FETCH)
+        todo = self.plan.assets(*wanted)
+        if self.stages.process:
+            self._tidy()
+            lost = self._adopt(self.plan.assets(Decision.ADOPT))
+            todo += lost if self.stages.fetch else []
+        self._fetch(todo)
+
+    def _tidy(self) -> None:
+        """What a killed run left undone for finished assets: the official view, the removal."""
+        view = self.settings.frames(self.subset)
+        for folder in (self.settings.images(self.subset), self.settings.raw_folder(self.subset)):
+            survey.sweep(folder)
+        unfinished = {step.asset.key for step in self.plan.steps if step.decision != Decision.KEEP}
+        for asset in self.plan.assets(Decision.KEEP):
+            if view is not None:
+                for product in asset.products:
+                    if not (view / product.file_name).exists():
+                        images = self.settings.images(self.subset)
+                        process.show(images / product.file_name, view, product)
+            if self.settings.removes_videos(self.subset) and asset.key not in unfinished:
+                self.source.raw_path(asset.key).unlink(missing_ok=True)
+
+    def _adopt(self, assets: list[Asset]) -> list[Asset]:
+        """Verifies files that the ledger does not know; returns the assets that must be fetched."""
+        owner = {product.file_name: asset for asset in assets for product in asset.products}
+        lost: dict[str, list[Product]] = {}
+        products = ((product, None) for asset in assets for product in asset.products)
+        for outcome in verify.checked(self.settings, self.subset, products, self.executor):
+            if outcome.state is State.DONE:
+                self._learn([outcome])
+            else:
+                asset = owner[outcome.key]
+                product = next(each for each in asset.products if each.file_name == outcome.key)
+                lost.setdefault(asset.key, []).append(product)
+        return [Asset(key, tuple(products)) for key, products in lost.items()]
+
+    def _fetch(self, assets: list[Asset]) -> None:
+        if not assets:
+            return
+        waiting = {asset.key: asset for asset in assets}
+        arrivals = self.source.fetch(assets, self.context)
+        try:
+            while not self.stop.is_set() and self._fatal is None:
+                self._slots.acquire()
+                try:
+                    thing = next(arrivals, None)
+                except BaseException:
+                    self._slots.release()
+                    raise
+                if thing is None:
+                    self._slots.release()
+                    break
+                if isinstance(thing, Outcome):
+                    self._slots.release()
+                    self._learn(self._spread(thing, waiting.pop(thing.key)))
+                else:
+                    waiting.pop(thing.asset.key, None)
+                    self._arrived(thing)
+        except Blocked as closed:
+            # The source is shut, through no fault of these items: none of them is charged for it.
+            self._learn(
+                Outcome(self.subset, product.file_name, closed.reason, str(closed), tried=False)
+                for asset in waiting.values()
+                for product in asset.products
+            )
+            raise
+        finally:
+            if isinstance(arrivals, Generator):
+                arrivals.close()
+            for _ in range(self._width):
+                self._slots.acquire()
+
+    def _spread(self, outcome: Outcome, asset: Asset) -> Iterable[Outcome]:
+        """What became of an asset became of all its products."""
+        facts = dict(outcome.facts)
+        if outcome.state is State.GONE and self.source.place():
+            facts["place"] = self.source.place()
+        if self.settings.manifest(self.subset).frames:
+            yield replace(outcome, facts=facts)
+        for product in asset.products:
+            yield replace(outcome, key=product.file_name, is_asset=False, facts=facts)
+
+    def _arrived(self, arrival: Arrival) -> None:
+        """Sends an arrival on to be processed; its slot is free once that is done."""
+        if self.settings.manifest(self.subset).frames and arrival.facts:
+            self._learn([_of_asset(self.subset, arrival)])
+        if not self.stages.process:
+            self._slots.release()
+            return
+        facts = self.settings.manifest(self.subset)
+        job = process.Job(
+            self.subset,
+            facts.process,
+            arrival,
+            self.settings.images(self.subset),
+            self.settings.frames(self.subset),
+        )
+        seconds = VIDEO_SECONDS if facts.frames else IMAGE_SECONDS
+        future = self.executor.submit(process.run, job, seconds=seconds)
+        future.add_done_callback(lambda done: self._processed(arrival, done))
+
+    def _processed(self, arrival: Arrival, done: Future[list[Outcome]]) -> None:
+        try:
+            if done.cancelled():
+                return
+            outcomes = self._outcomes(arrival, done)
+            # The products are on disk and durable: the ledger may lag behind, never lead.
+            self._learn(outcomes)
+            self._dispose(arrival, outcomes)
+        except BaseException as error:
+            self._fatal = error
+        finally:
+            self._slots.release()
+
+    def _outcomes(self, arrival: Arrival, done: Future[list[Outcome]]) -> list[Outcome]:
+        try:
+            return done.result()
+        except (WorkerLost, MemoryError, TimeoutError) as error:
+            late = isinstance(error, TimeoutError)
+            reason = Reason.WORKER_TIMEOUT if late else Reason.WORKER_CRASHED
+            detail = "took too long to decode" if late else f"{error or 'out of memory'}"
+            return [
+                Outcome(self.subset, product.file_name, reason, detail, arrival.origin)
+                for product in arrival.asset.products
+            ]
+
+    def _dispose(self, arrival: Arrival, outcomes: list[Outcome]) -> None:
+        """Removes a raw file of ours that is used up, or of no use."""
+        if not (arrival.owned and isinstance(arrival.raw, Path)):
+            return
+        reasons = {outcome.reason for outcome in outcomes}
+        used_up = self.settings.removes_videos(self.subset) and reasons == {Reason.OK}
+        no_use = reasons <= {Reason.CORRUPT_IMAGE, Reason.NOT_MEDIA, Reason.CORRUPT_VIDEO}
+        if used_up or no_use:
+            arrival.raw.unlink(missing_ok=True)
+
+    def _learn(self, outcomes: Iterable[Outcome]) -> None:
+        learned = list(outcomes)
+        if learned:
+            self.post(Learned(self.subset, learned))
+
+
+def _of_asset(subset: str, arrival: Arrival) -> Outcome:
+    return Outcome(
+        subset,
+        arrival.asset.key,
+        Reason.OK,
+        origin=arrival.origin,
+        bytes=arrival.raw.stat().st_size if isinstance(arrival.raw, Path) else len(arrival.raw),
+        sha256=arrival.facts.get("sha256"),
+        facts=arrival.facts,
+        is_asset=True,
+    )

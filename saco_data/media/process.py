@@ -1,0 +1,162 @@
+"""Turns one raw asset into its products. Runs in a worker process; returns plain records."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from saco_data import files
+from saco_data.media.images import ImageError, check_image, encode_jpeg, resize_like_official
+from saco_data.records import Arrival, Outcome, Product, Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One arrival and where its products go. `view`: the official `frames/` folder, if any."""
+
+    subset: str
+    how: Literal["copy", "resize", "frames"]
+    arrival: Arrival
+    images: Path
+    view: Path | None
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One product file to verify; `sha256` where the ledger knows it. `view` as in `Job`."""
+
+    subset: str
+    path: Path
+    product: Product
+    sha256: str | None
+    view: Path | None
+
+
+def run(job: Job) -> list[Outcome]:
+    """Makes the products of a job: one outcome each, in any order.
+
+    Raises DiskFull and OutputError; whatever is wrong with the raw file is an outcome.
+    """
+    if job.how == "frames":
+        return list(_frames(job))
+    return [_image(job, product) for product in job.arrival.asset.products]
+
+
+def check(checks: list[Check]) -> list[Outcome]:
+    """Verifies product files: there, unchanged, decoded in full, of the annotated size."""
+    return [_check(each) for each in checks]
+
+
+def fits(found: tuple[int, int], product: Product, *, rotated: bool) -> bool:
+    """Whether a picture's (width, height) is the annotated one.
+
+    With `rotated` (files kept as they came) an EXIF orientation may make the two look swapped.
+    """
+    wanted = size_of(product)
+    return found == wanted or (rotated and found == (wanted[1], wanted[0]))
+
+
+def size_of(product: Product) -> tuple[int, int]:
+    """The (width, height) in pixels that the product must have."""
+    if product.size is not None:
+        return product.size[1], product.size[0]
+    return product.width, product.height
+
+
+def _image(job: Job, product: Product) -> Outcome:
+    raw = job.arrival.raw
+    path = files.inside(job.images, product.file_name)
+    try:
+        data = raw.read_bytes() if isinstance(raw, Path) else raw
+        found = check_image(data, name=product.file_name)
+        content = resize_like_official(data, size_of(product)) if job.how == "resize" else data
+    except ImageError as error:
+        return _failed(job, product, error.reason, str(error))
+    if job.how == "copy" and not fits(found, product, rotated=True):
+        return _failed(job, product, Reason.WRONG_SIZE, _sizes(found, product))
+    if content is data and isinstance(raw, Path) and job.arrival.owned:
+        if not files.same_content(path, content):
+            files.link(raw, path)
+    else:
+        files.write(path, content)
+    return _done(job, product, content)
+
+
+def _frames(job: Job) -> Iterator[Outcome]:
+    from saco_data.media import frames
+
+    assert isinstance(job.arrival.raw, Path)
+    by_index: dict[int, list[Product]] = {}
+    for product in job.arrival.asset.products:
+        assert product.frame is not None
+        by_index.setdefault(product.frame, []).append(product)
+    try:
+        for got in frames.extract(job.arrival.raw, by_index):
+            members = by_index.pop(got.index)
+            if isinstance(got, frames.FrameFailure):
+                yield from (_failed(job, each, got.reason, got.detail) for each in members)
+                continue
+            facts = {"pts": got.pts, "seconds": got.seconds, "way": got.way, **frames.versions()}
+            for product in members:
+                width, height = size_of(product)
+                content = encode_jpeg(got.rgb, (height, width))
+                path = files.inside(job.images, product.file_name)
+                files.write(path, content)
+                show(path, job.view, product)
+                yield _done(job, product, content, **facts)
+    except frames.FrameError as error:
+        for members in by_index.values():
+            yield from (_failed(job, each, error.reason, str(error)) for each in members)
+
+
+def show(path: Path, view: Path | None, product: Product) -> None:
+    """Gives a product its second name in the official `frames/` folder."""
+    if view is not None:
+        files.link(path, files.inside(view, product.file_name))
+
+
+def _done(job: Job, product: Product, content: bytes, **facts: object) -> Outcome:
+    return Outcome(
+        job.subset,
+        product.file_name,
+        Reason.OK,
+        origin=job.arrival.origin,
+        bytes=len(content),
+        sha256=hashlib.sha256(content).hexdigest(),
+        facts={**(job.arrival.facts if job.how != "frames" else {}), **facts},
+    )
+
+
+def _failed(job: Job, product: Product, reason: Reason, detail: str) -> Outcome:
+    return Outcome(job.subset, product.file_name, reason, detail, origin=job.arrival.origin)
+
+
+def _check(each: Check) -> Outcome:
+    name = each.product.file_name
+
+    def failed(reason: Reason, detail: str) -> Outcome:
+        return Outcome(each.subset, name, reason, detail)
+
+    try:
+        data = each.path.read_bytes()
+    except OSError as error:
+        return failed(Reason.PRODUCT_LOST, f"cannot be read ({error.strerror})")
+    digest = hashlib.sha256(data).hexdigest()
+    if each.sha256 is not None and digest != each.sha256:
+        return failed(Reason.WRONG_DIGEST, "the file changed since it was written")
+    try:
+        found = check_image(data, name=name)
+    except ImageError as error:
+        return failed(error.reason, str(error))
+    if not fits(found, each.product, rotated=each.product.video is None):
+        return failed(Reason.WRONG_SIZE, _sizes(found, each.product))
+    show(each.path, each.view, each.product)
+    return Outcome(each.subset, name, Reason.OK, bytes=len(data), sha256=digest, tried=False)
+
+
+def _sizes(found: tuple[int, int], product: Product) -> str:
+    width, height = size_of(product)
+    return f"is {found[0]} x {found[1]}, the annotation says {width} x {height}"

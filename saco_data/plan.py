@@ -1,0 +1,118 @@
+"""Decides what to do with every asset. Pure: no network, no writes, nothing but its arguments.
+
+`saco plan` prints what `saco prepare` does, because both call `make`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from saco_data.files import UnsafeName
+from saco_data.ledger import Item
+from saco_data.records import Asset, Outcome, Product, Reason, State
+
+
+class Decision(StrEnum):
+    """What is to be done with an asset and those of its products that are not done."""
+
+    KEEP = "keep"  # done and on disk
+    ADOPT = "adopt"  # on disk, but the ledger does not know it: verify and keep
+    PROCESS = "process"  # the raw asset is at hand
+    FETCH = "fetch"  # the raw asset must be fetched first
+    REST = "rest"  # gone: only a sync looks again
+    REFUSE = "refuse"  # the annotation itself is at fault
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One decision: the asset with only those products that it concerns."""
+
+    decision: Decision
+    asset: Asset
+    outcome: Outcome | None = None  # why an item is refused
+
+
+@dataclass
+class SubsetPlan:
+    """All steps of one subset."""
+
+    subset: str
+    steps: list[Step] = field(default_factory=list)
+
+    def assets(self, *decisions: Decision) -> list[Asset]:
+        """The assets with one of these decisions, in the order of the annotations."""
+        return [step.asset for step in self.steps if step.decision in decisions]
+
+    def products(self, decision: Decision) -> int:
+        """How many products a decision concerns."""
+        return sum(len(step.asset.products) for step in self.steps if step.decision is decision)
+
+
+@dataclass(frozen=True)
+class View:
+    """What a plan looks at.
+
+    `items`: the ledger's products by `file_name`. `sizes`: bytes of the product files on disk by
+    `file_name`. `key_of`: the source's name of a product's asset. `check_name`: raises UnsafeName.
+    `raw_at_hand`: whether an asset's raw file needs no fetching. `place`: where a verdict "gone"
+    must come from to hold. `look_again`: whether an item that is gone is due for another look.
+    """
+
+    items: Mapping[str, Item]
+    sizes: Mapping[str, int]
+    key_of: Callable[[Product], str]
+    check_name: Callable[[Product], object]
+    raw_at_hand: Callable[[str], bool]
+    place: str = ""
+    look_again: Callable[[Item], bool] = lambda item: False
+
+
+def make(subset: str, products: Iterable[Product], view: View) -> SubsetPlan:
+    """The plan of one subset; the order of the annotations is kept."""
+    plan = SubsetPlan(subset)
+    groups: dict[str, dict[Decision, list[Product]]] = {}
+    for product in products:
+        fault = _fault(subset, product, view)
+        if fault:
+            asset = Asset(product.file_name, (product,))
+            plan.steps.append(Step(Decision.REFUSE, asset, fault))
+            continue
+        key = view.key_of(product)
+        groups.setdefault(key, {}).setdefault(_decide(product, key, view), []).append(product)
+    for key, decisions in groups.items():
+        for decision, members in decisions.items():
+            plan.steps.append(Step(decision, Asset(key, tuple(members))))
+    return plan
+
+
+def _fault(subset: str, product: Product, view: View) -> Outcome | None:
+    try:
+        view.check_name(product)
+    except UnsafeName as error:
+        return Outcome(subset, product.file_name, Reason.UNSAFE_NAME, str(error), tried=False)
+    if product.video is not None and (product.frame is None or product.frame < 0):
+        detail = f"the annotation has no usable global_frame_idx ({product.frame})"
+        return Outcome(subset, product.file_name, Reason.NO_FRAME_INDEX, detail, tried=False)
+    return None
+
+
+def _decide(product: Product, key: str, view: View) -> Decision:
+    item = view.items.get(product.file_name)
+    size = view.sizes.get(product.file_name)
+    if item and item.state is State.DONE and size is not None and size == item.bytes:
+        return Decision.KEEP
+    if (
+        item
+        and item.state is State.GONE
+        and item.facts.get("place", "") == view.place
+        and not view.look_again(item)
+    ):
+        return Decision.REST
+    if view.raw_at_hand(key):
+        return Decision.PROCESS
+    # A file of another size than the ledger says is not what we wrote: make it anew.
+    if size is not None and (item is None or item.state is not State.DONE):
+        return Decision.ADOPT
+    return Decision.FETCH

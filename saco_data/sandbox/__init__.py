@@ -1,0 +1,1 @@
+"""A miniature Silver and loopback servers that speak the protocol of each source."""

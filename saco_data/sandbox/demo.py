@@ -1,0 +1,40 @@
+"""`saco demo`: the whole job on the miniature Silver. Nothing leaves the machine."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import yaml
+
+from saco_data import files
+from saco_data.config import FILE_NAME, Settings, load
+from saco_data.sandbox.http_server import FileServer
+from saco_data.sandbox.stands import STANDS, Ground
+from saco_data.sandbox.world import build
+
+SUBSETS = tuple(STANDS)
+
+
+@contextlib.contextmanager
+def opened(folder: Path) -> Iterator[Settings]:
+    """Builds the miniature Silver below `folder`, serves it, and yields the config for it.
+
+    The folder then holds CONFIG_FRAMES.yaml, so that every other command works in it.
+    """
+    folder = folder.absolute()
+    world = build(folder / "world", SUBSETS)
+    with FileServer() as server:
+        ground = Ground(folder / "world", server)
+        for name, stand in STANDS.items():
+            stand(world.subsets[name], ground)
+        keys = {
+            "path_annotations": str(world.annotations),
+            "silver_path": "data/silver",
+            **{f"{name}_path": f"data/{name}" for name in SUBSETS},
+            **ground.keys,
+        }
+        text = "# Made by `saco demo`: a miniature SA-Co/Silver on this machine.\n"
+        files.write(folder / FILE_NAME, (text + yaml.safe_dump(keys, sort_keys=False)).encode())
+        yield load(folder / FILE_NAME)

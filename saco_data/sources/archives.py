@@ -1,0 +1,136 @@
+"""What the sources share whose raw medium is an extracted folder, an archive, or its URL."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Collection, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from saco_data.config import is_url
+from saco_data.errors import Blocked
+from saco_data.records import Arrival, Asset, Outcome, Reason
+from saco_data.sources.base import Context, Source
+
+if TYPE_CHECKING:
+    from saco_data.transports.archive import Member
+
+
+class ArchiveSource(Source):
+    """Subclasses say which asset a member is; reading archives is the transport's business."""
+
+    @abstractmethod
+    def key_of_member(self, name: str, wanted: Collection[str]) -> str | None:
+        """The key in `wanted` that a member of this name is, or None."""
+
+    def raw(self) -> str | Path | None:
+        """The raw medium: what the config names, else the manifest's URL."""
+        if "archive" in self.manifest.endpoints:
+            default: str | None = self.settings.endpoint(self.name, "archive")
+        else:
+            default = None
+        return self.settings.raw(self.name) or default
+
+    def local(self) -> bool:
+        return isinstance(self.raw(), Path)
+
+    def needs(self) -> str:
+        try:
+            self._existing()
+        except Blocked as error:
+            return str(error)
+        return ""
+
+    def place(self) -> str:
+        raw = self.raw()
+        if isinstance(raw, Path):
+            try:
+                status = raw.stat()
+            except OSError:
+                return str(raw)
+            # A folder may be completed at any time; an archive changes as a whole.
+            return f"{raw} {status.st_size} {status.st_mtime_ns}" if raw.is_file() else str(raw)
+        # Links and mirrors change; which archive it is does not.
+        return raw.partition("?")[0].rpartition("/")[2] if raw else ""
+
+    def fetch(self, assets: Sequence[Asset], context: Context) -> Iterator[Arrival | Outcome]:
+        wanted: dict[str, Asset] = {}
+        for asset in assets:
+            path = self.raw_path(asset.key)
+            if path.is_file():
+                yield Arrival(asset, path, self.place(), owned=True)
+            else:
+                wanted[asset.key] = asset
+        if not wanted:
+            return
+        raw = self._existing()
+        if isinstance(raw, str):
+            with self.http() as http:
+                yield from self._members(http.open(raw), wanted, context)
+        else:
+            yield from self._members(raw, wanted, context)
+
+    def _members(
+        self, place: Any, wanted: dict[str, Asset], context: Context
+    ) -> Iterator[Arrival | Outcome]:
+        from saco_data.transports import archive
+
+        folder = place if isinstance(place, Path) and place.is_dir() else None
+        # A user may name any folder on the way down to the files: match against the whole path.
+        prefix = f"{place}/" if folder else ""
+        origin = str(place) if isinstance(place, Path) else place.origin
+        published = self.manifest.endpoints.get("archive")
+        checkpoint = self.settings.folder(self.name) / ".archive-index"
+        reader = archive.members(
+            place,
+            lambda name: self.key_of_member(prefix + name, wanted) is not None,
+            checkpoint=None if isinstance(place, Path) else checkpoint,
+            # A mirror or a copy packed anew may be as good: only the published place is held to it.
+            md5=self.manifest.raw.md5 if self.raw() == published else None,
+        )
+        for member in reader:
+            if context.stop.is_set():
+                return
+            key = self.key_of_member(prefix + member.name, wanted)
+            if key is None:
+                continue
+            asset = wanted.pop(key)
+            where = f"{origin}#{member.name}"
+            if member.refusal:
+                yield self.outcome(asset, Reason.ARCHIVE_DAMAGED, member.refusal, where)
+            elif folder:
+                yield Arrival(asset, folder / member.name, where)
+            elif isinstance(place, Path) and not self.manifest.frames:
+                yield Arrival(asset, member.read(), where)
+            else:
+                yield self._saved(asset, member, where)
+            if not wanted:
+                return
+        missing = Reason.NOT_IN_FOLDER if folder else Reason.NOT_IN_ARCHIVE
+        for asset in wanted.values():
+            yield self.outcome(asset, missing, f"no such file in {origin}", origin)
+
+    def _saved(self, asset: Asset, member: Member, where: str) -> Arrival:
+        path = self.raw_path(asset.key)
+        member.save(path)
+        return Arrival(asset, path, where, owned=True)
+
+    def _existing(self) -> str | Path:
+        raw = self.raw()
+        if raw is None:
+            raise Blocked(
+                "the raw medium is not at hand",
+                item=self.name,
+                remedy=f"{self.manifest.access.steps} ({self.manifest.access.page})",
+                reason=Reason.RAW_MISSING,
+            )
+        if isinstance(raw, Path) and not raw.exists():
+            raise Blocked(
+                f"{raw} does not exist",
+                item=self.name,
+                remedy="Correct the path in the config",
+                reason=Reason.RAW_MISSING,
+            )
+        if isinstance(raw, str) and not is_url(raw):
+            raise Blocked(f"{raw} is no URL", item=self.name, reason=Reason.RAW_MISSING)
+        return raw

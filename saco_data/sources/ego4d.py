@@ -1,0 +1,229 @@
+"""Ego4D clips: the clip manifest says in which bucket each lies; AWS keys open them for 14 days."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import itertools
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from saco_data import files
+from saco_data.errors import Blocked
+from saco_data.records import Arrival, Asset, Outcome, Reason, State
+from saco_data.sources.base import Context, Source
+
+if TYPE_CHECKING:
+    from saco_data.transports.s3 import S3
+
+# In order of trust: in a clip manifest `video_uid` may name the video that a clip was cut from.
+_UID_COLUMNS = ("file_uid", "exported_clip_uid", "video_uid")
+_PLACE_COLUMNS = ("canonical_s3_location", "s3_path")
+_LOOK_AHEAD = 2  # videos fetched and not yet taken, where each is removed after use
+_CLI_BATCH = 32
+
+
+class Fetcher(Source):
+    """Ego4D, through boto3 or the official CLI."""
+
+    name = "ego4d"
+
+    def place(self) -> str:
+        """The clip manifest that decides what exists."""
+        return self.settings.endpoint(self.name, "manifest")
+
+    def fetch(self, assets: Sequence[Asset], context: Context) -> Iterator[Arrival | Outcome]:
+        """See `Source.fetch`."""
+        wanted: dict[str, Asset] = {}
+        for asset in assets:
+            try:
+                path = self.raw_path(asset.key)
+            except files.UnsafeName as error:
+                yield self.outcome(asset, Reason.UNSAFE_NAME, str(error))
+                continue
+            if path.is_file():
+                yield Arrival(asset, path, "", owned=True, facts=context.known.get(asset.key, {}))
+            else:
+                wanted[asset.key] = asset
+        if wanted:
+            yield from self._fetch(wanted, context)
+
+    def _fetch(self, wanted: dict[str, Asset], context: Context) -> Iterator[Arrival | Outcome]:
+        from saco_data.transports.s3 import Failure, split
+
+        s3 = self._s3()
+        try:
+            catalogue = self._catalogue(s3)
+        except Failure as failure:
+            if failure.reason.state is not State.FAILED:
+                raise self._no_manifest(failure.detail) from None
+            for asset in wanted.values():
+                outcome = self.outcome(asset, failure.reason, f"clip manifest: {failure.detail}")
+                yield replace(outcome, origin=self.place(), tried=False)
+            return
+        urls: dict[str, str] = {}
+        for key, asset in wanted.items():
+            url = catalogue.get(key.removesuffix(".mp4"))
+            if url is None:
+                detail = "its uid is not in the clip manifest"
+                yield self.outcome(asset, Reason.NOT_IN_CATALOGUE, detail, self.place())
+                continue
+            try:
+                split(url)
+            except ValueError as error:
+                detail = f"the clip manifest gives a place {error}"
+                yield self.outcome(asset, Reason.HTTP_ERROR, detail, self.place())
+                continue
+            urls[key] = url
+        by_cli = self.settings.transport(self.name) == "ego4d-cli"
+        yield from (self._by_cli if by_cli else self._by_boto3)(s3, wanted, urls, context)
+
+    def _by_boto3(
+        self, s3: S3, wanted: dict[str, Asset], urls: dict[str, str], context: Context
+    ) -> Iterator[Arrival | Outcome]:
+        from saco_data.transports.s3 import Request
+
+        requests = (Request(key, url, self.raw_path(key)) for key, url in urls.items())
+        for reply in s3.fetch(requests, self.place(), context.stop):
+            asset = wanted[reply.key]
+            if reply.path is None:
+                yield self.outcome(asset, reply.reason, reply.detail, reply.origin)
+            else:
+                yield Arrival(asset, reply.path, reply.origin, owned=True, facts=reply.facts)
+
+    def _by_cli(
+        self, s3: S3, wanted: dict[str, Asset], urls: dict[str, str], context: Context
+    ) -> Iterator[Arrival | Outcome]:
+        from saco_data.transports.ego4d_cli import Ego4dCli, accepts
+
+        cli = Ego4dCli(
+            access_key=self.settings.keys.aws_access_key_id,
+            secret_key=self.settings.keys.aws_secret_access_key,
+        )
+        asked = []
+        for key in urls:
+            if accepts(key.removesuffix(".mp4")):
+                asked.append(key)
+            else:
+                detail = "the ego4d CLI does not accept this uid: choose the transport boto3"
+                yield self.outcome(wanted[key], Reason.UNSAFE_NAME, detail)
+        size = _LOOK_AHEAD if self.settings.removes_videos(self.name) else _CLI_BATCH
+        folder = self.settings.raw_folder(self.name)
+        rest = iter(asked)
+        while (batch := tuple(itertools.islice(rest, size))) and not context.stop.is_set():
+            uids = {key.removesuffix(".mp4"): key for key in batch}
+            result = cli.fetch(uids, folder / ".ego4d-cli", folder / "manifest.csv", context.stop)
+            if context.stop.is_set():
+                return
+            for uid, key in uids.items():
+                if uid in result.unknown:
+                    detail = "the ego4d CLI does not find its uid in the manifest"
+                    yield self.outcome(wanted[key], Reason.NOT_IN_CATALOGUE, detail, self.place())
+                else:
+                    said = f"the ego4d CLI did not bring it (status {result.status}: {result.said})"
+                    yield self._checked(s3, wanted[key], urls[key], result.arrived.get(uid), said)
+
+    def _checked(
+        self, s3: S3, asset: Asset, url: str, path: Path | None, said: str
+    ) -> Arrival | Outcome:
+        """What the CLI left of one clip, compared with what S3 itself says of it."""
+        from saco_data.transports.s3 import Failure
+
+        try:
+            size, facts = s3.head(url, probe=self.place())
+        except Failure as failure:
+            return self.outcome(asset, failure.reason, failure.detail, url)
+        if path is None:
+            return self.outcome(asset, Reason.EXTRACTOR_ERROR, said, url)
+        if path.stat().st_size != size:
+            detail = f"{path.stat().st_size} of {size} bytes came"
+            return self.outcome(asset, Reason.SHORT_BODY, detail, url)
+        final = self.raw_path(asset.key)
+        with files.explained(final):
+            path.replace(final)
+            files.sync_folder(final.parent)
+        return Arrival(asset, final, url, owned=True, facts=facts)
+
+    def _s3(self) -> S3:
+        from saco_data.transports.s3 import S3
+
+        rates = self.settings.rates(self.name)
+        bounded = self.settings.removes_videos(self.name)
+        access = self.manifest.access
+        return S3(
+            access_key=self.settings.keys.aws_access_key_id,
+            secret_key=self.settings.keys.aws_secret_access_key,
+            concurrency=min(rates.concurrency, _LOOK_AHEAD) if bounded else rates.concurrency,
+            requests_per_second=rates.requests_per_second,
+            remedy=f"Keys last 14 days. {access.steps} ({access.page})",
+        )
+
+    def _catalogue(self, s3: S3) -> Mapping[str, str]:
+        """The place of each clip by uid, from the manifest as it is now.
+
+        The manifest is kept where the official CLI keeps it, and only fetched when it changed.
+        Raises Blocked or Failure.
+        """
+        path = self.settings.raw_folder(self.name) / "manifest.csv"
+        known_path = path.with_name(".manifest.csv.json")
+        known = _read(known_path)
+        content = path.read_bytes() if path.is_file() else b""
+        same = known.get("url") == self.place() and known.get("sha256") == _sha256(content)
+        document = s3.document(self.place(), str(known["etag"]) if same else None)
+        if document is not None:
+            content = document.content
+            known = {"url": self.place(), "etag": document.etag, "sha256": _sha256(content)}
+            path.parent.mkdir(parents=True, exist_ok=True)
+            files.write(path, content)
+            files.write(known_path, json.dumps(known).encode())
+        try:
+            return parse(content)
+        except ValueError as error:
+            raise self._no_manifest(str(error)) from None
+
+    def _no_manifest(self, detail: str) -> Blocked:
+        return Blocked(
+            f"the clip manifest cannot be used ({detail})",
+            item=self.place(),
+            remedy="Correct `endpoints: ego4d_manifest` in the config, or remove it",
+            reason=Reason.RAW_MISSING,
+        )
+
+
+def parse(content: bytes) -> dict[str, str]:
+    """A clip manifest -> place (`s3://bucket/key`) by uid. Raises ValueError if it is none."""
+    try:
+        rows = list(csv.DictReader(io.StringIO(content.decode("utf-8-sig"), newline="")))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise ValueError(f"not a CSV file: {type(error).__name__}") from None
+    columns = rows[0].keys() if rows else ()
+    uid_columns = [name for name in _UID_COLUMNS if name in columns]
+    place = next((name for name in _PLACE_COLUMNS if name in columns), None)
+    if not uid_columns or place is None:
+        raise ValueError("no rows, or no columns for uid and place")
+    catalogue: dict[str, str] = {}
+    for column in uid_columns:
+        places: dict[str, list[str]] = {}
+        for row in rows:
+            places.setdefault(row[column] or "", []).append((row[place] or "").strip())
+        for uid, found in places.items():
+            # A parent video stands in the rows of all its clips, and is none of them.
+            if uid and (column is uid_columns[0] or len(set(found)) == 1):
+                catalogue.setdefault(uid, found[0])
+    return catalogue
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        known = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return known if isinstance(known, dict) and known.get("etag") else {}
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

@@ -1,0 +1,28 @@
+"""GeoDE: `images/<file_path>` becomes `<file_path with / replaced by _>`, matched by stem."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import PurePosixPath
+
+from saco_data.records import Product
+from saco_data.sources.archives import ArchiveSource
+
+
+class Fetcher(ArchiveSource):
+    """Photographs from the GeoDE zip, bytes unchanged."""
+
+    name = "geode"
+
+    def key_of(self, product: Product) -> str:
+        return PurePosixPath(product.file_name).stem
+
+    def key_of_member(self, name: str, wanted: Collection[str]) -> str | None:
+        # Any of several `images` folders on the way down may be the one that counts.
+        _, *below = f"/{name}".split("/images/")
+        for start in range(len(below)):
+            flat = "/images/".join(below[start:]).replace("/", "_")
+            stem = PurePosixPath(flat).stem
+            if stem in wanted:
+                return stem
+        return None

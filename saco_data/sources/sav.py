@@ -1,0 +1,56 @@
+"""SA-V: `videos_fps_6/<original_video>` of videos_fps_6.tar, whose link expires."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Collection
+from pathlib import Path
+
+from saco_data.config import is_url
+from saco_data.errors import Blocked
+from saco_data.records import Reason
+from saco_data.sources.archives import ArchiveSource
+
+
+class Fetcher(ArchiveSource):
+    """Videos at 6 fps: from a folder, the tar, one link to it, or the links file as downloaded."""
+
+    name = "sav"
+
+    def raw(self) -> str | Path | None:
+        given = self.settings.raw(self.name)
+        links = self.settings.keys.sav_links_file
+        if given or not links:
+            return given
+        return link_of(self.settings.path(links), str(self.manifest.raw.archive))
+
+    def key_of_member(self, name: str, wanted: Collection[str]) -> str | None:
+        _, found, file_name = f"/{name}".rpartition("/videos_fps_6/")
+        return file_name if found and file_name in wanted else None
+
+
+def link_of(path: Path, archive: str) -> str:
+    """The link of an archive in a tab-separated links file (`file_name`, `cdn_link`).
+
+    Raises Blocked when the file is missing or has no such link.
+    """
+    remedy = "Download the links file again and name it in sav_links_file"
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            for row in csv.DictReader(file, delimiter="\t"):
+                link = (row.get("cdn_link") or "").strip()
+                if (row.get("file_name") or "").strip() == archive and is_url(link):
+                    return link
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise Blocked(
+            f"the links file cannot be read ({error})",
+            item=str(path),
+            remedy=remedy,
+            reason=Reason.RAW_MISSING,
+        ) from error
+    raise Blocked(
+        f"the links file has no link for {archive}",
+        item=str(path),
+        remedy=remedy,
+        reason=Reason.RAW_MISSING,
+    )

@@ -1,0 +1,130 @@
+"""YT-Temporal-1B: one video after the other from YouTube, politely, `video_<id>.mp4`."""
+
+from __future__ import annotations
+
+import logging
+import random
+import re
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from saco_data.errors import Blocked
+from saco_data.files import UnsafeName
+from saco_data.records import Arrival, Asset, Outcome, Reason
+from saco_data.sources.base import Context, Source
+
+if TYPE_CHECKING:
+    from saco_data.transports.youtube import YoutubeReply
+
+log = logging.getLogger(__name__)
+
+_ID = re.compile(r"[A-Za-z0-9_-]{11}")
+# Facts that tell whether a video fetched again is the one that was annotated.
+_SAME = ("fps", "width", "height", "frames")
+_CLOSED = {
+    Reason.BOT_CHECK: "YouTube wants to know whether this is a bot",
+    Reason.THROTTLED: "YouTube has had enough requests for now",
+    Reason.CREDENTIALS_EXPIRED: "YouTube no longer accepts the cookies",
+}
+
+
+class Fetcher(Source):
+    """Videos by yt-dlp, one at a time with a pause between two."""
+
+    name = "yt1b"
+
+    def raw_path(self, key: str) -> Path:
+        if not _ID.fullmatch(key):
+            raise UnsafeName(f"not a YouTube id: {key[:80]!r}")
+        return super().raw_path(f"video_{key}.mp4")
+
+    def place(self) -> str:
+        return self.settings.endpoint(self.name, "watch")
+
+    def fetch(self, assets: Sequence[Asset], context: Context) -> Iterator[Arrival | Outcome]:
+        from saco_data.transports.youtube import NotVideoError, fingerprint
+
+        missing: list[tuple[Asset, Path]] = []
+        for asset in assets:
+            try:
+                path = self.raw_path(asset.key)
+            except UnsafeName as error:
+                yield self.outcome(asset, Reason.UNSAFE_NAME, str(error))
+                continue
+            if not path.is_file():
+                missing.append((asset, path))
+                continue
+            facts = context.known.get(asset.key, {})
+            if facts.get("bytes") != path.stat().st_size:
+                try:
+                    facts = fingerprint(path)
+                except NotVideoError as error:
+                    log.warning("%s: %s; it is downloaded again", path, error)
+                    missing.append((asset, path))
+                    continue
+            yield self._arrival(asset, path, facts)
+        if missing:
+            yield from self._download(missing, context)
+
+    def _download(
+        self, missing: list[tuple[Asset, Path]], context: Context
+    ) -> Iterator[Arrival | Outcome]:
+        from saco_data.transports.youtube import Stopped, YoutubeOptions, YoutubeSession
+
+        rates = self.settings.rates(self.name)
+        cookies = self.settings.keys.cookies_path
+        options = YoutubeOptions(
+            watch=self.place(),
+            cookies=self.settings.path(cookies) if cookies else None,
+            requests_per_second=rates.requests_per_second,
+            stop=context.stop,
+        )
+        not_before = 0.0
+        with YoutubeSession(options) as session:
+            for asset, path in missing:
+                if context.stop.wait(max(0.0, not_before - time.monotonic())):
+                    return
+                try:
+                    reply = session.fetch(asset.key, path)
+                except Stopped:
+                    return
+                not_before = time.monotonic() + random.uniform(*rates.sleep_seconds)  # noqa: S311
+                if reply.reason is not Reason.OK:
+                    yield self._refused(asset, reply)
+                    continue
+                self._compare(asset.key, reply.facts, context.known.get(asset.key, {}))
+                yield self._arrival(asset, path, reply.facts)
+
+    def _refused(self, asset: Asset, reply: YoutubeReply) -> Outcome:
+        """The outcome of a video; raises Blocked where the whole source is closed."""
+        if reply.reason not in _CLOSED:
+            return self.outcome(asset, reply.reason, reply.detail, self.place() + asset.key)
+        page = self.manifest.access.page
+        if reply.reason is Reason.THROTTLED:
+            remedy = "Wait an hour, then run again; raise limits.yt1b.sleep_seconds if it returns"
+        elif self.settings.keys.cookies_path:
+            remedy = f"Export fresh cookies to the file in cookies_path (see {page}), run again"
+        else:
+            remedy = f"Name the cookies of a logged-in session in cookies_path (see {page})"
+        raise Blocked(
+            f"{_CLOSED[reply.reason]} ({reply.detail})",
+            item=self.name,
+            remedy=remedy,
+            reason=reply.reason,
+        )
+
+    def _arrival(self, asset: Asset, path: Path, facts: dict[str, Any]) -> Arrival:
+        return Arrival(asset, path, self.place() + asset.key, owned=True, facts=facts)
+
+    def _compare(self, key: str, now: dict[str, Any], before: dict[str, Any]) -> None:
+        changed = [name for name in _SAME if name in before and before[name] != now[name]]
+        for name in changed:
+            log.warning(
+                "%s: %s was %s when first downloaded, now %s: its frames may have shifted",
+                key,
+                name,
+                before[name],
+                now[name],
+            )

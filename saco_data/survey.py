@@ -1,0 +1,64 @@
+"""What is on disk, gathered for the plan, which itself looks at nothing but its arguments."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from saco_data.config import Settings
+from saco_data.files import inside, is_temporary
+from saco_data.ledger import Item
+from saco_data.plan import View
+from saco_data.records import Product
+from saco_data.sources import Source
+
+
+def view(
+    settings: Settings,
+    source: Source,
+    items: Mapping[str, Item],
+    look_again: Callable[[Item], bool] = lambda item: False,
+) -> View:
+    """What the plan of a source's subset looks at."""
+    images = settings.images(source.name)
+
+    def check_name(product: Product) -> None:
+        inside(images, product.file_name)
+        source.raw_path(source.key_of(product))
+
+    return View(
+        items=items,
+        sizes=listing(images),
+        key_of=source.key_of,
+        check_name=check_name,
+        raw_at_hand=lambda key: source.local() or source.raw_path(key).is_file(),
+        place=source.place(),
+        look_again=look_again,
+    )
+
+
+def listing(folder: Path) -> dict[str, int]:
+    """Bytes by relative name of all files below a folder; links to folders are not followed."""
+    sizes: dict[str, int] = {}
+    pending = [""]
+    while pending:
+        prefix = pending.pop()
+        try:
+            entries = list(os.scandir(folder / prefix))
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        for entry in entries:
+            name = f"{prefix}{entry.name}"
+            if entry.is_dir(follow_symlinks=False):
+                pending.append(f"{name}/")
+            elif entry.is_file():
+                sizes[name] = entry.stat().st_size
+    return sizes
+
+
+def sweep(folder: Path) -> None:
+    """Removes temporary files that a killed run left below a folder."""
+    for name in listing(folder):
+        if is_temporary(name.rpartition("/")[2]):
+            (folder / name).unlink(missing_ok=True)

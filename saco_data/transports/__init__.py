@@ -1,0 +1,1 @@
+"""How bytes arrive. Transports know nothing about subsets."""

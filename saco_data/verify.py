@@ -1,0 +1,75 @@
+"""Reads finished products again: there, unchanged, decoded in full, of the annotated size."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from saco_data import executors
+from saco_data.books import read_annotations
+from saco_data.config import Settings
+from saco_data.errors import SacoError, most_severe
+from saco_data.executors import Executor
+from saco_data.ledger import Ledger
+from saco_data.lock import Lock
+from saco_data.media import process
+from saco_data.records import Outcome, Product, State
+from saco_data.report import Reporter
+
+CHECKS_A_TASK = 64
+TASK_SECONDS = 600.0
+
+
+def run(settings: Settings, subsets: Sequence[str], reporter: Reporter) -> int:
+    """Verifies the finished products of subsets; returns the exit code (3: some must be remade).
+
+    Raises LockHeld, DiskFull, OutputError.
+    """
+    codes = [0]
+    executor = executors.make(settings)
+    with Lock(settings.state), Ledger(settings.state) as ledger:
+        try:
+            for subset in subsets:
+                try:
+                    codes.append(_subset(settings, ledger, subset, executor, reporter))
+                except SacoError as error:
+                    reporter.note(subset, str(error))
+                    codes.append(error.exit_code)
+        finally:
+            executor.close()
+    return most_severe(codes)
+
+
+def _subset(
+    settings: Settings, ledger: Ledger, subset: str, executor: Executor, reporter: Reporter
+) -> int:
+    products = read_annotations(settings, ledger, subset).products
+    done = ledger.items(subset, state=State.DONE)
+    known = [(products[key], item.sha256) for key, item in done.items() if key in products]
+    bad = 0
+    for outcome in checked(settings, subset, known, executor):
+        if outcome.state is not State.DONE:
+            bad += 1
+            reporter.note(subset, f"{outcome.key}: {outcome.detail}; prepare makes it anew")
+            ledger.record([outcome])
+    reporter.note(subset, f"{len(known)} verified, {bad} bad")
+    return 3 if bad else 0
+
+
+def checked(
+    settings: Settings,
+    subset: str,
+    products: Iterable[tuple[Product, str | None]],
+    executor: Executor,
+) -> Iterable[Outcome]:
+    """Verifies product files, each with its known sha256 or None, on the executor."""
+    images, view = settings.images(subset), settings.frames(subset)
+    checks = [
+        process.Check(subset, images / product.file_name, product, digest, view)
+        for product, digest in products
+    ]
+    futures = [
+        executor.submit(process.check, checks[at : at + CHECKS_A_TASK], seconds=TASK_SECONDS)
+        for at in range(0, len(checks), CHECKS_A_TASK)
+    ]
+    for future in futures:
+        yield from future.result()
