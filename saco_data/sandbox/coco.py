@@ -70,13 +70,17 @@ def _mask(number: int, image_id: int, mask: Any, size: tuple[int, int]) -> dict[
         scaled = Image.fromarray(mask).resize(size, Image.Resampling.NEAREST)
         mask = np.asarray(scaled)
     encoded = rle.encode(np.asfortranarray(mask))
+    counts = encoded["counts"]
     x, y, w, h = (float(each) for each in rle.toBbox(encoded))
     return {
         "id": number,
         "image_id": image_id,
         "bbox": [x / width, y / height, w / width, h / height],
         "area": float(rle.area(encoded)) / (width * height),
-        "segmentation": {"counts": str(encoded["counts"], "ascii"), "size": [height, width]},
+        "segmentation": {
+            "counts": counts.decode() if isinstance(counts, bytes) else counts,
+            "size": [height, width],
+        },
         "category_id": 1,
         "iscrowd": 0,
         "source": "sandbox",
