@@ -16,6 +16,15 @@ from typing import BinaryIO
 from saco_data.errors import DiskFull, OutputError
 
 CHUNK = 1 << 20
+_REFUSALS = (
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
+    errno.ENOTDIR,
+    errno.EISDIR,
+    errno.EEXIST,
+    errno.ENOTEMPTY,
+)
 _counter = itertools.count()
 _TEMPORARY = re.compile(r"^\..*\.\d+-\d+\.saco-tmp$")
 
@@ -61,7 +70,7 @@ def explained(path: Path) -> Iterator[None]:
                 item=str(path),
                 remedy="Free some space and run again",
             ) from error
-        if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EISDIR):
+        if error.errno in _REFUSALS:
             raise OutputError(
                 f"cannot write ({os.strerror(error.errno)})",
                 item=str(path),

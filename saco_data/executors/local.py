@@ -16,6 +16,7 @@ from saco_data.executors import WorkerLost
 
 R = TypeVar("R")
 MEMORY_BYTES = 4 << 30
+PRELOAD = ["saco_data.media.process", "saco_data.media.frames"]
 
 
 class LocalExecutor:
@@ -65,11 +66,17 @@ class LocalExecutor:
             if self._pool is None:
                 from pebble import ProcessPool
 
+                # Workers are forked from a clean process that has the decoders loaded: quick to
+                # replace, and free of this process's threads.
+                context = multiprocessing.get_context("forkserver")
+                context.set_forkserver_preload(
+                    ["saco_data.media.process", "saco_data.media.frames"]
+                )
                 self._pool = ProcessPool(
                     max_workers=self.width,
                     initializer=_prepare_worker,
                     initargs=[self._memory],
-                    context=multiprocessing.get_context("spawn"),
+                    context=context,
                 )
             return self._pool
 

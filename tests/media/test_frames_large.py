@@ -1,0 +1,65 @@
+"""Frames: memory stays flat on long and large videos; a real video, where the data is at hand."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import av
+import corpus
+import numpy as np
+import pytest
+
+from saco_data.media.frames import Frame, extract
+
+LIMIT = 400 * 1024  # kilobytes
+PEAK = """
+import resource, sys
+from pathlib import Path
+from saco_data.media.frames import Frame, extract
+got = list(map(type, extract(Path(sys.argv[1]), map(int, sys.argv[2:]))))
+assert got == [Frame] * len(sys.argv[2:]), got
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+def peak(path: Path, wanted: list[int]) -> int:
+    """Peak memory in kilobytes of a fresh process that extracts the wanted frames."""
+    command = [sys.executable, "-c", PEAK, str(path), *map(str, wanted)]
+    return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+
+def test_a_two_hour_video_keeps_memory_flat(tmp_path: Path) -> None:
+    path = corpus.write_long(tmp_path / "long.mp4", 7200, rate=25, size=(64, 48), gop=250)
+    assert peak(path, [0, 90_000, 179_999]) < LIMIT
+
+
+def test_a_two_hour_transport_stream_keeps_memory_flat(tmp_path: Path) -> None:
+    # No index: all 36,000 frames are decoded.
+    path = corpus.write_long(tmp_path / "long.ts", 7200, rate=5, size=(32, 32), gop=50)
+    assert peak(path, [0, 35_000]) < LIMIT
+
+
+def test_4k_video_keeps_memory_flat(tmp_path: Path) -> None:
+    path = corpus.write_long(tmp_path / "4k.mp4", 2, rate=12, size=(3840, 2160), gop=12)
+    assert peak(path, list(range(24))) < LIMIT
+
+
+def test_a_real_video_is_exact() -> None:
+    path = corpus.shared_data() / "bedroom.mp4"
+    if not path.exists():
+        pytest.skip(f"no {path.name}: set SACO_SHARED_DATA to the folder of real inputs")
+    with av.open(str(path)) as container:
+        container.streams.video[0].thread_count = 1
+        pts = [frame.pts for frame in container.decode(video=0)]
+    together = list(extract(path, range(200)))
+    assert len(pts) == len(together) == 200
+    for number in range(200):
+        (alone,) = extract(path, [number])
+        other = together[number]
+        assert isinstance(alone, Frame)
+        assert isinstance(other, Frame)
+        assert alone.way == "index"
+        assert alone.pts == other.pts == pts[number]
+        assert np.array_equal(alone.rgb, other.rgb)

@@ -1,0 +1,221 @@
+"""GeoDE, BDD100K and Food Recognition from every form of raw medium, byte for byte."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from saco_data import sources
+from saco_data.manifest import load
+from saco_data.records import Product, Reason, State
+from saco_data.sandbox.http_server import FileServer
+from saco_data.sandbox.world import Subset, tarred, zipped
+from tests.builders import config, miniature
+from tests.roads import products, states, travel
+
+SUBSETS = ("geode", "bdd100k", "food_rec")
+
+
+def as_zip(folder: Path, subset: Subset) -> str:
+    (folder / "raw.zip").write_bytes(zipped(subset.raw))
+    return "raw.zip"
+
+
+def as_tar(folder: Path, subset: Subset) -> str:
+    (folder / "raw.tar").write_bytes(tarred(subset.raw))
+    return "raw.tar"
+
+
+def as_tar_gz(folder: Path, subset: Subset) -> str:
+    (folder / "raw.tgz").write_bytes(gzip.compress(tarred(subset.raw)))
+    return "raw.tgz"
+
+
+def as_folder(folder: Path, subset: Subset) -> str:
+    for name, content in subset.raw.items():
+        path = folder / "extracted" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    return "extracted"
+
+
+def expected(subset: Subset) -> dict[str, bytes]:
+    """Every product whose raw file exists, with its bytes."""
+    return {
+        entry.file_name: subset.raw[subset.raw_name[entry.file_name]]
+        for entry in subset.entries
+        if subset.raw_name[entry.file_name] in subset.raw
+    }
+
+
+@pytest.mark.parametrize("name", SUBSETS)
+@pytest.mark.parametrize("form", [as_zip, as_tar, as_tar_gz])
+def test_a_local_archive_gives_the_same_bytes_and_names_what_it_lacks(
+    tmp_path: Path, name: str, form: Callable[[Path, Subset], str]
+) -> None:
+    subset = miniature(tmp_path, name)
+    settings = config(tmp_path, **{f"{name}_raw": form(tmp_path, subset)})
+    assert travel(settings, name) == 0
+    assert products(settings, name) == expected(subset)
+    (lost,) = [each for each, state in states(settings, name).items() if state is State.GONE]
+    assert subset.raw_name[lost] == subset.missing[0]
+
+
+@pytest.mark.parametrize("name", SUBSETS)
+def test_a_folder_that_lacks_a_file_needs_the_user_and_prunes_nothing(
+    tmp_path: Path, name: str
+) -> None:
+    subset = miniature(tmp_path, name)
+    settings = config(tmp_path, **{f"{name}_raw": as_folder(tmp_path, subset)})
+    assert travel(settings, name) == 4
+    assert products(settings, name) == expected(subset)
+    assert settings.pruned(name).read_bytes() == settings.pristine(name).read_bytes()
+    missing = subset.missing[0]
+    (tmp_path / "extracted" / missing).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / "extracted" / missing).write_bytes(next(iter(subset.raw.values())))
+    assert travel(settings, name) == 0
+
+
+@pytest.mark.parametrize("name", SUBSETS)
+@pytest.mark.parametrize("form", [as_zip, as_tar, as_tar_gz])
+def test_a_url_streams_only_what_is_wanted(
+    tmp_path: Path, name: str, form: Callable[[Path, Subset], str]
+) -> None:
+    subset = miniature(tmp_path, name)
+    content = (tmp_path / form(tmp_path, subset)).read_bytes()
+    with FileServer({"/raw": content}) as server:
+        settings = config(tmp_path, **{f"{name}_raw": f"{server.url}/raw"})
+        assert travel(settings, name) == 0
+        assert products(settings, name) == expected(subset)
+        asked = server.requests.total()
+        assert travel(settings, name) == 0
+        assert server.requests.total() == asked, "a finished subset asks nothing"
+
+
+@pytest.mark.parametrize(
+    "depth", ["", "bdd100k", "bdd100k/images/100k", "bdd100k/images/100k/train"]
+)
+def test_any_folder_on_the_way_down_may_be_named(tmp_path: Path, depth: str) -> None:
+    subset = miniature(tmp_path, "bdd100k")
+    as_folder(tmp_path, subset)
+    settings = config(tmp_path, bdd100k_raw=str(Path("extracted") / depth))
+    travel(settings, "bdd100k")
+    assert products(settings, "bdd100k") == expected(subset)
+
+
+def test_identical_files_are_left_alone(tmp_path: Path) -> None:
+    subset = miniature(tmp_path, "geode")
+    settings = config(tmp_path, geode_raw=as_zip(tmp_path, subset))
+    travel(settings, "geode")
+    before = {path: path.stat() for path in settings.images("geode").iterdir()}
+    (settings.state / "ledger.sqlite").unlink()
+    assert travel(settings, "geode") == 0
+    for path, stat in before.items():
+        now = path.stat()
+        assert (now.st_ino, now.st_mtime_ns) == (stat.st_ino, stat.st_mtime_ns)
+
+
+def test_another_file_under_a_final_name_is_replaced(tmp_path: Path) -> None:
+    subset = miniature(tmp_path, "geode")
+    settings = config(tmp_path, geode_raw=as_zip(tmp_path, subset))
+    (name, content), *_ = expected(subset).items()
+    settings.images("geode").mkdir(parents=True)
+    other = list(expected(subset).values())[1]
+    (settings.images("geode") / name).write_bytes(other)
+    assert travel(settings, "geode") == 0
+    assert products(settings, "geode")[name] == content
+
+
+def test_a_new_archive_is_asked_again_for_what_the_old_one_lacked(tmp_path: Path) -> None:
+    subset = miniature(tmp_path, "geode")
+    settings = config(tmp_path, geode_raw=as_zip(tmp_path, subset))
+    assert travel(settings, "geode") == 0
+    subset.raw[subset.missing[0]] = next(iter(subset.raw.values()))
+    as_zip(tmp_path, subset)
+    assert travel(settings, "geode") == 0
+    assert State.GONE not in states(settings, "geode").values()
+    assert settings.pruned("geode").read_bytes() == settings.pristine("geode").read_bytes()
+
+
+def test_a_cut_archive_prunes_nothing(tmp_path: Path) -> None:
+    subset = miniature(tmp_path, "food_rec")
+    name = as_tar_gz(tmp_path, subset)
+    content = (tmp_path / name).read_bytes()
+    (tmp_path / name).write_bytes(content[: len(content) // 2])
+    settings = config(tmp_path, food_rec_raw=name)
+    assert travel(settings, "food_rec") == 3
+    assert State.GONE not in states(settings, "food_rec").values()
+    (tmp_path / name).write_bytes(content)
+    assert travel(settings, "food_rec") == 0
+
+
+@pytest.mark.parametrize(
+    ("subset", "member", "key"),
+    [
+        ("geode", "images/Africa/Egypt/bag/1.jpg", "Africa_Egypt_bag_1"),
+        ("geode", "geode/images/images/bag/1.jpg", "images_bag_1"),
+        ("geode", "index.csv", None),
+        ("bdd100k", "bdd100k/images/100k/train/x.jpg", "x.jpg"),
+        ("bdd100k", "100k/train/x.jpg", "x.jpg"),
+        ("bdd100k", "100k/val/x.jpg", None),
+        ("bdd100k", "10100k/train/x.jpg", None),
+        ("food_rec", "public_validation_set_2.0/images/006316.jpg", "006316.jpg"),
+        ("food_rec", "public_training_set/images/006316.jpg", None),
+        ("sav", "videos_fps_6/sav_000001.mp4", "sav_000001.mp4"),
+        ("sav", "videos_fps_24/sav_000001.mp4", None),
+    ],
+)
+def test_naming_rules(tmp_path: Path, subset: str, member: str, key: str | None) -> None:
+    source = sources.get(subset, config(tmp_path))
+    wanted = {"Africa_Egypt_bag_1", "images_bag_1", "x.jpg", "006316.jpg", "sav_000001.mp4"}
+    assert source.key_of_member(member, wanted) == key  # type: ignore[attr-defined]
+
+
+def test_food_names_keep_their_last_part_and_suffix(tmp_path: Path) -> None:
+    source = sources.get("food_rec", config(tmp_path))
+    assert source.key_of(Product("some_set_2.0_006316.JPG", 1, 1)) == "006316.JPG"
+
+
+@pytest.mark.parametrize("name", SUBSETS)
+def test_nothing_at_hand_says_what_to_click(tmp_path: Path, name: str) -> None:
+    miniature(tmp_path, name)
+    settings = config(tmp_path)
+    assert travel(settings, name) == 4
+    found = set(states(settings, name).values())
+    assert found == {State.BLOCKED}
+    assert load(name).access.page in sources.get(name, settings).needs()
+
+
+def test_a_raw_path_that_does_not_exist_is_named(tmp_path: Path) -> None:
+    miniature(tmp_path, "geode")
+    settings = config(tmp_path, geode_raw="nowhere.zip")
+    assert travel(settings, "geode") == 4
+    assert "nowhere.zip does not exist" in sources.get("geode", settings).needs()
+
+
+def test_a_hostile_archive_writes_nothing_outside(tmp_path: Path) -> None:
+    import io
+    import tarfile
+
+    subset = miniature(tmp_path, "bdd100k")
+    (name, content), *others = subset.raw.items()
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        link = tarfile.TarInfo(name)
+        link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
+        archive.addfile(link)
+        for each, inner in [("../../100k/train/" + name.rpartition("/")[2], content), *others]:
+            info = tarfile.TarInfo(each)
+            info.size = len(inner)
+            archive.addfile(info, io.BytesIO(inner))
+    (tmp_path / "evil.tar").write_bytes(buffer.getvalue())
+    settings = config(tmp_path, bdd100k_raw="evil.tar")
+    travel(settings, "bdd100k")
+    file_name = name.rpartition("/")[2]
+    assert file_name not in products(settings, "bdd100k")
+    assert states(settings, "bdd100k")[file_name] is State.FAILED
+    assert len(products(settings, "bdd100k")) == len(others)
+    assert Reason.ARCHIVE_DAMAGED.state is State.FAILED

@@ -1,0 +1,300 @@
+"""The yt1b source with the real yt-dlp against production URLs, answered by the sandbox."""
+
+from __future__ import annotations
+
+import logging
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+
+from saco_data import config
+from saco_data.errors import Blocked
+from saco_data.files import UnsafeName
+from saco_data.records import Arrival, Asset, Outcome, Reason, State
+from saco_data.sandbox.proxy import ConnectProxy
+from saco_data.sandbox.youtube import Fault, Video, YouTube
+from saco_data.sources.base import Context
+from saco_data.sources.yt1b import Fetcher
+
+IDS = [f"video_id_0{number}" for number in range(6)]
+WATCH = "https://www.youtube.com/watch?v="
+SECRET = "g.a000-very-secret-cookie-value"
+
+Start = Callable[..., tuple[YouTube, ConnectProxy]]
+
+
+def make_video(path: Path, frames: int) -> Path:
+    noise = np.random.default_rng(frames)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=30)
+        stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p"
+        for _ in range(frames):
+            picture = noise.integers(0, 255, (64, 96, 3), dtype=np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(stream.encode())
+    return path
+
+
+@pytest.fixture(scope="session")
+def mp4(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_video(tmp_path_factory.mktemp("media") / "a.mp4", 20)
+
+
+@pytest.fixture
+def start(monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
+    running: list[ConnectProxy] = []
+
+    def begin(catalogue: dict[str, Path | Video | Fault]) -> tuple[YouTube, ConnectProxy]:
+        site = YouTube(catalogue)
+        proxy = ConnectProxy(site.handlers()).__enter__()
+        running.append(proxy)
+        for name, value in proxy.environment.items():
+            monkeypatch.setenv(name, value)
+        return site, proxy
+
+    yield begin
+    for proxy in running:
+        proxy.__exit__(None, None, None)
+
+
+def fetcher(folder: Path, *, rps: float = 0, sleep: float = 0, more: str = "") -> Fetcher:
+    limits = f"{{requests_per_second: {rps}, sleep_seconds: [{sleep}, {sleep}]}}"
+    text = f"limits:\n  yt1b: {limits}\n{more}"
+    return Fetcher(config.parse(text, folder / "CONFIG_FRAMES.yaml"))
+
+
+def assets(*ids: str) -> list[Asset]:
+    return [Asset(video_id, ()) for video_id in ids]
+
+
+def asked(proxy: ConnectProxy) -> list[str]:
+    """The ids whose watch page was asked for, in order."""
+    pages = (r.path.partition("?v=")[2] for r in proxy.requests if r.path.startswith("/watch"))
+    return [page.partition("&")[0] for page in pages]
+
+
+def test_videos_arrive_under_their_official_names(start: Start, mp4: Path, tmp_path: Path) -> None:
+    _, proxy = start({IDS[0]: mp4, IDS[1]: Video(mp4, resets=1), IDS[2]: Fault.TERMINATED})
+    results = list(fetcher(tmp_path).fetch(assets(*IDS[:3]), Context()))
+    first, second, third = results
+    assert isinstance(first, Arrival) and isinstance(second, Arrival)
+    path = tmp_path / "data/yt1b/downloaded_videos" / f"video_{IDS[0]}.mp4"
+    assert (first.raw, first.origin, first.owned) == (path, WATCH + IDS[0], True)
+    assert path.read_bytes() == second.raw.read_bytes() == mp4.read_bytes()  # type: ignore[union-attr]
+    assert (first.facts["frames"], first.facts["format_id"]) == (20, "136")
+    assert isinstance(third, Outcome)
+    assert (third.reason, third.state) == (Reason.ACCOUNT_TERMINATED, State.GONE)
+    assert "terminated" in third.detail and third.is_asset
+    assert proxy.unknown == []
+
+
+def test_nothing_is_fetched_before_it_is_asked_for(start: Start, mp4: Path, tmp_path: Path) -> None:
+    _, proxy = start(dict.fromkeys(IDS, mp4))
+    results = fetcher(tmp_path).fetch(assets(*IDS), Context())
+    next(results)
+    next(results)
+    assert asked(proxy) == IDS[:2]
+    results.close()  # type: ignore[attr-defined]
+
+
+def test_a_video_at_hand_costs_no_request(start: Start, mp4: Path, tmp_path: Path) -> None:
+    _, proxy = start({IDS[0]: mp4})
+    source = fetcher(tmp_path)
+    (first,) = source.fetch(assets(IDS[0]), Context())
+    proxy.requests.clear()
+    known = Context(known={IDS[0]: dict(first.facts)})
+    (again,) = fetcher(tmp_path).fetch(assets(IDS[0]), known)
+    (stranger,) = fetcher(tmp_path).fetch(assets(IDS[0]), Context())
+    assert again == first
+    assert {**stranger.facts, "format_id": "136"} == first.facts
+    assert proxy.requests == []
+
+
+def test_what_lies_there_but_is_no_video_is_fetched_again(
+    start: Start, mp4: Path, tmp_path: Path
+) -> None:
+    start({IDS[0]: mp4})
+    source = fetcher(tmp_path)
+    path = source.raw_path(IDS[0])
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"half a file")
+    (arrival,) = source.fetch(assets(IDS[0]), Context())
+    assert isinstance(arrival, Arrival)
+    assert path.read_bytes() == mp4.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        (Fault.BOT_CHECK, Reason.BOT_CHECK),
+        (Fault.RATE_LIMITED, Reason.THROTTLED),
+        (Fault.HTTP_429, Reason.THROTTLED),
+        (Fault.ACCOUNT_BLOCKED, Reason.THROTTLED),
+    ],
+)
+def test_a_closed_source_stops_at_once_and_no_video_pays(
+    start: Start, mp4: Path, tmp_path: Path, fault: Fault, reason: Reason
+) -> None:
+    site, proxy = start(dict.fromkeys(IDS, mp4))
+    seen: list[Arrival | Outcome] = []
+    with pytest.raises(Blocked) as caught:
+        for result in fetcher(tmp_path).fetch(assets(*IDS), Context()):
+            seen.append(result)
+            if len(seen) == 2:
+                site.everything = fault
+    assert caught.value.reason is reason
+    assert caught.value.exit_code == 4
+    assert "yt1b" in str(caught.value) and caught.value.remedy
+    assert [result.state for result in seen if isinstance(result, Outcome)] == []
+    assert asked(proxy) == IDS[:3]
+
+    site.everything = None
+    rest = list(fetcher(tmp_path).fetch(assets(*IDS), Context()))
+    assert sum(isinstance(result, Arrival) for result in rest) == len(IDS)
+
+
+def test_one_transient_failure_is_that_videos_alone(
+    start: Start, mp4: Path, tmp_path: Path
+) -> None:
+    start({IDS[0]: Video(mp4, forbidden=1), IDS[1]: Fault.AGE, IDS[2]: mp4})
+    first, second, third = fetcher(tmp_path).fetch(assets(*IDS[:3]), Context())
+    assert isinstance(first, Outcome) and first.state is State.FAILED
+    assert isinstance(second, Outcome) and second.reason is Reason.UNAUTHORIZED
+    assert isinstance(third, Arrival)
+
+
+@pytest.mark.parametrize(
+    "key", ["../../../x1", "short", "a" * 12, "--exec=rm x", "", "video/id_00"]
+)
+def test_an_unsafe_id_is_named_and_asked_nobody(start: Start, tmp_path: Path, key: str) -> None:
+    _, proxy = start({})
+    (outcome,) = fetcher(tmp_path).fetch(assets(key), Context())
+    assert isinstance(outcome, Outcome) and outcome.reason is Reason.UNSAFE_NAME
+    assert proxy.requests == []
+    with pytest.raises(UnsafeName):
+        fetcher(tmp_path).raw_path(key)
+
+
+def test_the_server_never_sees_more_than_the_configured_rate(
+    start: Start, mp4: Path, tmp_path: Path
+) -> None:
+    _, proxy = start({IDS[0]: mp4, IDS[1]: Fault.PRIVATE, IDS[2]: Video(mp4, resets=1)})
+    list(fetcher(tmp_path, rps=20, sleep=0.4).fetch(assets(*IDS[:3]), Context()))
+    times = [request.time for request in proxy.requests]
+    assert min(b - a for a, b in pairwise(times)) >= 1 / 20
+    begins = [r.time for r in proxy.requests if r.path.startswith("/watch")]
+    ends = [times[times.index(begin) - 1] for begin in begins[1:]]
+    assert min(b - a for a, b in zip(ends, begins[1:], strict=True)) >= 0.4
+
+
+def test_manifest_rates_are_polite_when_nothing_is_configured(tmp_path: Path) -> None:
+    rates = config.parse("", tmp_path / "c.yaml").rates("yt1b")
+    # About 300 videos an hour is what a session is allowed.
+    assert 3600 / rates.sleep_seconds[0] <= 360
+    assert rates.requests_per_second <= 1.5
+
+
+def test_a_pause_ends_when_the_run_ends(start: Start, mp4: Path, tmp_path: Path) -> None:
+    start(dict.fromkeys(IDS, mp4))
+    context = Context()
+    results = fetcher(tmp_path, sleep=60).fetch(assets(*IDS), context)
+    assert isinstance(next(results), Arrival)
+    threading.Timer(0.2, context.stop.set).start()
+    began = time.monotonic()
+    assert list(results) == []
+    assert time.monotonic() - began < 5
+
+
+def test_kill_9_at_random_points_leaves_the_undisturbed_bytes(
+    start: Start, mp4: Path, tmp_path: Path
+) -> None:
+    catalogue = {video_id: Video(mp4, speed=150_000) for video_id in IDS[:2]}
+    start(dict(catalogue))
+    (tmp_path / "CONFIG_FRAMES.yaml").write_text(
+        "limits:\n  yt1b: {requests_per_second: 0, sleep_seconds: [0, 0]}\n"
+    )
+    code = (
+        "import sys; from pathlib import Path; from saco_data import config\n"
+        "from saco_data.records import Asset; from saco_data.sources.base import Context\n"
+        "from saco_data.sources.yt1b import Fetcher\n"
+        "source = Fetcher(config.load(Path(sys.argv[1])))\n"
+        "print('on', flush=True)\n"
+        "for _ in source.fetch([Asset(i, ()) for i in sys.argv[2:]], Context()): pass\n"
+    )
+    file = str(tmp_path / "CONFIG_FRAMES.yaml")
+    for _ in range(4):
+        child = subprocess.Popen(
+            [sys.executable, "-c", code, file, *IDS[:2]],
+            env=os.environ,
+            stdout=subprocess.PIPE,
+        )
+        assert child.stdout is not None and child.stdout.readline() == b"on\n"
+        time.sleep(random.uniform(0.3, 1.5))
+        child.send_signal(signal.SIGKILL)
+        child.communicate()
+    for video in catalogue.values():
+        video.speed = 0
+    results = list(fetcher(tmp_path).fetch(assets(*IDS[:2]), Context()))
+    assert all(isinstance(result, Arrival) for result in results)
+    folder = tmp_path / "data/yt1b/downloaded_videos"
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == {
+        f"video_{video_id}.mp4": mp4.read_bytes() for video_id in IDS[:2]
+    }
+
+
+def test_a_changed_video_is_remarked_on(
+    start: Start, mp4: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    start({IDS[0]: make_video(tmp_path / "b.mp4", 10), IDS[1]: mp4})
+    before = {"frames": 20, "fps": 30.0, "width": 96, "height": 64, "bytes": 1}
+    list(fetcher(tmp_path).fetch(assets(*IDS[:2]), Context(known=dict.fromkeys(IDS, before))))
+    warnings = [r.getMessage() for r in caplog.records if r.levelno == logging.WARNING]
+    assert [text for text in warnings if "shifted" in text] == [
+        f"{IDS[0]}: frames was 20 when first downloaded, now 10: its frames may have shifted"
+    ]
+
+
+def test_an_unusable_cookies_file_blocks_before_any_request(
+    start: Start, mp4: Path, tmp_path: Path
+) -> None:
+    _, proxy = start({IDS[0]: mp4})
+    (tmp_path / "cookies.txt").write_text(f'[{{"name": "SAPISID", "value": "{SECRET}"}}]')
+    with pytest.raises(Blocked) as caught:
+        list(fetcher(tmp_path, more="cookies_path: cookies.txt\n").fetch(assets(*IDS), Context()))
+    assert caught.value.reason is Reason.CREDENTIALS_MISSING
+    assert "JSON" in str(caught.value) and SECRET not in str(caught.value)
+    assert proxy.requests == []
+
+
+def test_expired_cookies_turn_a_bot_check_into_fresh_cookies_please(
+    start: Start, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    start({IDS[0]: Fault.BOT_CHECK})
+    row = ".youtube.com\tTRUE\t/\tTRUE\t1600000000\t"
+    (tmp_path / "cookies.txt").write_text(
+        f"# Netscape HTTP Cookie File\n{row}LOGIN_INFO\t{SECRET}\n{row}SAPISID\t{SECRET}\n"
+    )
+    source = fetcher(tmp_path, more="cookies_path: cookies.txt\n")
+    with pytest.raises(Blocked) as caught:
+        list(source.fetch(assets(IDS[0]), Context()))
+    assert caught.value.reason is Reason.CREDENTIALS_EXPIRED
+    assert "fresh cookies" in caught.value.remedy
+    assert SECRET not in caplog.text + str(caught.value)
+
+
+def test_the_place_is_the_watch_address_and_can_be_moved(tmp_path: Path) -> None:
+    assert fetcher(tmp_path).place() == WATCH
+    moved = fetcher(tmp_path, more="endpoints: {yt1b_watch: 'https://m.youtube.com/watch?v='}\n")
+    assert moved.place() == "https://m.youtube.com/watch?v="

@@ -1,0 +1,48 @@
+"""Pruning: derived, reversible, with a record of what was removed and why."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+from saco_data import prune
+from tests.builders import document, image
+
+NAMES = ["a.jpg", "b.jpg", "c.jpg"]
+
+
+def source(folder: Path) -> Path:
+    path = folder / "pristine.json"
+    path.write_text(json.dumps(document(*(image(n, name) for n, name in enumerate(NAMES)))))
+    return path
+
+
+def test_the_sidecar_says_what_was_removed_and_from_what(tmp_path: Path) -> None:
+    to = tmp_path / "out" / "x.json"
+    done = prune.run(
+        source(tmp_path), "f" * 64, to, NAMES, {"b.jpg": "http_404", "c.jpg": "video_private"}
+    )
+    record = json.loads((tmp_path / "out" / "x.pruned.json").read_text())
+    assert record["source_sha256"] == "f" * 64
+    assert record["removed_ids_by_reason"] == {"http_404": [10000001], "video_private": [10000002]}
+    assert record["keep_list_sha256"] == hashlib.sha256(b"a.jpg\n").hexdigest()
+    assert done.keep_list_sha256 == record["keep_list_sha256"]
+    assert done.image_nps == 1
+
+
+def test_what_comes_back_is_restored_in_its_place(tmp_path: Path) -> None:
+    path, to = source(tmp_path), tmp_path / "out" / "x.json"
+    prune.run(path, "0" * 64, to, NAMES, {"b.jpg": "http_404"})
+    assert [each["file_name"] for each in json.loads(to.read_text())["images"]] == [
+        "a.jpg",
+        "c.jpg",
+    ]
+    prune.run(path, "0" * 64, to, NAMES, {})
+    assert to.read_bytes() == path.read_bytes()
+    assert not prune.sidecar(to).exists()
+
+
+def test_the_keep_list_does_not_depend_on_order() -> None:
+    assert prune.keep_list_sha256(NAMES) == prune.keep_list_sha256(NAMES[::-1])
+    assert prune.keep_list_sha256(NAMES) != prune.keep_list_sha256(NAMES[:2])
