@@ -134,4 +134,4 @@ def number_of(picture: Image.Image) -> int:
 
 
 # The size of the sandbox's videos.
-WIDTH, HEIGHT = 192, 108
+WIDTH, HEIGHT = 192, 112
