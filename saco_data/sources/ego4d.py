@@ -7,6 +7,7 @@ import hashlib
 import io
 import itertools
 import json
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -113,19 +114,27 @@ class Fetcher(Source):
                 yield self.outcome(wanted[key], Reason.UNSAFE_NAME, detail)
         size = _LOOK_AHEAD if self.settings.removes_videos(self.name) else _CLI_BATCH
         folder = self.settings.raw_folder(self.name)
+        staging, manifest = folder / ".ego4d-cli", folder / ".ego4d-cli.csv"
         rest = iter(asked)
-        while (batch := tuple(itertools.islice(rest, size))) and not context.stop.is_set():
-            uids = {key.removesuffix(".mp4"): key for key in batch}
-            result = cli.fetch(uids, folder / ".ego4d-cli", folder / "manifest.csv", context.stop)
-            if context.stop.is_set():
-                return
-            for uid, key in uids.items():
-                if uid in result.unknown:
-                    detail = "the ego4d CLI does not find its uid in the manifest"
-                    yield self.outcome(wanted[key], Reason.NOT_IN_CATALOGUE, detail, self.place())
-                else:
-                    said = f"the ego4d CLI did not bring it (status {result.status}: {result.said})"
-                    yield self._checked(s3, wanted[key], urls[key], result.arrived.get(uid), said)
+        try:
+            while (batch := tuple(itertools.islice(rest, size))) and not context.stop.is_set():
+                uids = {key.removesuffix(".mp4"): key for key in batch}
+                # Of the manifest only what is asked for: one odd row ends the CLI.
+                files.write(manifest, _rows({uid: urls[key] for uid, key in uids.items()}))
+                result = cli.fetch(uids, staging, manifest, context.stop)
+                if context.stop.is_set():
+                    return
+                said = f"the ego4d CLI did not bring it (status {result.status}: {result.said})"
+                for uid, key in uids.items():
+                    if uid in result.unknown:
+                        detail = "the ego4d CLI does not find its uid in the manifest"
+                        yield self.outcome(wanted[key], Reason.NOT_IN_CATALOGUE, detail)
+                    else:
+                        came = result.arrived.get(uid)
+                        yield self._checked(s3, wanted[key], urls[key], came, said)
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
+            manifest.unlink(missing_ok=True)
 
     def _checked(
         self, s3: S3, asset: Asset, url: str, path: Path | None, said: str
@@ -215,6 +224,15 @@ def parse(content: bytes) -> dict[str, str]:
             if uid and (column is uid_columns[0] or len(set(found)) == 1):
                 catalogue.setdefault(uid, found[0])
     return catalogue
+
+
+def _rows(places: Mapping[str, str]) -> bytes:
+    """A manifest as the CLI reads it."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow(("file_uid", "s3_path", "type"))
+    writer.writerows((uid, url, "mp4") for uid, url in places.items())
+    return text.getvalue().encode()
 
 
 def _read(path: Path) -> dict[str, Any]:

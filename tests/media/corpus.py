@@ -6,7 +6,6 @@ video are alike. `INTACT` are those where OpenCV, reading from the start, gets e
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -20,12 +19,6 @@ import numpy as np
 CLOSED = "keyint=24:min-keyint=24:scenecut=0:bframes=3:b-pyramid=2:b-adapt=0"
 HEVC = "log-level=none:keyint=20:min-keyint=20:scenecut=0:bframes=4:b-adapt=0"
 VP9 = {"deadline": "good", "cpu-used": "8", "g": "20", "auto-alt-ref": "1", "lag-in-frames": "16"}
-
-
-def shared_data() -> Path:
-    """The folder of real inputs that are not part of the project; it may be absent."""
-    given = os.environ.get("SACO_SHARED_DATA")
-    return Path(given) if given else Path(__file__).parents[2].parent / "shared" / "data"
 
 
 def picture(number: int, width: int, height: int, seed: int = 0) -> np.ndarray:
@@ -129,6 +122,7 @@ VIDEOS: dict[str, Video] = {
     "rotation_90.mp4": Video(frames=12, rotation=90),
     "rotation_180.mp4": Video(frames=12, rotation=180),
     "rotation_270.mp4": Video(frames=12, rotation=270),
+    "rotation_30.mp4": Video(frames=12, rotation=30),
     "full_range.mp4": Video(frames=30, pixels="yuvj420p"),
     "bt709.mp4": Video(frames=30, context={"colorspace": 1}),
     "vp9.webm": Video("libvpx-vp9", VP9),

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from av.video.reformatter import Interpolation
 
-from saco_data.media.frames import Frame, FrameFailure, extract
+from saco_data.media.frames import Frame, FrameError, FrameFailure, extract, probe, versions
 from saco_data.records import Reason
 
 TURNS = {90: cv2.ROTATE_90_COUNTERCLOCKWISE, -180: cv2.ROTATE_180, -90: cv2.ROTATE_90_CLOCKWISE}
@@ -42,7 +42,9 @@ def plain_decode(path: Path) -> list[tuple[int | None, np.ndarray]]:
     """(pts, RGB) of all frames: the definition, written again without the code under test."""
     frames = []
     with av.open(str(path)) as container:
-        stream = container.streams.video[0]
+        stream = next(iter(container.streams.video), None)
+        if stream is None:
+            return []
         stream.thread_count = 1
         try:
             for packet in container.demux(stream):
@@ -176,7 +178,7 @@ def test_nothing_wanted_is_nothing_done(tmp_path: Path) -> None:
 def test_a_file_with_random_damage_yields_what_a_fresh_decode_yields(
     seed: int, folder: Path, tmp_path: Path
 ) -> None:
-    names = ["h264_b_frames.mp4", "open_gop.mp4", "hevc.mp4", "h264_b_frames.mkv", "vp9.webm"]
+    names = ["h264_b_frames.mp4", "edit_list.mp4", "hevc.mp4", "h264_b_frames.mkv", "open_gop.mp4"]
     source = corpus.make(names[seed % len(names)], folder)
     rng = np.random.default_rng(seed)
     data = source.read_bytes()

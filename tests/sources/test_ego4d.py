@@ -79,6 +79,7 @@ def test_every_kind_of_clip_has_its_own_reason(
         assert arrival.owned
         assert arrival.origin == f"s3://ego4d-unict-milan/{uid}.mp4"
         assert {"etag", "version_id"} <= arrival.facts.keys()
+    assert not list(tmp_path.rglob(".ego4d-cli*"))
 
 
 def test_what_is_there_costs_no_request(server: S3Server, tmp_path: Path) -> None:

@@ -174,7 +174,7 @@ def test_a_refusal_of_everything_blocks_the_source(
     server.gate.all = code
     for call in (
         lambda: fetch(tmp_path, "a.mp4"),
-        lambda: client().head(PROBE),
+        lambda: client().head("s3://uni/a.mp4", probe=PROBE),
         lambda: client().document(PROBE),
     ):
         with pytest.raises(Blocked) as caught:
@@ -261,6 +261,10 @@ def test_keys_come_from_the_config_or_the_usual_places(
     (tmp_path / ".aws").mkdir()
     (tmp_path / ".aws/credentials").write_text(profile)
     assert client().document(PROBE)
+    (tmp_path / ".aws/credentials").write_text("[default\nnot a profile")
+    with pytest.raises(Blocked) as caught:
+        client().document(PROBE)
+    assert caught.value.reason is Reason.CREDENTIALS_MISSING
 
 
 def test_a_document_is_sent_once(server: S3Server) -> None:

@@ -1,0 +1,91 @@
+"""Opening a hostile video file and decoding it in one thread."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import av
+import av.error
+from av.container import InputContainer
+from av.packet import Packet
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from saco_data.records import Reason
+
+# Demuxers of plain media files. Playlists (hls, dash, concat...) could make the library open other
+# files and addresses.
+FORMATS = (
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,mpegts,mpeg,avi,flv,asf,ogg,h264,hevc,ivf,mpegvideo,m4v"
+)
+# 8192 x 8192: a header of a few bytes must not claim all memory.
+MAX_PIXELS = 1 << 26
+OPTIONS = {
+    "format_whitelist": FORMATS,
+    "protocol_whitelist": "file",
+    "max_pixels": str(MAX_PIXELS),
+}
+
+
+class FrameError(Exception):
+    """A video that cannot be decoded at all: `reason`, and `detail` with the decoder's words."""
+
+    def __init__(self, reason: Reason, detail: str) -> None:
+        super().__init__(reason, detail)
+        self.reason = reason
+        self.detail = detail
+
+    def __str__(self) -> str:
+        return self.detail
+
+
+@contextlib.contextmanager
+def open_video(video: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
+    """The open file and its first video stream, set to decode in one thread.
+
+    Raises FrameError (CORRUPT_VIDEO, NOT_MEDIA) or OSError.
+    """
+    with video.open("rb"):
+        pass  # an unreadable file is no damaged video
+    try:
+        # "file:" because a name may hold a colon, which would be taken for a protocol.
+        container = av.open(f"file:{video}", options=OPTIONS, metadata_errors="replace")
+    except av.error.FFmpegError as error:
+        raise FrameError(
+            Reason.CORRUPT_VIDEO, f"{video.name}: cannot be opened as a video ({error.strerror})"
+        ) from error
+    with container:
+        stream = next(iter(container.streams.video), None)
+        if stream is None or stream.codec_context is None:
+            raise FrameError(Reason.NOT_MEDIA, f"{video.name}: holds no video stream we can decode")
+        # A process works on one video; in one thread, damage ends the same way each time.
+        stream.codec_context.thread_count = 1
+        stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}
+        yield container, stream
+
+
+def packets(container: InputContainer, stream: VideoStream) -> Iterator[Packet[VideoStream]]:
+    """The stream's packets up to the end, or to the first place that cannot be read."""
+    try:
+        for packet in container.demux(stream):
+            if packet.size:
+                yield packet
+    except av.error.FFmpegError:
+        return
+
+
+def decode(stream: VideoStream, packet: Packet[VideoStream] | None) -> list[VideoFrame]:
+    """The frames that come out when a packet (None: the end) goes in; none for a broken packet."""
+    try:
+        return stream.codec_context.decode(packet)
+    except av.error.FFmpegError:
+        return []
+
+
+def sequential(container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
+    """All frames, in presentation order: the definition of "frame n"."""
+    for packet in packets(container, stream):
+        yield from decode(stream, packet)
+    yield from decode(stream, None)

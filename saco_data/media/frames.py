@@ -1,0 +1,152 @@
+"""Exact frames: frame n is the n-th frame of a full sequential decode, in presentation order.
+
+The index way reads the packets without decoding, finds the one that holds each wanted frame and
+decodes from the nearest start. Whatever makes the index doubtful ends in the sequential way, which
+is right by definition. `Frame.way` says which was taken.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import av
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from saco_data.media.decode import FrameError, open_video, packets, sequential
+from saco_data.media.index import build
+from saco_data.media.pixels import Pixels
+from saco_data.media.runs import decode_run, runs
+from saco_data.media.units import Doubt
+from saco_data.records import Reason
+
+if TYPE_CHECKING:
+    import numpy
+    import numpy.typing
+
+__all__ = ["Frame", "FrameError", "FrameFailure", "extract", "probe", "versions"]
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One wanted frame: `rgb` is uint8 [height, width, 3] with the rotation applied.
+
+    `pts` is in units of the stream's time base, `seconds` the same in seconds. `way` says how the
+    frame was reached: "index" or "sequential: <why>".
+    """
+
+    index: int
+    pts: int | None
+    seconds: float | None
+    way: str
+    rgb: numpy.typing.NDArray[numpy.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class FrameFailure:
+    """A wanted frame that the video does not hold."""
+
+    index: int
+    reason: Reason
+    detail: str
+
+
+def versions() -> dict[str, str]:
+    """Versions of PyAV and of the FFmpeg libraries that decode and convert, for the ledger."""
+    names = ("libavformat", "libavcodec", "libswscale")
+    return {"av": av.__version__} | {
+        name: ".".join(map(str, av.library_versions[name])) for name in names
+    }
+
+
+def extract(video: Path, wanted: Iterable[int]) -> Iterator[Frame | FrameFailure]:
+    """Yields the wanted frames of a video as they are decoded, in presentation order.
+
+    A FrameFailure (FRAME_BEYOND_END) comes for each index outside the video. Memory does not grow
+    with the length of the video or the number of frames. Raises FrameError where the file cannot
+    be decoded at all and OSError where it cannot be read.
+    """
+    numbers = set(wanted)
+    for number in sorted(number for number in numbers if number < 0):
+        yield FrameFailure(number, Reason.FRAME_BEYOND_END, "frame numbers begin at 0")
+    indices = sorted(number for number in numbers if number >= 0)
+    if not indices:
+        return
+    done = 0
+    try:
+        for found in _by_index(video, indices):
+            yield found
+            done += 1
+        return
+    except Doubt as doubt:
+        why = str(doubt)
+    yield from _in_sequence(video, indices[done:], f"sequential: {why}")
+
+
+def probe(video: Path) -> dict[str, Any]:
+    """A fingerprint of a video, to notice one that differs from what was annotated.
+
+    `codec`, `container`, `width` and `height` in pixels as coded, `fps`, `duration` in seconds,
+    `start_pts`, `time_base`, `frames` (packets to be shown, as far as the file can be read). Raises
+    FrameError or OSError.
+    """
+    with open_video(video) as (container, stream):
+        rate, duration = stream.average_rate, container.duration
+        return {
+            "codec": stream.codec_context.name,
+            "container": container.format.name,
+            "width": stream.codec_context.width,
+            "height": stream.codec_context.height,
+            "fps": None if rate is None else float(rate),
+            "duration": None if duration is None else duration / 1_000_000,
+            "start_pts": stream.start_time,
+            "time_base": str(stream.time_base),
+            "frames": sum(not packet.is_discard for packet in packets(container, stream)),
+        }
+
+
+def _by_index(video: Path, indices: list[int]) -> Iterator[Frame | FrameFailure]:
+    pixels = Pixels()
+    with open_video(video) as (container, stream):
+        index = build(container, stream, indices[-1])
+        inside = [number for number in indices if number < len(index.order)]
+        for run in runs(index, inside):
+            for number, frame in decode_run(container, stream, index, run):
+                yield _frame(number, frame, stream, "index", pixels)
+        for number in indices[len(inside) :]:
+            yield _beyond(video, number, len(index.order))
+
+
+def _in_sequence(video: Path, indices: list[int], way: str) -> Iterator[Frame | FrameFailure]:
+    pixels = Pixels()
+    remaining = iter(indices)
+    target = next(remaining, None)
+    count = 0
+    with open_video(video) as (container, stream):
+        for frame in sequential(container, stream):
+            if count == target:
+                yield _frame(count, frame, stream, way, pixels)
+                target = next(remaining, None)
+                if target is None:
+                    return
+            count += 1
+    if not count:
+        raise FrameError(Reason.CORRUPT_VIDEO, f"{video.name}: no frame can be decoded")
+    while target is not None:
+        yield _beyond(video, target, count)
+        target = next(remaining, None)
+
+
+def _frame(index: int, frame: VideoFrame, stream: VideoStream, way: str, pixels: Pixels) -> Frame:
+    seconds = None
+    if frame.pts is not None and stream.time_base is not None:
+        seconds = float(frame.pts * stream.time_base)
+    return Frame(index, frame.pts, seconds, way, pixels.rgb(frame))
+
+
+def _beyond(video: Path, index: int, count: int) -> FrameFailure:
+    detail = f"{video.name} has only {count} frames"
+    return FrameFailure(index, Reason.FRAME_BEYOND_END, detail)

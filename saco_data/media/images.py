@@ -1,0 +1,129 @@
+"""Checking, encoding and resizing of pictures, byte for byte as the official scripts do it."""
+
+from __future__ import annotations
+
+import io
+import re
+from typing import TYPE_CHECKING
+
+import simplejpeg
+from PIL import Image, UnidentifiedImageError
+
+from saco_data.records import Reason
+
+if TYPE_CHECKING:
+    import numpy
+    import numpy.typing
+
+# Pillow's own hard limit: above it a few kilobytes could claim gigabytes of memory.
+MAX_PIXELS = 178_956_970
+# Others (EPS, PDF...) run programs or are no photographs.
+FORMATS = ("PNG", "WEBP", "GIF", "BMP", "TIFF")
+JPEG_START = b"\xff\xd8\xff"
+# Some cameras pad the picture before its end marker: every pixel is there.
+PADDED_END = re.compile(r"Corrupt JPEG data: (\d+) extraneous bytes before marker 0xd9")
+MAX_PADDING = 64
+
+
+class ImageError(Exception):
+    """A picture that cannot be used: `reason` is NOT_MEDIA or CORRUPT_IMAGE, `detail` says why."""
+
+    def __init__(self, reason: Reason, detail: str) -> None:
+        super().__init__(reason, detail)
+        self.reason = reason
+        self.detail = detail
+
+    def __str__(self) -> str:
+        return self.detail
+
+
+def encode_jpeg(
+    rgb: numpy.typing.NDArray[numpy.uint8], size: tuple[int, int] | None = None
+) -> bytes:
+    """A frame as the official scripts save it: Pillow's JPEG at quality 75, 4:2:0, no metadata.
+
+    `rgb` is uint8 [height, width, 3]; it is resized (BICUBIC) only where `size`, (height, width),
+    is given and differs.
+    """
+    image = Image.fromarray(rgb)
+    if size is not None and size != (image.height, image.width):
+        image = image.resize((size[1], size[0]), Image.Resampling.BICUBIC)
+    return _saved(image)
+
+
+def check_image(data: bytes | memoryview, *, name: str) -> tuple[int, int]:
+    """Decodes a whole picture strictly and returns its (width, height) in pixels, as stored.
+
+    EXIF orientation is not applied. Raises ImageError: NOT_MEDIA for anything that is no picture,
+    CORRUPT_IMAGE for one that is cut, damaged, or so large that decoding it could exhaust memory.
+    """
+    if bytes(data[:3]) == JPEG_START:
+        return _check_jpeg(data, name)
+    return _check_other(data, name)
+
+
+def resize_like_official(data: bytes, size: tuple[int, int]) -> bytes:
+    """A JPEG resized to `size`, (width, height), in its own colour mode, saved at quality 75.
+
+    The JPEG comment survives; ICC profile, DPI and progressive scan do not. A picture that has
+    the right size already comes back unchanged. Raises ImageError as `check_image` does.
+    """
+    width, height = check_image(data, name="picture")
+    if (width, height) == size:
+        return data
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            return _saved(image.resize(size, Image.Resampling.BICUBIC))
+    except OSError as error:
+        raise ImageError(
+            Reason.CORRUPT_IMAGE, f"cannot be resized and saved as JPEG ({error})"
+        ) from error
+
+
+def _saved(image: Image.Image) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=75)
+    return buffer.getvalue()
+
+
+def _check_jpeg(data: bytes | memoryview, name: str) -> tuple[int, int]:
+    try:
+        # Pillow reads the header: simplejpeg's does not know every subsampling.
+        with Image.open(io.BytesIO(data), formats=["JPEG"]) as image:
+            width, height = image.size
+        _check_pixels(width, height, name)
+        # Grey at an eighth: every coded bit is still read, which is what finds the damage.
+        simplejpeg.decode_jpeg(data, colorspace="GRAY", min_factor=8, strict=True)
+    except ImageError:
+        raise
+    except Exception as error:
+        # On hostile bytes the decoders raise almost anything.
+        padding = PADDED_END.fullmatch(str(error))
+        if padding is None or int(padding[1]) > MAX_PADDING:
+            raise ImageError(Reason.CORRUPT_IMAGE, f"{name}: {error}") from error
+    return width, height
+
+
+def _check_other(data: bytes | memoryview, name: str) -> tuple[int, int]:
+    try:
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            _check_pixels(image.width, image.height, name)
+            image.verify()  # checksums; leaves the picture unusable, hence the second opening
+        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+            image.load()
+            return image.width, image.height
+    except UnidentifiedImageError as error:
+        raise ImageError(Reason.NOT_MEDIA, f"{name}: not a picture") from error
+    except ImageError:
+        raise
+    except Exception as error:
+        # As above.
+        raise ImageError(Reason.CORRUPT_IMAGE, f"{name}: {error}") from error
+
+
+def _check_pixels(width: int, height: int, name: str) -> None:
+    if width * height > MAX_PIXELS:
+        raise ImageError(
+            Reason.CORRUPT_IMAGE,
+            f"{name}: claims {width} x {height} pixels, more than the {MAX_PIXELS} we decode",
+        )

@@ -1,0 +1,100 @@
+"""DROID videos: public objects at Google, named by what `original_video` is made of."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+from urllib.parse import quote
+
+from saco_data.files import UnsafeName
+from saco_data.records import Arrival, Asset, Outcome, Reason
+from saco_data.sources.base import Context, Source
+
+# {lab}_{outcome}_{date}_{time}_recordings_MP4_{camera}.mp4, where the time has `_` and `:` of its
+# own, double ones too: read from both ends, and kept as it is.
+_NAME = re.compile(
+    r"(?P<lab>[\w+-]+?)_(?P<outcome>success|failure)_(?P<date>\d{4}-\d\d-\d\d)_"
+    r"(?P<time>[\w:+-]+)_recordings_MP4_(?P<camera>[A-Za-z0-9-]+)\.mp4",
+    re.ASCII,
+)
+_LOOK_AHEAD = 2  # videos fetched and not yet taken, where each is removed after use
+
+
+def object_name(video: str) -> str:
+    """The object of an `original_video`, below the root of the raw data. Raises UnsafeName.
+
+    >>> object_name("RAIL_success_2023-07-07_Fri_Jul__7_18:50:36_2023_recordings_MP4_22008760.mp4")
+    'RAIL/success/2023-07-07/Fri_Jul__7_18:50:36_2023/recordings/MP4/22008760.mp4'
+    """
+    match = _NAME.fullmatch(video)
+    if match is None:
+        raise UnsafeName(f"the name does not say where the video lies: {video[:200]!r}")
+    return "{lab}/{outcome}/{date}/{time}/recordings/MP4/{camera}.mp4".format(**match.groupdict())
+
+
+class Fetcher(Source):
+    """DROID, over public HTTPS or, for private mirrors, through gsutil."""
+
+    name = "droid"
+
+    def place(self) -> str:
+        """The root under which the objects lie."""
+        by_gsutil = self.settings.transport(self.name) == "gsutil"
+        return self.settings.endpoint(self.name, "gcs" if by_gsutil else "https")
+
+    def fetch(self, assets: Sequence[Asset], context: Context) -> Iterator[Arrival | Outcome]:
+        """See `Source.fetch`."""
+        wanted: dict[str, Asset] = {}
+        for asset in assets:
+            try:
+                path = self.raw_path(asset.key)
+                object_name(asset.key)
+            except UnsafeName as error:
+                yield self.outcome(asset, Reason.UNSAFE_NAME, str(error))
+                continue
+            if path.is_file():
+                yield Arrival(asset, path, "", owned=True, facts=context.known.get(asset.key, {}))
+            else:
+                wanted[asset.key] = asset
+        if not wanted:
+            return
+        by_gsutil = self.settings.transport(self.name) == "gsutil"
+        for reply in (self._by_gsutil if by_gsutil else self._by_https)(wanted, context):
+            asset = wanted[reply.key]
+            if reply.path is None:
+                yield self.outcome(asset, reply.reason, reply.detail, reply.origin)
+            else:
+                yield Arrival(asset, reply.path, reply.origin, owned=True, facts=reply.facts)
+            if context.stop.is_set():
+                return
+
+    def _by_https(self, wanted: dict[str, Asset], context: Context) -> Iterator[Any]:
+        from saco_data.transports.http import Expect, Http, Policy, Request
+
+        rates = self.settings.rates(self.name)
+        bounded = self.settings.removes_videos(self.name)
+        policy = Policy(
+            concurrency=min(rates.concurrency, _LOOK_AHEAD) if bounded else rates.concurrency,
+            requests_per_second=rates.requests_per_second,
+        )
+        requests = (
+            Request(
+                key,
+                f"{self.place()}/{quote(object_name(key))}",
+                self.raw_path(key),
+                Expect(kind="video"),
+            )
+            for key in wanted
+        )
+        with Http(policy) as http:
+            yield from http.fetch(requests)
+
+    def _by_gsutil(self, wanted: dict[str, Asset], context: Context) -> Iterator[Any]:
+        from saco_data.transports.gcs import Gsutil, Request
+
+        root = self.place()
+        requests = (
+            Request(key, f"{root}/{object_name(key)}", self.raw_path(key)) for key in wanted
+        )
+        yield from Gsutil(root).fetch(requests, context.stop)

@@ -1,0 +1,133 @@
+"""Takes wanted members out of a folder, a .zip, a .tar or a .tar.gz, on disk or while it streams.
+
+Nothing but wanted members is read into files, and hostile ones are refused by name. The kind of an
+archive is told from its content.
+
+A checkpoint (an index of members, and of places where the gzip can be entered) lets a killed run go
+on by ranged requests where it stopped; a later run that misses members goes straight to them. It is
+used where the server honours ranges and names the version of its file. Elsewhere an interrupted
+run starts over: for what was not yet passed there is no other way. A zip on a server without ranges
+is first downloaded into a temporary file, because a zip's directory stands at its end.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from saco_data.errors import Blocked
+from saco_data.files import explained
+from saco_data.records import Reason
+from saco_data.transports.archive.folder import folder_members
+from saco_data.transports.archive.gzips import Gunzip
+from saco_data.transports.archive.index import Index
+from saco_data.transports.archive.local import LocalFile
+from saco_data.transports.archive.raw import Raw
+from saco_data.transports.archive.safety import ArchiveDamaged, Member
+from saco_data.transports.archive.stream import Plain
+from saco_data.transports.archive.tars import looks_like_tar, tar_members
+from saco_data.transports.archive.zips import zip_members
+from saco_data.transports.ranges import RangeReader
+
+__all__ = ["ArchiveDamaged", "Member", "members"]
+
+ZIP = (b"PK\x03\x04", b"PK\x05\x06")
+GZIP = b"\x1f\x8b"
+
+
+def members(
+    place: Path | RangeReader,
+    wanted: Callable[[str], bool],
+    *,
+    checkpoint: Path | None = None,
+    md5: str | None = None,
+) -> Iterator[Member]:
+    """The members whose name is `wanted`, each once, in the order of the archive.
+
+    A member's content can be had until the next one is asked for. Of two members with one name the
+    first counts. Ending normally means that the whole archive was seen, now or (checkpoint) by
+    earlier runs: what was not yielded is not in it. `md5` of the whole file is compared when all of
+    it was read in this process.
+
+    Raises ArchiveDamaged (cut, damaged, not an archive), Blocked (a path that does not exist), and
+    what the RangeReader raises. Stop by closing the iterator: that keeps the checkpoint.
+    """
+    if isinstance(place, Path):
+        if place.is_dir():
+            yield from folder_members(place, wanted)
+            return
+        place = _local(place)
+    head, begun = _begin(place)
+    if head.startswith(ZIP):
+        yield from _zip(place, begun, wanted, checkpoint, md5)
+        return
+    gzipped = head.startswith(GZIP)
+    if not gzipped and not looks_like_tar(head):
+        raise ArchiveDamaged(
+            "is neither a zip, a tar nor a tar.gz" if head else "is empty", item=place.origin
+        )
+    index = Index(checkpoint if place.seekable else None, place.identity, place.size)
+    raw = Raw(place, windowed=not gzipped, md5=md5, begun=begun)
+    try:
+        stream = Gunzip(raw, index) if gzipped else Plain(raw, index)
+        yield from tar_members(stream, wanted, index)
+    except ArchiveDamaged as error:
+        if not error.cut:
+            # The index may come from the same damaged bytes.
+            index.discard()
+        raise
+    finally:
+        raw.shut()
+
+
+def _local(path: Path) -> LocalFile:
+    try:
+        return LocalFile(path)
+    except OSError as error:
+        raise Blocked(
+            f"cannot be read ({os.strerror(error.errno or 0)})",
+            item=str(path),
+            remedy="Put the archive there, or correct the path in the config",
+            reason=Reason.RAW_MISSING,
+        ) from error
+
+
+def _begin(place: RangeReader) -> tuple[bytes, Iterator[bytes] | None]:
+    """The first bytes; where ranges are not honoured also the whole stream that they came from."""
+    if place.seekable:
+        return place.read_at(0, 512), None
+    pieces = place.stream(0)
+    head = b""
+    while len(head) < 512 and (piece := next(pieces, b"")):
+        head += piece
+    return head, itertools.chain([head], pieces)
+
+
+def _zip(
+    place: RangeReader,
+    begun: Iterator[bytes] | None,
+    wanted: Callable[[str], bool],
+    checkpoint: Path | None,
+    md5: str | None,
+) -> Iterator[Member]:
+    if begun is None and place.size is not None:
+        yield from zip_members(place, wanted)
+        return
+    folder = checkpoint.parent if checkpoint else Path(tempfile.gettempdir())
+    raw = Raw(place, windowed=False, md5=md5, begun=begun)
+    # Named as all temporary files are, so that one left by a kill is found.
+    suffix = f".{os.getpid()}-0.saco-tmp"
+    try:
+        with explained(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.NamedTemporaryFile(dir=folder, prefix=".archive.", suffix=suffix) as file:
+                while piece := raw.take():
+                    file.write(piece)
+                file.flush()
+                raw.finish()
+                yield from zip_members(LocalFile(Path(file.name)), wanted)
+    finally:
+        raw.shut()

@@ -1,0 +1,147 @@
+"""The bytes of an archive as they lie: front to back, with jumps where the server allows them."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+
+from saco_data.transports.archive.safety import ArchiveDamaged
+from saco_data.transports.ranges import RangeReader
+
+FIRST_WINDOW = 128 << 10
+LAST_WINDOW = 64 << 20
+LEAST_SKIP = 256 << 10
+MOST_SKIP = 16 << 20
+
+
+class Raw:
+    """Reads `place` from `at` on.
+
+    `windowed`: asks for ranges that grow while reading goes straight on, so that a jump throws
+    little away; otherwise one request reads to the end. `begun`: a stream from byte 0 that runs.
+    """
+
+    def __init__(
+        self,
+        place: RangeReader,
+        *,
+        windowed: bool,
+        md5: str | None = None,
+        begun: Iterator[bytes] | None = None,
+    ) -> None:
+        self.place = place
+        self.at = 0
+        self._windowed = windowed and place.seekable
+        self._window = FIRST_WINDOW
+        self._stop: int | None = None
+        self._pieces = begun
+        self._digest = Digest(md5) if md5 else None
+        self._latency, self._seconds, self._bytes = 0.05, 1.0, 20e6
+
+    def take(self, hint: int = 0) -> bytes:
+        """The next piece, of any length; b"" at the end. `hint`: bytes that will be needed.
+
+        Raises ArchiveDamaged where the bytes end before the size that the server gave.
+        """
+        started = time.perf_counter()
+        piece = b""
+        opened = self._pieces is None
+        if self._pieces is not None:
+            piece = next(self._pieces, b"")
+        while not piece and self.at != self.place.size:
+            if not opened and (self._stop is None or self.at != self._stop):
+                break
+            opened = True
+            self._pieces = self.place.stream(self.at, self._next_stop(hint))
+            piece = next(self._pieces, b"")
+            if not piece:
+                break
+        self._measure(time.perf_counter() - started, len(piece), opened)
+        if not piece and self.place.size not in (None, self.at):
+            raise ArchiveDamaged(
+                f"ends after {self.at} of {self.place.size} bytes", item=self.place.origin, cut=True
+            )
+        self.at += len(piece)
+        if self._digest:
+            self._digest.update(piece)
+        return piece
+
+    def jump(self, at: int) -> None:
+        """The next piece begins at byte `at`."""
+        if at == self.at:
+            return
+        self.close()
+        self._window = FIRST_WINDOW
+        self.at = at
+        if self._digest:
+            self._digest.close()
+            self._digest = None
+
+    def pays(self, gap: int) -> bool:
+        """Whether a new request costs less time than reading through `gap` bytes."""
+        if not self.place.seekable:
+            return False
+        cost = self._latency * self._bytes / self._seconds
+        return gap > min(max(cost, LEAST_SKIP), MOST_SKIP)
+
+    def finish(self) -> None:
+        """At the end: raises ArchiveDamaged if all was read and the md5 is not the promised one."""
+        if self._digest and not self._digest.matches():
+            raise ArchiveDamaged("the md5 is not the published one", item=self.place.origin)
+
+    def close(self) -> None:
+        """Lets the connection go."""
+        close = getattr(self._pieces, "close", None)
+        if close:
+            close()
+        self._pieces = None
+
+    def shut(self) -> None:
+        """Ends everything, the digest's thread too."""
+        self.close()
+        if self._digest:
+            self._digest.close()
+
+    def _next_stop(self, hint: int) -> int | None:
+        if not self._windowed:
+            return None
+        self._stop = self.at + max(self._window, hint)
+        if self.place.size is not None:
+            self._stop = min(self._stop, self.place.size)
+        self._window = min(self._window * 2, LAST_WINDOW)
+        return self._stop
+
+    def _measure(self, seconds: float, length: int, opened: bool) -> None:
+        if opened:
+            self._latency = 0.7 * self._latency + 0.3 * seconds
+        else:
+            # Older measurements fade: links change.
+            self._seconds = 0.98 * self._seconds + seconds
+            self._bytes = 0.98 * self._bytes + length
+
+
+class Digest:
+    """md5 on a thread of its own, one piece behind: it would cost a third of the throughput."""
+
+    def __init__(self, md5: str) -> None:
+        self._expected = md5.lower()
+        self._md5 = hashlib.md5(usedforsecurity=False)
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="md5")
+        self._last: Future[None] | None = None
+
+    def update(self, piece: bytes) -> None:
+        """Adds a piece."""
+        if self._last:
+            self._last.result()
+        self._last = self._pool.submit(self._md5.update, piece)
+
+    def matches(self) -> bool:
+        """Whether the digest of all pieces is the expected one."""
+        self.close()
+        return self._md5.hexdigest() == self._expected
+
+    def close(self) -> None:
+        """Ends the thread."""
+        self._pool.shutdown()

@@ -1,0 +1,186 @@
+"""Members of a zip: its directory first, then only the parts that hold wanted members."""
+
+from __future__ import annotations
+
+import functools
+import io
+import logging
+import stat
+import struct
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+
+from saco_data.files import CHUNK
+from saco_data.transports.archive.safety import ArchiveDamaged, Member, plain_name, refusal_of
+from saco_data.transports.ranges import RangeReader
+
+DIRECTORY_LIMIT = 128 << 20  # bytes of central directory that are read into memory
+NEIGHBOURS = 512 << 10  # unwanted bytes between two wanted members that are not worth a request
+BLOCK = 64 << 10
+
+_log = logging.getLogger(__name__)
+_DAMAGE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    EOFError,
+    ValueError,
+    OverflowError,
+    IndexError,
+)
+_METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA}
+
+
+def zip_members(place: RangeReader, wanted: Callable[[str], bool]) -> Iterator[Member]:
+    """Wanted members in the order in which they lie. `place` is seekable and knows its size."""
+    view = _View(place)
+    try:
+        archive = zipfile.ZipFile(view)
+    except (*_DAMAGE, NotImplementedError) as error:
+        raise ArchiveDamaged(f"is not a whole zip ({error})", item=place.origin) from error
+    with archive:
+        infos = sorted(archive.infolist(), key=lambda info: info.header_offset)
+        ends = [info.header_offset for info in infos[1:]] + [archive.start_dir]
+        chosen: list[tuple[zipfile.ZipInfo, str, int]] = []
+        seen: set[str] = set()
+        for info, end in zip(infos, ends, strict=True):
+            name = plain_name(info.orig_filename)
+            if name.endswith("/") or not wanted(name):
+                continue
+            if name in seen:
+                _log.warning("%s: %s is there twice, the first is taken", place.origin, name)
+                continue
+            seen.add(name)
+            chosen.append((info, name, end))
+        view.plan([(info.header_offset, end) for info, _, end in chosen])
+        for info, name, end in chosen:
+            refusal = _refusal(info, name, end)
+            take = functools.partial(_pieces, archive, info, place.origin)
+            member = Member(name, info.file_size, refusal, take)
+            yield member
+            member.close()
+
+
+def _refusal(info: zipfile.ZipInfo, name: str, end: int) -> str:
+    kind = stat.S_IFMT(info.external_attr >> 16)
+    if kind == stat.S_IFLNK:
+        return "a symbolic link"
+    if kind not in (0, stat.S_IFREG):
+        return "not a regular file"
+    if info.flag_bits & 0x1:
+        return "encrypted"
+    if info.compress_type not in _METHODS:
+        return f"unknown compression method {info.compress_type}"
+    if info.header_offset + info.compress_size > end:
+        return "overlaps the next member"
+    return refusal_of(name, info.file_size)
+
+
+def _pieces(archive: zipfile.ZipFile, info: zipfile.ZipInfo, origin: str) -> Iterator[bytes]:
+    left = info.file_size
+    try:
+        with archive.open(info) as file:
+            # Never gives more than the declared size, and compares the checksum at its end.
+            while piece := file.read(CHUNK):
+                left -= len(piece)
+                yield piece
+    except (*_DAMAGE, NotImplementedError, RuntimeError) as error:
+        raise ArchiveDamaged(f"{info.filename} is damaged ({error})", item=origin) from error
+    if left:
+        raise ArchiveDamaged(f"{info.filename} is {left} bytes short", item=origin)
+
+
+class _View(io.RawIOBase):
+    """A RangeReader as a file: planned spans are streamed, everything else is read by the block."""
+
+    def __init__(self, place: RangeReader) -> None:
+        assert place.size is not None
+        self._place = place
+        self._size = place.size
+        self._at = 0
+        self._spans: list[tuple[int, int]] = []
+        self._pieces: Iterator[bytes] = iter(())
+        self._held = memoryview(b"")  # bytes from `_from` on
+        self._from = 0
+
+    def plan(self, wanted: list[tuple[int, int]]) -> None:
+        """Parts of the file that will be read, in order; neighbours are merged."""
+        for start, end in wanted:
+            if self._spans and start - self._spans[-1][1] <= NEIGHBOURS:
+                self._spans[-1] = (self._spans[-1][0], max(end, self._spans[-1][1]))
+            else:
+                self._spans.append((start, end))
+
+    def seekable(self) -> bool:
+        """Always: zipfile asks."""
+        return True
+
+    def readable(self) -> bool:
+        """Always."""
+        return True
+
+    def tell(self) -> int:
+        """The position in the file."""
+        return self._at
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Moves without reading."""
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._size}[whence]
+        if base + offset < 0:
+            raise ValueError("seek before the beginning")
+        self._at = base + offset
+        return self._at
+
+    def read(self, size: int = -1, /) -> bytes:
+        """`size` bytes from the position, fewer only at the end of the file."""
+        left = max(self._size - self._at, 0)
+        size = left if size is None or size < 0 else min(size, left)
+        if size > DIRECTORY_LIMIT:
+            raise zipfile.BadZipFile(f"a directory of {size} bytes")
+        parts: list[bytes] = []
+        while size:
+            part = self._some(size)
+            if not part:
+                raise EOFError("the file ends too early")
+            parts.append(part)
+            size -= len(part)
+        return b"".join(parts)
+
+    def _some(self, size: int) -> bytes:
+        while not self._from <= self._at < self._from + len(self._held):
+            self._load(size)
+            if not self._held:
+                return b""
+        skip = self._at - self._from
+        part = bytes(self._held[skip : skip + size])
+        self._at += len(part)
+        return part
+
+    def _load(self, size: int) -> None:
+        """Holds the next bytes of the running stream, or of a new one."""
+        follows = self._from + len(self._held)
+        piece = b""
+        if follows <= self._at <= follows + NEIGHBOURS:
+            piece = next(self._pieces, b"")
+        if not piece:
+            follows = self._at
+            self._shut()
+            stop = next((end for start, end in self._spans if start <= self._at < end), None)
+            if stop is None:
+                piece = self._place.read_at(self._at, max(size, BLOCK))
+            else:
+                self._pieces = self._place.stream(self._at, stop)
+                piece = next(self._pieces, b"")
+        self._from, self._held = follows, memoryview(piece)
+
+    def _shut(self) -> None:
+        close = getattr(self._pieces, "close", None)
+        if close:
+            close()
+        self._pieces = iter(())
+
+    def close(self) -> None:
+        """Lets the connection go."""
+        self._shut()
+        super().close()

@@ -1,0 +1,25 @@
+"""Files over HTTP: many small ones, few huge ones, and archives read in place."""
+
+from __future__ import annotations
+
+from saco_data.transports.http.client import Http
+from saco_data.transports.http.records import (
+    Expect,
+    FileChanged,
+    HttpFailure,
+    Policy,
+    Reply,
+    Request,
+)
+from saco_data.transports.http.remote import RemoteFile
+
+__all__ = [
+    "Expect",
+    "FileChanged",
+    "Http",
+    "HttpFailure",
+    "Policy",
+    "RemoteFile",
+    "Reply",
+    "Request",
+]

@@ -1,0 +1,164 @@
+"""The transport as others see it: plain calls and generators over a loop in a thread."""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import threading
+from collections.abc import Coroutine, Iterable, Iterator, Mapping
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from yarl import URL
+
+from saco_data.records import Reason
+from saco_data.transports.http.download import Download
+from saco_data.transports.http.limits import Tries
+from saco_data.transports.http.records import HttpFailure, Policy, Reply, Request
+from saco_data.transports.http.remote import RemoteFile
+from saco_data.transports.http.session import Session
+from saco_data.transports.http.verdict import Trouble, address
+
+T = TypeVar("T")
+
+
+class Http:
+    """One source over HTTP; a context manager, usable from any thread.
+
+    Turns, pauses and the circuit breaker are shared by everything that one instance does.
+    """
+
+    def __init__(self, policy: Policy) -> None:
+        self.policy = policy
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(
+            target=self._loop.run_forever, name="saco-http", daemon=True
+        )
+        self._session: Session | None = None
+
+    def __enter__(self) -> Self:
+        async def start() -> Session:
+            return Session(self.policy)
+
+        self._thread.start()
+        self._session = self._call(start())
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        async def stop(session: Session) -> None:
+            await cancelled(asyncio.all_tasks() - {asyncio.current_task()})
+            await session.close()
+
+        if self._session is not None:
+            self._call(stop(self._session))
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+    def fetch(self, requests: Iterable[Request]) -> Iterator[Reply]:
+        """Fetches files; replies come as they complete.
+
+        `requests` is drawn upon as room appears: at most `policy.concurrency` files are under way
+        or waiting to be taken, so a slow consumer bounds the disk. Closing the generator cancels
+        what is under way; parts stay for the next time. Raises Blocked when the source closes,
+        after the replies of what had completed; DiskFull and OutputError likewise.
+        """
+        ready: queue.SimpleQueue[asyncio.Task[Reply]] = queue.SimpleQueue()
+        tasks: set[asyncio.Task[Reply]] = set()  # belongs to the loop
+        session, source = self._ready(), iter(requests)
+
+        def start(request: Request) -> None:
+            task = self._loop.create_task(Download(session, request).run())
+            tasks.add(task)
+            task.add_done_callback(ready.put)
+
+        under_way, drawn = 0, False
+        try:
+            while True:
+                while not drawn and under_way < self.policy.concurrency:
+                    request = next(source, None)
+                    if request is None:
+                        drawn = True
+                    else:
+                        self._loop.call_soon_threadsafe(start, request)
+                        under_way += 1
+                if not under_way:
+                    return
+                task = ready.get()
+                under_way -= 1
+                if (error := task.exception()) is not None:
+                    self._stop(tasks)
+                    while not ready.empty():
+                        late = ready.get()
+                        if not late.cancelled() and late.exception() is None:
+                            yield late.result()
+                    raise error
+                self._loop.call_soon_threadsafe(tasks.discard, task)
+                yield task.result()
+        finally:
+            self._stop(tasks)
+
+    def get(
+        self, url: str, *, headers: Mapping[str, str] | None = None, limit_bytes: int = 64 << 20
+    ) -> bytes:
+        """A document, whole.
+
+        Raises HttpFailure (its `reason` says why, HTTP_404 included), or Blocked where access is
+        refused or the source is closed.
+        """
+        return self._call(self._get(_address(url), headers or {}, limit_bytes))
+
+    def open(self, url: str, *, headers: Mapping[str, str] | None = None) -> RemoteFile:
+        """A file to be read in place. Raises as `get` does."""
+        file = RemoteFile(self._ready(), self._loop, _address(url), headers or {})
+        self._call(file.look())
+        return file
+
+    async def _get(self, url: URL, headers: Mapping[str, str], limit: int) -> bytes:
+        session = self._ready()
+        tries = Tries(session.limits)
+        while True:
+            try:
+                async with session.ask(url, headers) as body:
+                    pieces, size = [], 0
+                    async for piece in body.pieces(self.policy.stall_timeout):
+                        pieces.append(piece)
+                        size += len(piece)
+                        if size > limit:
+                            raise Trouble(Reason.HTTP_ERROR, f"more than {limit:,} bytes")
+                    return b"".join(pieces)
+            except Trouble as trouble:
+                await tries.after_or_raise(trouble, url)
+
+    def _ready(self) -> Session:
+        if self._session is None:
+            raise RuntimeError("Http is a context manager: use it in a with statement")
+        return self._session
+
+    def _stop(self, tasks: set[asyncio.Task[Reply]]) -> None:
+        # The loop is gone when a forgotten generator is collected after the end.
+        if self._loop.is_running():
+            self._call(cancelled(tasks))
+
+    def _call(self, work: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+
+def _address(text: str) -> URL:
+    try:
+        return address(text)
+    except Trouble as trouble:
+        raise HttpFailure(trouble.detail, item="", reason=trouble.reason) from None
+
+
+async def cancelled(tasks: Iterable[asyncio.Task[Any] | None]) -> None:
+    """Cancels tasks and waits until they have put their things in order."""
+    waited = [task for task in tasks if task is not None]
+    for task in waited:
+        task.cancel()
+    await asyncio.gather(*waited, return_exceptions=True)

@@ -1,0 +1,155 @@
+"""A remote file read in place: what archives stream from and jump about in."""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+from collections.abc import AsyncGenerator, Iterator, Mapping
+from contextlib import aclosing
+
+from yarl import URL
+
+from saco_data.records import Reason
+from saco_data.transports.http.limits import Tries
+from saco_data.transports.http.session import Session, Version
+from saco_data.transports.http.verdict import Trouble, origin_of
+
+_PIECE = 1 << 20
+_AHEAD = 4  # pieces fetched before they are asked for
+
+
+class RemoteFile:
+    """A file behind a URL; made by `Http.open`, good for as long as that is open.
+
+    A `RangeReader`. Streams hold no turn at the host, so several may be open at once.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        loop: asyncio.AbstractEventLoop,
+        url: URL,
+        headers: Mapping[str, str],
+    ) -> None:
+        self._session = session
+        self._loop = loop
+        self._url = url
+        self._headers = headers
+        self._version = Version()
+        self._seekable = False
+
+    @property
+    def size(self) -> int | None:
+        """Bytes in all; None when the server does not say."""
+        return self._version.size
+
+    @property
+    def seekable(self) -> bool:
+        """Whether the server honours ranges. If not, what lies before `start` is read too."""
+        return self._seekable
+
+    @property
+    def identity(self) -> str:
+        """The strong ETag, else Last-Modified, of the file as opened; "" unknown."""
+        return self._version.validator
+
+    @property
+    def origin(self) -> str:
+        """The URL without query and user."""
+        return origin_of(self._url)
+
+    async def look(self) -> None:
+        """Asks for the first byte. A HEAD would be refused by links signed for GET."""
+        tries = Tries(self._session.limits)
+        while True:
+            try:
+                async with self._session.ask(self._url, self._headers, stop=1) as body:
+                    self._version, self._seekable = body.version, body.ranged
+                    return
+            except Trouble as trouble:
+                await tries.after_or_raise(trouble, self._url)
+
+    def stream(self, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
+        """Bytes `start` to `stop` (exclusive; None: the end), in pieces of at most 1 MiB.
+
+        Runs up to 4 MiB ahead. A dropped connection is resumed where it broke. Raises FileChanged
+        when the server has another version by now, HttpFailure or Blocked as `Http.get` does.
+        """
+        ready: queue.SimpleQueue[bytes | Exception | None] = queue.SimpleQueue()
+        room = asyncio.Semaphore(_AHEAD)
+
+        async def pump() -> None:
+            try:
+                async with aclosing(self._read(start, stop)) as pieces:
+                    async for piece in pieces:
+                        await room.acquire()
+                        ready.put(piece)
+            except Exception as error:
+                ready.put(error)
+            else:
+                ready.put(None)
+
+        async def halt() -> None:
+            task.cancel()
+            await asyncio.wait([task])
+
+        async def begin() -> asyncio.Task[None]:
+            return asyncio.create_task(pump())
+
+        task = asyncio.run_coroutine_threadsafe(begin(), self._loop).result()
+        try:
+            while (piece := ready.get()) is not None:
+                if isinstance(piece, Exception):
+                    raise piece
+                self._loop.call_soon_threadsafe(room.release)
+                yield piece
+        finally:
+            if self._loop.is_running():
+                asyncio.run_coroutine_threadsafe(halt(), self._loop).result()
+
+    def read_at(self, start: int, length: int) -> bytes:
+        """`length` bytes from `start`; fewer only at the end of the file. Raises as `stream`."""
+        return b"".join(self.stream(start, start + length))
+
+    async def _read(self, place: int, stop: int | None) -> AsyncGenerator[bytes, None]:
+        size = self._version.size
+        if size is not None:
+            stop = size if stop is None else min(stop, size)
+        tries = Tries(self._session.limits)
+        held = bytearray()
+        while stop is None or place + len(held) < stop:
+            trouble = None
+            try:
+                async with self._session.ask(
+                    self._url,
+                    self._headers,
+                    start=place,
+                    stop=None if stop == size else stop,
+                    known=self._version,
+                    hold=False,
+                ) as body:
+                    skip = place - body.start
+                    async for piece in body.pieces(self._session.policy.stall_timeout):
+                        if skip:
+                            piece, skip = piece[skip:], max(0, skip - len(piece))
+                        if stop is not None:
+                            piece = piece[: stop - place - len(held)]
+                        held += piece
+                        while len(held) >= _PIECE:
+                            tries.progress(_PIECE)
+                            place += _PIECE
+                            yield bytes(held[:_PIECE])
+                            del held[:_PIECE]
+                        if stop is not None and place + len(held) >= stop:
+                            break
+                    if stop is not None and place + len(held) < stop:
+                        raise Trouble(Reason.SHORT_BODY, "the body was cut short", transient=True)
+            except Trouble as error:
+                trouble = error
+            if held:
+                place += len(held)
+                yield bytes(held)
+                held.clear()
+            if trouble is None:
+                return
+            await tries.after_or_raise(trouble, self._url)
