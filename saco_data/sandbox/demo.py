@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,8 +26,8 @@ def opened(folder: Path) -> Iterator[Settings]:
     """
     folder = folder.absolute()
     world = build(folder / "world", SUBSETS)
-    with FileServer() as server:
-        ground = Ground(folder / "world", server)
+    with FileServer() as server, contextlib.ExitStack() as others:
+        ground = Ground(folder / "world", server, others)
         for name, stand in STANDS.items():
             stand(world.subsets[name], ground)
         keys = {
@@ -37,4 +38,20 @@ def opened(folder: Path) -> Iterator[Settings]:
         }
         text = "# Made by `saco demo`: a miniature SA-Co/Silver on this machine.\n"
         files.write(folder / FILE_NAME, (text + yaml.safe_dump(keys, sort_keys=False)).encode())
-        yield load(folder / FILE_NAME)
+        with _environment(ground.environment):
+            yield load(folder / FILE_NAME)
+
+
+@contextlib.contextmanager
+def _environment(variables: dict[str, str]) -> Iterator[None]:
+    """Variables set while the context lasts."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value

@@ -1,0 +1,182 @@
+"""FathomNet: records from its API, a hundred at a time, then each image from its own URL."""
+
+from __future__ import annotations
+
+import json
+from collections import deque
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from dataclasses import asdict
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from saco_data.errors import Blocked
+from saco_data.files import explained
+from saco_data.records import Arrival, Asset, Outcome, Product, Reason
+from saco_data.sources import documents
+from saco_data.sources.base import Context, Source
+
+if TYPE_CHECKING:
+    from saco_data.transports.fathomnet_api import Record
+    from saco_data.transports.http import Http, HttpFailure, Reply, Request
+
+# What may only mean that a remembered record is out of date.
+_STALE = (Reason.HTTP_404, Reason.HTTP_410, Reason.WRONG_DIGEST)
+
+
+class Fetcher(Source):
+    """Images of FathomNet, bytes unchanged, named as the annotations name them.
+
+    The extension of a record's URL may differ from the annotation's: evaluation reads the latter.
+    """
+
+    name = "fathomnet"
+
+    def key_of(self, product: Product) -> str:
+        return documents.uuid_of(product.file_name)
+
+    def place(self) -> str:
+        return self.settings.endpoint(self.name, "api")
+
+    @property
+    def records(self) -> Path:
+        """Where records are kept: one JSON object a line, the last one of a UUID counts."""
+        return self.settings.folder(self.name) / "records.jsonl"
+
+    def fetch(self, assets: Sequence[Asset], context: Context) -> Iterator[Arrival | Outcome]:
+        wanted: dict[str, Asset] = {}
+        for asset in assets:
+            path = self.raw_path(asset.key)
+            if path.is_file():
+                yield Arrival(asset, path, "", owned=True)
+            else:
+                wanted[asset.key] = asset
+        if not wanted:
+            return
+        with self.http() as http:
+            known = self._remembered()
+            stale = yield from self._download(http, wanted, known, context)
+            if stale and not context.stop.is_set():
+                yield from self._download(http, stale, {}, context)
+
+    def _download(
+        self, http: Http, wanted: dict[str, Asset], known: dict[str, Record], context: Context
+    ) -> Generator[Arrival | Outcome, None, dict[str, Asset]]:
+        """Fetches images; returns those for which a record of earlier runs proved wrong."""
+        from saco_data.transports.http import HttpFailure
+
+        records = {uuid: known[uuid] for uuid in wanted if uuid in known}
+        settled: deque[Outcome] = deque()
+        failure: list[HttpFailure | Blocked] = []
+
+        def requests() -> Iterator[Request]:
+            try:
+                yield from self._requests(records.items())
+                unknown = [uuid for uuid in wanted if uuid not in records]
+                for uuid, found in self._looked_up(unknown, context):
+                    if found is None:
+                        detail = "FathomNet does not know its uuid"
+                        settled.append(self._gone(wanted[uuid], detail))
+                    elif isinstance(found, HttpFailure):
+                        asset, detail = wanted[uuid], found.what
+                        settled.append(self.outcome(asset, found.reason, detail, found.item))
+                    else:
+                        records[uuid] = found
+                        yield from self._requests([(uuid, found)])
+            except (HttpFailure, Blocked) as error:
+                # What is under way is finished first.
+                failure.append(error)
+
+        stale: dict[str, Asset] = {}
+        for reply in http.fetch(requests()):
+            while settled:
+                yield settled.popleft()
+            if reply.reason in _STALE and reply.key in known:
+                stale[reply.key] = wanted[reply.key]
+            else:
+                yield self._settled(wanted[reply.key], reply, records[reply.key])
+            if context.stop.is_set():
+                return {}
+        yield from settled
+        if failure:
+            raise failure[0]
+        return stale
+
+    def _requests(self, records: Iterable[tuple[str, Record]]) -> Iterator[Request]:
+        from saco_data.transports.http import Expect, Request
+
+        for uuid, record in records:
+            expect = Expect(kind="image", sha256=record.sha256 or None)
+            yield Request(uuid, record.url, self.raw_path(uuid), expect)
+
+    def _looked_up(
+        self, uuids: Sequence[str], context: Context
+    ) -> Iterator[tuple[str, Record | HttpFailure | None]]:
+        """The record of each image, None where there is none. Raises Blocked, HttpFailure."""
+        if not uuids:
+            return
+        from saco_data.transports.fathomnet_api import BATCH, FathomNetApi, Patience, Record
+
+        patience = Patience(self.settings.rates(self.name).requests_per_second)
+        rest = iter(uuids)
+        with FathomNetApi(self.place(), patience, context.stop) as api:
+            while (batch := list(islice(rest, BATCH))) and not context.stop.is_set():
+                found = api.look_up(batch)
+                self._remember({k: v for k, v in found.items() if isinstance(v, Record)})
+                yield from ((uuid, found.get(uuid)) for uuid in batch)
+
+    def _gone(self, asset: Asset, detail: str) -> Outcome:
+        return self.outcome(asset, Reason.NOT_IN_CATALOGUE, detail, self.place())
+
+    def _settled(self, asset: Asset, reply: Reply, record: Record) -> Arrival | Outcome:
+        if reply.path is None:
+            return self.outcome(asset, reply.reason, reply.detail, reply.origin)
+        if problem := _other_size(reply.path, record):
+            reply.path.unlink()
+            return self.outcome(asset, Reason.WRONG_SIZE, problem, reply.origin)
+        facts = {"verified": "sha256"} if record.sha256 else {}
+        return Arrival(asset, reply.path, reply.origin, owned=True, facts=facts)
+
+    def _remembered(self) -> dict[str, Record]:
+        from saco_data.transports.fathomnet_api import Record
+
+        try:
+            lines = self.records.read_bytes().splitlines()
+        except FileNotFoundError:
+            return {}
+        known: dict[str, Record] = {}
+        for line in lines:
+            try:
+                content = json.loads(line)
+                if content.pop("api") == self.place():
+                    known[content.pop("uuid")] = Record(**content)
+            except (ValueError, TypeError, KeyError, AttributeError):
+                continue  # a line that a kill cut short
+        return known
+
+    def _remember(self, records: dict[str, Record]) -> None:
+        lines = [
+            json.dumps({"uuid": uuid, "api": self.place(), **asdict(record)})
+            for uuid, record in records.items()
+        ]
+        with explained(self.records):
+            self.records.parent.mkdir(parents=True, exist_ok=True)
+            with self.records.open("a", encoding="ascii") as file:
+                # Begins on a new line even behind a cut one.
+                file.write("\n" + "\n".join(lines) + "\n")
+
+
+def _other_size(path: Path, record: Record) -> str:
+    """How an image that no digest vouches for differs from its record; "" if it does not."""
+    from PIL import Image
+
+    if record.sha256 or not record.width or not record.height:
+        return ""
+    try:
+        with Image.open(path) as image:
+            found = image.size
+    except (OSError, ValueError, Image.DecompressionBombError):
+        return ""  # processing will say what is wrong with it
+    if sorted(found) == sorted((record.width, record.height)):
+        return ""
+    return f"is {found[0]} x {found[1]}, its record says {record.width} x {record.height}: not kept"

@@ -1,0 +1,225 @@
+"""National Gallery of Art: IIIF pictures of `<uuid>`, within the limits that its catalogue sets."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from saco_data import files
+from saco_data.errors import Blocked
+from saco_data.records import Arrival, Asset, Outcome, Product, Reason, State
+from saco_data.sources import documents
+from saco_data.sources.base import Context, Source
+
+if TYPE_CHECKING:
+    from saco_data.transports.http import Http, HttpFailure, Reply
+
+_COLUMNS = ("uuid", "width", "height", "maxpixels", "openaccess")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What the catalogue says of a picture, as text; sides in pixels, no limit where blank."""
+
+    width: str
+    height: str
+    maxpixels: str
+    openaccess: str
+
+    @property
+    def limit(self) -> int | None:
+        """The longest side, in pixels, that may be kept. Raises ValueError if it is unreadable."""
+        limit = _number(self.maxpixels)
+        if limit is not None and limit < 1:
+            raise ValueError(f"maxpixels is {self.maxpixels!r}")
+        return limit
+
+    @property
+    def size(self) -> str:
+        """The IIIF size to ask for."""
+        limit = self.limit
+        if limit is None:
+            return "full"
+        try:
+            sides = [_number(self.width) or limit, _number(self.height) or limit]
+        except ValueError:
+            sides = [limit]
+        return "full" if limit > max(sides) else f"!{limit},{limit}"
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What the ledger keeps: the licence follows from `openaccess`."""
+        return {"openaccess": self.openaccess == "1", "maxpixels": self.maxpixels}
+
+
+def _number(text: str) -> int | None:
+    """`640`, and what a table made of it: `640.0`; None for a blank."""
+    return int(float(text)) if text.strip() else None
+
+
+class Fetcher(Source):
+    """Pictures over IIIF.
+
+    One that is larger than the catalogue allows is not kept and counts as failed (wrong size): the
+    server is at fault, not the user, and may do better next time.
+    """
+
+    name = "nga"
+
+    def key_of(self, product: Product) -> str:
+        return documents.uuid_of(product.file_name)
+
+    def raw_path(self, key: str) -> Path:
+        return super().raw_path(f"{key}.jpg")
+
+    def place(self) -> str:
+        return " ".join(self.settings.endpoint(self.name, each) for each in ("catalogue", "iiif"))
+
+    @property
+    def catalogue(self) -> Path:
+        """Where the catalogue is kept."""
+        return self.settings.folder(self.name) / "published_images.csv"
+
+    def fetch(self, assets: Sequence[Asset], context: Context) -> Iterator[Arrival | Outcome]:
+        wanted = {asset.key: asset for asset in assets}
+        at_hand = [uuid for uuid in wanted if self.raw_path(uuid).is_file()]
+        stored = (self._stored(at_hand) if at_hand else None) or {}
+        for uuid in at_hand:
+            path, row = self.raw_path(uuid), stored.get(uuid)
+            # A run that was killed may not have come to look at it.
+            if row and _above(path, row):
+                path.unlink()
+                continue
+            asset = wanted.pop(uuid)
+            yield Arrival(asset, path, "", owned=True, facts=row.facts if row else {})
+        if wanted:
+            with self.http() as http:
+                yield from self._download(http, wanted, context)
+
+    def _download(
+        self, http: Http, wanted: dict[str, Asset], context: Context
+    ) -> Iterator[Arrival | Outcome]:
+        from saco_data.transports.http import Expect, Request
+
+        rows, failure = self._rows(http, wanted.keys())
+        requests = []
+        for uuid, asset in wanted.items():
+            row = rows.get(uuid)
+            if row is None and failure:
+                yield self.outcome(asset, failure.reason, f"catalogue: {failure.what}")
+            elif row is None:
+                detail = "its uuid is not in the catalogue of published images"
+                origin = self.settings.endpoint(self.name, "catalogue")
+                yield self.outcome(asset, Reason.NOT_IN_CATALOGUE, detail, origin)
+            else:
+                try:
+                    url = f"{self.settings.endpoint(self.name, 'iiif')}/{uuid}/full/{row.size}"
+                except ValueError as error:
+                    detail = f"the catalogue cannot be understood: {error}"
+                    yield self.outcome(asset, Reason.EXTRACTOR_ERROR, detail)
+                    continue
+                to = self.raw_path(asset.key)
+                expect = Expect(kind="image")
+                requests.append(Request(uuid, f"{url}/0/default.jpg", to, expect))
+        for reply in http.fetch(requests):
+            yield self._settled(wanted[reply.key], reply, rows[reply.key])
+            if context.stop.is_set():
+                return
+
+    def _settled(self, asset: Asset, reply: Reply, row: Row) -> Arrival | Outcome:
+        if reply.path is None:
+            return self.outcome(asset, reply.reason, reply.detail, reply.origin)
+        if above := _above(reply.path, row):
+            reply.path.unlink()
+            return self.outcome(asset, Reason.WRONG_SIZE, above, reply.origin)
+        return Arrival(asset, reply.path, reply.origin, owned=True, facts=row.facts)
+
+    def _rows(
+        self, http: Http, uuids: Collection[str]
+    ) -> tuple[dict[str, Row], HttpFailure | Blocked | None]:
+        """The catalogue's rows, and what kept it from being brought up to date, if anything did.
+
+        It is asked for only when something is missing from the one at hand. Raises Blocked or
+        HttpFailure when there is none at all.
+        """
+        from saco_data.transports.http import HttpFailure
+
+        rows = self._stored(uuids)
+        if rows is not None and all(uuid in rows for uuid in uuids):
+            return rows, None
+        try:
+            self._refresh(http, at_hand=rows is not None)
+        except (HttpFailure, Blocked) as error:
+            if rows is None:
+                raise
+            return rows, error
+        return self._stored(uuids) or {}, None
+
+    def _refresh(self, http: Http, *, at_hand: bool) -> None:
+        from saco_data.transports.http import Expect, HttpFailure
+
+        url = self.settings.endpoint(self.name, "catalogue")
+        note = self.catalogue.with_name(".published_images.json")
+        try:
+            remote = http.open(url)
+        except HttpFailure as failure:
+            if failure.reason.state is State.GONE:
+                raise documents.not_there(failure.what, failure.item) from None
+            raise
+        version = json.dumps({"url": url, "version": remote.identity}).encode()
+        if at_hand and remote.identity and files.same_content(note, version):
+            return
+        # A cut catalogue would make pictures look gone: its length must be that of another answer.
+        expect = Expect(bytes=remote.size)
+        documents.fetch(http, url, self.catalogue, _check, expect)
+        files.write(note, version)
+
+    def _stored(self, uuids: Collection[str]) -> dict[str, Row] | None:
+        """The rows of the catalogue at hand; None where there is no usable one."""
+        try:
+            return read(self.catalogue, uuids)
+        except (OSError, ValueError):
+            return None
+
+
+def read(path: Path, uuids: Collection[str]) -> dict[str, Row]:
+    """The rows of some pictures, by uuid. Raises OSError, and ValueError if it is no catalogue."""
+    import pandas
+
+    table = pandas.read_csv(
+        path,
+        usecols=list(_COLUMNS),
+        dtype=str,
+        keep_default_na=False,
+        encoding="utf-8-sig",
+    )[list(_COLUMNS)]
+    table["uuid"] = table["uuid"].str.lower()
+    table = table[table["uuid"].isin(list(uuids))]
+    rows = table.itertuples(index=False, name=None)
+    return {uuid: Row(*(str(each) for each in rest)) for uuid, *rest in rows}
+
+
+def _check(path: Path) -> None:
+    read(path, ())
+    with path.open("rb") as file:
+        file.seek(-1, 2)
+        if file.read() != b"\n":
+            raise ValueError("its last line is cut")
+
+
+def _above(path: Path, row: Row) -> str:
+    """Says by how much a picture is larger than the catalogue allows; "" if it is not."""
+    from PIL import Image
+
+    try:
+        limit = row.limit
+        with Image.open(path) as image:
+            width, height = image.size
+    except (OSError, ValueError, Image.DecompressionBombError):
+        return ""  # processing will say what is wrong with it
+    if limit is None or max(width, height) <= limit:
+        return ""
+    return f"the server sent {width} x {height}, the catalogue allows {limit} a side: not kept"
