@@ -2,32 +2,98 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from saco_data import __version__, survey
 from saco_data.annotations import Index, read
 from saco_data.config import Settings
+from saco_data.fetch_annotations import revision_of
+from saco_data.items import Item
 from saco_data.ledger import Ledger
+from saco_data.prune import keep_list_sha256 as names_sha256
+from saco_data.prune import sidecar
 from saco_data.records import State
+from saco_data.sources import Source
 
 
 def read_annotations(settings: Settings, ledger: Ledger, subset: str) -> Index:
     """The index of a subset's pristine annotations; notes in the ledger what was read."""
-    path = settings.pristine(subset)
+    index = read(settings.pristine(subset), settings.manifest(subset))
+    note_index(settings, ledger, subset, index)
+    return index
+
+
+def note_index(settings: Settings, ledger: Ledger, subset: str, index: Index) -> None:
+    """Notes in the ledger which annotations a subset has."""
     facts = ledger.facts(subset)
-    index = read(path, settings.manifest(subset))
-    facts.stamp, facts.sha256 = stamp(path), index.sha256
+    facts.stamp, facts.sha256 = stamp(index.path), index.sha256
+    facts.revision = revision_of(settings, index.path, index.sha256)
     facts.files, facts.image_nps, facts.masks = len(index.products), index.image_nps, index.masks
     ledger.set_facts(subset, facts)
-    return index
 
 
 def removable(settings: Settings, ledger: Ledger, subset: str) -> dict[str, str]:
     """The files that may be pruned now, with their reasons: {file_name: reason}."""
     if not settings.may_prune(subset):
         return {}
+    hours = settings.keys.gone_confirm_hours
     items = ledger.items(subset, state=State.GONE)
-    return {key: item.reason.value for key, item in items.items()}
+    return {key: item.reason.value for key, item in items.items() if item.confirmed(hours)}
+
+
+def second_look(settings: Settings, ledger: Ledger) -> Callable[[Item], bool]:
+    """Whether a run looks again at an item that is not done: the second look that confirms it.
+
+    What is gone for good, as far as the config asks, is left to a sync.
+    """
+    hours, now = settings.keys.gone_confirm_hours, ledger.now()
+
+    def due(item: Item) -> bool:
+        if item.state is not State.GONE:
+            return True
+        if item.confirmed(hours) or not settings.may_prune(item.subset):
+            return False
+        return item.gone_first is None or now - item.gone_first >= hours * 3600
+
+    return due
+
+
+def ending(settings: Settings, source: Source) -> list[Any]:
+    """All that a finished subset relies on, as plain data: unchanged, there is nothing to do."""
+    subset = source.name
+    view = settings.frames(subset)
+    return [
+        __version__,
+        stamp(settings.pristine(subset)),
+        stamp(settings.pruned(subset)),
+        stamp(sidecar(settings.pruned(subset))),
+        source.place(),
+        settings.removes_videos(subset),
+        [str(settings.images(subset)), survey.fingerprint(settings.images(subset))],
+        [str(view), survey.fingerprint(view)] if view else [],
+    ]
+
+
+def settled(
+    settings: Settings, ledger: Ledger, source: Source, look_again: Callable[[Item], bool]
+) -> bool:
+    """Whether a subset is finished, and nothing has changed since a run left it so.
+
+    Asked before the annotations are read and planned, which takes long for the largest subsets.
+    What it does not see is a product that changed and kept its size: that is what verification is
+    for.
+    """
+    facts = ledger.facts(source.name)
+    counts = ledger.counts(source.name)
+    states = {reason.state for reason in counts}
+    if not facts.ended or states - {State.DONE, State.GONE} or sum(counts.values()) != facts.files:
+        return False
+    if any(look_again(item) for item in ledger.items(source.name, state=State.GONE).values()):
+        return False
+    removed = names_sha256(removable(settings, ledger, source.name))
+    return removed == facts.removed_sha256 and ending(settings, source) == facts.ended
 
 
 def stamp(path: Path) -> list[Any]:

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import difflib
 import os
-import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from saco_data import manifest
+from saco_data.config_file import Where, expand, is_url, read
 from saco_data.errors import ConfigError, UsageError
 from saco_data.manifest import FRAME_SUBSETS, SUBSETS, Manifest, Rates
 
@@ -27,8 +26,6 @@ RAW_KEYS = {
     "sav": "sav_videos_fps_6_download_path",
 }
 TRANSPORTS = {"droid": ("https", "gsutil"), "ego4d": ("boto3", "ego4d-cli")}
-_PLACEHOLDER = re.compile(r"<[A-Z][A-Z0-9_ -]*>")
-_VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
 
 
 class Limits(BaseModel):
@@ -75,12 +72,22 @@ _SUBSET_KEYS: dict[str, type] = {
 
 
 @dataclass(frozen=True)
+class Places:
+    """Where the official image scripts are told to find and put things, instead of our folders."""
+
+    annotation_file: Path | None = None
+    raw_folder: Path | None = None
+    images: Path | None = None
+
+
+@dataclass(frozen=True)
 class Settings:
     """A checked config: paths absolute, secrets wrapped, one accessor for each per-subset key."""
 
     file: Path | None
     keys: _Keys
     by_subset: dict[str, Any]
+    places: Places = Places()
 
     @property
     def root(self) -> Path:
@@ -108,15 +115,20 @@ class Settings:
 
     def images(self, subset: str) -> Path:
         """Where evaluation reads the products of a subset."""
-        return self.silver / "images" / subset
+        return self.places.images or self.silver / "images" / subset
 
     def pruned(self, subset: str) -> Path:
         """The annotation file that evaluation reads."""
         return self.silver / "annotations" / manifest.load(subset).annotations.file
 
+    def downloaded(self, subset: str) -> Path:
+        """Where the annotation file lies under its official name."""
+        path = self.annotations / manifest.load(subset).annotations.file
+        return self.places.annotation_file or path
+
     def pristine(self, subset: str) -> Path:
         """The annotation file as downloaded; `_original.json` where a drop-in pruned in place."""
-        path = self.annotations / manifest.load(subset).annotations.file
+        path = self.downloaded(subset)
         original = path.with_name(f"{path.stem}_original.json")
         return original if original.exists() else path
 
@@ -126,7 +138,8 @@ class Settings:
 
     def raw_folder(self, subset: str) -> Path:
         """Where fetched raw media of a subset lie."""
-        return self.folder(subset) / manifest.load(subset).raw.folder
+        below = self.folder(subset) / manifest.load(subset).raw.folder
+        return self.places.raw_folder or below
 
     def frames(self, subset: str) -> Path | None:
         """The official `frames/` view of a frame subset, None for image subsets."""
@@ -172,11 +185,6 @@ class Settings:
         return manifest.load(subset)
 
 
-def is_url(value: str) -> bool:
-    """Whether a config value is a URL rather than a path."""
-    return value.startswith(("http://", "https://"))
-
-
 def find(start: Path | None = None) -> Path:
     """`$SACO_CONFIG`, else the nearest CONFIG_FRAMES.yaml upwards. Raises UsageError."""
     named = os.environ.get("SACO_CONFIG")
@@ -211,8 +219,7 @@ def load(file: Path) -> Settings:
 
 def parse(text: str, file: Path | None = None) -> Settings:
     """Checks the text of a config. Raises ConfigError as `load` does."""
-    content, lines = _read_yaml(text, file)
-    where = _Where(file, lines)
+    content, where = read(text, file)
     known = [*_Keys.model_fields, *_SUBSET_KEYS]
     for key in content:
         if key not in known:
@@ -221,7 +228,7 @@ def parse(text: str, file: Path | None = None) -> Settings:
                 f"Did you mean {near[0]!r}?" if near else "Remove it; docs/config.md names all keys"
             )
             raise where.error(str(key), "unknown key", hint)
-    content = {key: _expand(value, key, where) for key, value in content.items()}
+    content = {key: expand(value, key, where) for key, value in content.items()}
     by_subset = {key: content.pop(key) for key in list(content) if key in _SUBSET_KEYS}
     for key, value in by_subset.items():
         wanted = _SUBSET_KEYS[key]
@@ -241,86 +248,19 @@ def parse(text: str, file: Path | None = None) -> Settings:
     return settings
 
 
-@dataclass(frozen=True)
-class _Where:
-    """Finds the line of a key for messages."""
-
-    file: Path | None
-    lines: dict[str, int]
-
-    def error(self, key: str, what: str, remedy: str) -> ConfigError:
-        line = self.lines.get(key) or self.lines.get(key.split(".")[0]) or 1
-        return ConfigError(what, item=f"{self.file or 'config'}:{line}: {key}", remedy=remedy)
-
-
-def _read_yaml(text: str, file: Path | None) -> tuple[dict[str, Any], dict[str, int]]:
-    """The mapping and the line of each key, dotted for nested ones."""
-    name = str(file or "config")
-    try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-        content = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = mark.line + 1 if mark else 1
-        problem = getattr(error, "problem", None) or str(error).splitlines()[0]
-        raise ConfigError(
-            f"is not YAML ({problem})", item=f"{name}:{line}", remedy="Correct that line"
-        ) from error
-    if content is None:
-        return {}, {}
-    if not isinstance(content, dict) or not isinstance(node, yaml.MappingNode):
-        raise ConfigError(
-            "is not a YAML mapping", item=f"{name}:1", remedy="Write lines of the form `key: value`"
-        )
-    lines: dict[str, int] = {}
-    _note_lines(node, "", lines, name)
-    return content, lines
-
-
-def _note_lines(node: yaml.MappingNode, prefix: str, lines: dict[str, int], name: str) -> None:
-    for key_node, value_node in node.value:
-        key = f"{prefix}{key_node.value}"
-        line = key_node.start_mark.line + 1
-        if key in lines:
-            raise ConfigError(
-                f"is given twice (first on line {lines[key]})",
-                item=f"{name}:{line}: {key}",
-                remedy="Keep one of the two",
-            )
-        lines[key] = line
-        if isinstance(value_node, yaml.MappingNode):
-            _note_lines(value_node, f"{key}.", lines, name)
-
-
-def _expand(value: Any, key: str, where: _Where) -> Any:
-    """Expands `~` and variables in text; refuses placeholders and unset variables."""
-    if isinstance(value, dict):
-        return {name: _expand(inner, f"{key}.{name}", where) for name, inner in value.items()}
-    if not isinstance(value, str):
-        return value
-    left_over = _PLACEHOLDER.search(value)
-    if left_over:
-        raise where.error(
-            key,
-            f"the placeholder {left_over[0]} was left in",
-            "Write your own value, or remove the line",
-        )
-
-    def variable(match: re.Match[str]) -> str:
-        name = match[1] or match[2]
-        if name not in os.environ:
-            raise where.error(key, f"${name} is not set", f"Set {name}, or write the value itself")
-        return os.environ[name]
-
-    # A signed URL may hold a dollar sign of its own.
-    return value if is_url(value) else _VARIABLE.sub(variable, value)
+def overridden(settings: Settings, changed: Mapping[str, Any]) -> Settings:
+    """The settings with other values for some keys, as if the file had them."""
+    common = {key: value for key, value in changed.items() if key in _Keys.model_fields}
+    keys = _Keys.model_validate({**settings.keys.model_dump(), **common}, strict=False)
+    by_subset = {key: value for key, value in changed.items() if key in _SUBSET_KEYS}
+    return replace(settings, keys=keys, by_subset={**settings.by_subset, **by_subset})
 
 
 def _one_of(names: Sequence[str]) -> str:
     return f"One of {', '.join(names)}"
 
 
-def _check_values(settings: Settings, where: _Where) -> None:
+def _check_values(settings: Settings, where: Where) -> None:
     keys = settings.keys
     if keys.saco_subset_show not in SUBSETS:
         raise where.error(

@@ -10,22 +10,26 @@ import queue
 import threading
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from saco_data import plan, prune, sources, survey
-from saco_data.annotations import Index
-from saco_data.books import read_annotations, removable, stamp
+from saco_data import costs, needs, plan, prune, sources, survey, verify
+from saco_data.annotations import Index, read
+from saco_data.books import ending, note_index, removable, second_look, settled, stamp
+from saco_data.changes import Changes
 from saco_data.config import Settings
-from saco_data.errors import Blocked, SacoError, most_severe
+from saco_data.errors import Blocked, Incomplete, SacoError, most_severe
 from saco_data.executors import Executor
+from saco_data.fetch_annotations import Annotations
 from saco_data.lane import Event, Lane, Learned, Stages
 from saco_data.ledger import Item, Ledger, SubsetFacts
 from saco_data.plan import SubsetPlan
-from saco_data.records import Outcome, State
+from saco_data.records import Outcome, Reason, State
 from saco_data.report import Reporter
 
 COMMIT_SECONDS = 0.5
+_THROTTLED = (Reason.THROTTLED, Reason.BOT_CHECK)
+STOPPING = "stopping: what is under way comes to its end; Ctrl-C again stops at once"
 
 
 @dataclass
@@ -37,10 +41,18 @@ class Result:
     steps: SubsetPlan | None = None
     error: BaseException | None = None
     changed: dict[str, int] = field(default_factory=dict)
+    changes: Changes = field(default_factory=Changes)
+    # What the source said is gone in this run, and whether it was throttled meanwhile.
+    seen_gone: set[str] = field(default_factory=set)
+    throttled: bool = False
 
 
 class Pipeline:
-    """One run over some subsets. `look_again` says which items that are gone are due."""
+    """One run over some subsets.
+
+    `look_again`: which items that are not done are due, by default what a `prepare` looks at.
+    `confirm_gone`: take sources at their word now (see `gone_confirm_hours` in the config).
+    """
 
     def __init__(
         self,
@@ -50,17 +62,23 @@ class Pipeline:
         reporter: Reporter,
         *,
         stages: Stages | None = None,
-        look_again: Callable[[Item], bool] = lambda item: False,
+        look_again: Callable[[Item], bool] | None = None,
+        confirm_gone: bool = False,
+        indices: Mapping[str, Index] | None = None,
     ) -> None:
         self.settings = settings
         self.ledger = ledger
         self.executor = executor
         self.reporter = reporter
         self.stages = stages or Stages()
-        self.look_again = look_again
+        self.look_again = look_again or second_look(settings, ledger)
+        self.confirm_gone = confirm_gone
         self.stop = threading.Event()
         self._events: queue.Queue[Event] = queue.Queue()
+        self._given = indices or {}
         self._indices: dict[str, Index] = {}
+        self._annotations = Annotations(settings)
+        self._room = costs.Room()
 
     def run(self, subsets: Sequence[str]) -> dict[str, Result]:
         """Goes the road with every subset; returns how each ended.
@@ -77,8 +95,12 @@ class Pipeline:
                     threads[subset] = threading.Thread(target=lane.run, name=subset, daemon=True)
                     threads[subset].start()
                 self._drain(results, threads, wait=False)
+            told = False
             while threads:
                 self._drain(results, threads, wait=True)
+                if self.stop.is_set() and not told:
+                    told = True
+                    self.reporter.note("", STOPPING)
         except BaseException:
             self.stop.set()
             raise
@@ -93,15 +115,24 @@ class Pipeline:
     def _start(self, subset: str, result: Result) -> Lane | None:
         """Reads, plans and makes the lane; None where there is nothing to go on."""
         try:
-            index = read_annotations(self.settings, self.ledger, subset)
-            for warning in index.warnings:
-                self.reporter.note(subset, f"warning: {warning}")
-            items = self.ledger.items(subset)
             source = sources.get(subset, self.settings)
-            view = survey.view(self.settings, source, items, self.look_again)
+            if self._settled(source):
+                result.steps = SubsetPlan(subset, settled=self.ledger.facts(subset).files)
+                self.reporter.begin(result.steps)
+                self._conclude(result, None)
+                return None
+            index = self._given.get(subset) or self._read(subset)
+            known = self.ledger.known(subset)
+            self._note(result, index, known)
+            view = survey.view(self.settings, source, known, self.look_again)
+            if self.stages.process:
+                self._discard(source, index, known, view)
             result.steps = plan.make(subset, index.products.values(), view)
             self._indices[subset] = index
-            self.ledger.forget(subset, items.keys() - index.products.keys())
+            self.ledger.forget(subset, known.keys() - index.products.keys())
+            self.ledger.commit()
+            assets = self.ledger.items(subset, is_asset=True)
+            self._make_room(source, result.steps, assets)
             self.reporter.begin(result.steps)
             return Lane(
                 self.settings,
@@ -109,13 +140,68 @@ class Pipeline:
                 result.steps,
                 stages=self.stages,
                 executor=self.executor,
-                assets=self.ledger.items(subset, is_asset=True),
+                assets=assets,
                 post=self._events.put,
                 stop=self.stop,
             )
         except Exception as error:
+            # Who gets the annotations now should not meet the next obstacle in the next run.
+            if (
+                isinstance(error, Blocked | Incomplete)
+                and subset not in self._indices
+                and (also := needs.raw_media(self.settings, subset))
+            ):
+                error.remedy += f". Also: {also}"
             self._conclude(result, error)
             return None
+
+    def _settled(self, source: sources.Source) -> bool:
+        given, confirm = source.name in self._given, self.confirm_gone
+        return not (given or confirm) and settled(
+            self.settings, self.ledger, source, self.look_again
+        )
+
+    def _note(self, result: Result, index: Index, known: Mapping[str, Item]) -> None:
+        """Takes note of the annotations, and that this subset is under way."""
+        subset = result.subset
+        for warning in index.warnings:
+            self.reporter.note(subset, f"warning: {warning}")
+        before = self.ledger.facts(subset).sha256
+        if before and before != index.sha256:
+            result.changes.annotations = {
+                "before": before,
+                "now": index.sha256,
+                "added": len(index.products.keys() - known.keys()),
+                "dropped": len(known.keys() - index.products.keys()),
+            }
+        note_index(self.settings, self.ledger, subset, index)
+        facts = self.ledger.facts(subset)
+        facts.ended = []
+        self.ledger.set_facts(subset, facts)
+
+    def _discard(
+        self, source: sources.Source, index: Index, known: Mapping[str, Item], view: plan.View
+    ) -> None:
+        """Removes products of another size than was written: cut off, or overwritten."""
+        for name, size in view.sizes.items():
+            item = known.get(name)
+            if item and item.state is State.DONE and item.bytes != size and name in index.products:
+                product = index.products[name]
+                verify.discard(self.settings, source, product, Reason.WRONG_DIGEST)
+
+    def _make_room(
+        self, source: sources.Source, steps: SubsetPlan, assets: Mapping[str, Item]
+    ) -> None:
+        """Says what may not fit on the disk. Raises DiskFull for what certainly does not."""
+        if self.stages.fetch:
+            cost = costs.of_plan(self.settings, source, steps, assets, products=self.stages.process)
+            for warning in self._room.reserve(cost):
+                self.reporter.note(steps.subset, f"warning: may not fit on the disk: {warning}")
+
+    def _read(self, subset: str) -> Index:
+        if self.stages.fetch and (got := self._annotations.ensure(subset)):
+            self.reporter.note(subset, f"annotation file fetched from {got.origin}")
+        return read(self.settings.pristine(subset), self.settings.manifest(subset))
 
     def _drain(
         self, results: dict[str, Result], threads: dict[str, threading.Thread], *, wait: bool
@@ -129,8 +215,9 @@ class Pipeline:
             except queue.Empty:
                 break
             if isinstance(event, Learned):
-                self.ledger.record(event.outcomes)
-                self._count(results[event.subset], event.outcomes)
+                result = results[event.subset]
+                result.changes.add(self.ledger.record(event.outcomes))
+                self._count(result, event.outcomes)
                 self.reporter.learned(event.subset, event.outcomes)
             else:
                 threads.pop(event.subset).join()
@@ -141,20 +228,31 @@ class Pipeline:
 
     def _count(self, result: Result, outcomes: Sequence[Outcome]) -> None:
         for outcome in outcomes:
+            result.throttled |= outcome.reason in _THROTTLED
             if not outcome.is_asset:
                 result.changed[outcome.reason] = result.changed.get(outcome.reason, 0) + 1
+                if outcome.state is State.GONE:
+                    result.seen_gone.add(outcome.key)
 
     def _conclude(self, result: Result, error: BaseException | None) -> None:
         """Prunes what may be pruned and settles the exit code."""
         subset = result.subset
+        throttled = isinstance(error, Blocked) and error.reason in _THROTTLED
+        if not (result.throttled or throttled):
+            self.ledger.witness(subset, result.seen_gone)
+        if self.confirm_gone:
+            self.ledger.confirm_gone(subset)
         facts = self.ledger.facts(subset)
         index = self._indices.pop(subset, None)
+        pruned = index is not None and subset not in self._given
         try:
-            if index is not None:
+            if pruned and index is not None:
                 self._prune(subset, index, facts)
         except (SacoError, OSError) as failed:
             error = error or failed
         result.error = error
+        if pruned and error is None and self.stages.process and not self.stop.is_set():
+            facts.ended = ending(self.settings, sources.get(subset, self.settings))
         facts.waits = [error.reason, str(error)] if isinstance(error, Blocked) else []
         self.ledger.set_facts(subset, facts)
         self.ledger.commit()
@@ -171,6 +269,7 @@ class Pipeline:
             facts.derived_stamp == stamp(to)
             and facts.derived_from == index.sha256
             and facts.keep_list_sha256 == digest
+            and prune.sidecar(to).exists() == bool(gone)
         )
         if not up_to_date:
             done = prune.run(index.path, index.sha256, to, index.products, gone)
@@ -178,6 +277,9 @@ class Pipeline:
             facts.keep_list_sha256 = done.keep_list_sha256
         facts.derived_from = index.sha256
         facts.derived_stamp = stamp(to)
+        facts.removed_sha256 = prune.keep_list_sha256(gone)
+        waiting = self.ledger.items(subset, state=State.GONE).keys() - gone.keys()
+        facts.unconfirmed = len(waiting) if self.settings.may_prune(subset) else 0
 
     def _code(self, result: Result) -> int:
         codes = []
@@ -190,8 +292,8 @@ class Pipeline:
             codes.append(Blocked.exit_code)
         facts = self.ledger.facts(result.subset)
         unfinished = self.stages.process and sum(counts.values()) < facts.files
-        if State.FAILED in states or unfinished:
-            codes.append(3)
+        if State.FAILED in states or unfinished or facts.unconfirmed:
+            codes.append(Incomplete.exit_code)
         return most_severe(codes)
 
 

@@ -53,9 +53,12 @@ def check(checks: list[Check]) -> list[Outcome]:
 def fits(found: tuple[int, int], product: Product, *, rotated: bool) -> bool:
     """Whether a picture's (width, height) is the annotated one.
 
-    With `rotated` (files kept as they came) an EXIF orientation may make the two look swapped.
+    With `rotated` (files kept as they came) an EXIF orientation may make the two look swapped. A
+    product that is only listed (0 x 0) may have any size.
     """
     wanted = size_of(product)
+    if wanted == (0, 0):
+        return True
     return found == wanted or (rotated and found == (wanted[1], wanted[0]))
 
 

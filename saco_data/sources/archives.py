@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import time
+import zipfile
 from abc import abstractmethod
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from saco_data.config import is_url
-from saco_data.errors import Blocked
+from saco_data.config_file import is_url
+from saco_data.errors import Blocked, SacoError
 from saco_data.records import Arrival, Asset, Outcome, Reason
 from saco_data.sources.base import Context, Source
+from saco_data.transports.signed import expiry, when
 
 if TYPE_CHECKING:
     from saco_data.transports.archive import Member
@@ -36,10 +39,39 @@ class ArchiveSource(Source):
 
     def needs(self) -> str:
         try:
-            self._existing()
+            raw = self._existing()
         except Blocked as error:
-            return str(error)
+            return f"{error.what}. {error.remedy}"
+        ends = expiry(raw) if isinstance(raw, str) else None
+        if ends is not None and ends < time.time():
+            return f"the link ran out on {when(ends)}. {self.manifest.access.steps}"
         return ""
+
+    def sizes(self, keys: Collection[str]) -> dict[str, int]:
+        """Of members too, where a folder or the directory of a zip tells them."""
+        sizes = super().sizes(keys)
+        raw, wanted = self.raw(), set(keys) - sizes.keys()
+        if not wanted or not isinstance(raw, Path):
+            return sizes
+        from saco_data.transports import archive
+
+        prefix = f"{raw}/" if raw.is_dir() else ""
+        try:
+            if not prefix and not zipfile.is_zipfile(raw):
+                return sizes
+            for member in archive.members(
+                raw, lambda name: self.key_of_member(prefix + name, wanted) is not None
+            ):
+                key = self.key_of_member(prefix + member.name, wanted)
+                if key is not None:
+                    sizes[key] = member.size
+        except (SacoError, OSError):
+            pass  # fetching says what is wrong with it
+        return sizes
+
+    def unpacks(self) -> bool:
+        raw = self.raw()
+        return self.manifest.frames and isinstance(raw, Path) and not raw.is_dir()
 
     def place(self) -> str:
         raw = self.raw()
@@ -132,5 +164,10 @@ class ArchiveSource(Source):
                 reason=Reason.RAW_MISSING,
             )
         if isinstance(raw, str) and not is_url(raw):
-            raise Blocked(f"{raw} is no URL", item=self.name, reason=Reason.RAW_MISSING)
+            raise Blocked(
+                f"{raw} is no URL",
+                item=self.name,
+                remedy="Correct `endpoints` in the config",
+                reason=Reason.RAW_MISSING,
+            )
         return raw

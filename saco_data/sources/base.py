@@ -6,15 +6,16 @@ It yields lazily: nothing more is fetched before the consumer asks, which is wha
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from saco_data.config import Settings
-from saco_data.files import inside
+from saco_data.files import UnsafeName, inside
 from saco_data.manifest import Manifest
 from saco_data.records import Arrival, Asset, Outcome, Product, Reason
 
@@ -35,6 +36,8 @@ class Source(ABC):
     """Base of all sources. Subclasses set `name` and implement `fetch`."""
 
     name: ClassVar[str]
+    # Requests that one asset costs, for estimates of time.
+    requests_an_asset: ClassVar[float] = 1
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -56,8 +59,23 @@ class Source(ABC):
         """Whether the raw medium is on this machine, so that reading it costs no network."""
         return False
 
+    def sizes(self, keys: Collection[str]) -> dict[str, int]:
+        """Bytes of the raw assets that are on this machine, as far as that is cheap to know."""
+        sizes: dict[str, int] = {}
+        for key in keys:
+            with contextlib.suppress(OSError, UnsafeName):
+                sizes[key] = self.raw_path(key).stat().st_size
+        return sizes
+
+    def unpacks(self) -> bool:
+        """Whether a raw medium that is on this machine is copied out of an archive, to be kept."""
+        return False
+
     def needs(self) -> str:
-        """What the user must still do before this source can be fetched; "" for nothing."""
+        """What the user must still do before this source can be fetched; "" for nothing.
+
+        In a line: what is missing, and the step to take. Cheap, and asks no server.
+        """
         return ""
 
     @abstractmethod

@@ -37,6 +37,14 @@ class Fetcher(Source):
         """The clip manifest that decides what exists."""
         return self.settings.endpoint(self.name, "manifest")
 
+    def needs(self) -> str:
+        from saco_data.transports import aws_keys
+
+        keys, access = self.settings.keys, self.manifest.access
+        if aws_keys.find(keys.aws_access_key_id, keys.aws_secret_access_key):
+            return ""
+        return f"no AWS keys. {access.steps} ({access.page})"
+
     def fetch(self, assets: Sequence[Asset], context: Context) -> Iterator[Arrival | Outcome]:
         """See `Source.fetch`."""
         wanted: dict[str, Asset] = {}

@@ -7,8 +7,9 @@ from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import asdict
 from itertools import islice
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from saco_data.errors import Blocked
 from saco_data.files import explained
@@ -42,6 +43,25 @@ class Fetcher(Source):
     def records(self) -> Path:
         """Where records are kept: one JSON object a line, the last one of a UUID counts."""
         return self.settings.folder(self.name) / "records.jsonl"
+
+    def names(self, uuids: Sequence[str]) -> list[str]:
+        """What the files of some images are called: `<uuid>.<extension of the record's URL>`.
+
+        An image that FathomNet does not know is called `<uuid>.jpg`. Raises Blocked, HttpFailure.
+        """
+        from saco_data.transports.fathomnet_api import Record
+
+        known = self._remembered()
+        unknown = [uuid for uuid in uuids if uuid not in known]
+        for uuid, found in self._looked_up(unknown, Context()):
+            if isinstance(found, Record):
+                known[uuid] = found
+            elif found is not None:
+                raise found
+        suffixes = {
+            uuid: PurePosixPath(urlsplit(each.url).path).suffix for uuid, each in known.items()
+        }
+        return [f"{uuid}{suffixes.get(uuid) or '.jpg'}" for uuid in uuids]
 
     def fetch(self, assets: Sequence[Asset], context: Context) -> Iterator[Arrival | Outcome]:
         wanted: dict[str, Asset] = {}
@@ -148,8 +168,9 @@ class Fetcher(Source):
         for line in lines:
             try:
                 content = json.loads(line)
-                if content.pop("api") == self.place():
-                    known[content.pop("uuid")] = Record(**content)
+                uuid, api = content.pop("uuid"), content.pop("api")
+                if api == self.place():
+                    known[uuid] = Record(**content)
             except (ValueError, TypeError, KeyError, AttributeError):
                 continue  # a line that a kill cut short
         return known

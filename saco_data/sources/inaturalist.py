@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from saco_data import files
-from saco_data.config import is_url
+from saco_data.config_file import is_url
 from saco_data.errors import Blocked
 from saco_data.records import Arrival, Asset, Outcome, Reason
 from saco_data.sources import documents
@@ -48,7 +48,7 @@ class Fetcher(ArchiveSource):
             yield from super().fetch(assets, context)
             return
         self._existing()  # what needs the user comes before any download
-        mapping = self._mapping()
+        mapping = self.mapping()
         known = [asset for asset in assets if asset.key in mapping]
         self._keys = {mapping[asset.key]: asset.key for asset in known}
         for asset in assets:
@@ -60,7 +60,7 @@ class Fetcher(ArchiveSource):
     def _mapping_place(self) -> str:
         return self.settings.endpoint(self.name, "mapping")
 
-    def _mapping(self) -> dict[str, str]:
+    def mapping(self) -> dict[str, str]:
         """The name in the archive by `file_name`. Raises Blocked or HttpFailure."""
         place, pin = self._mapping_place(), self.manifest.pinned["mapping"].sha256
         official = place == self.manifest.endpoints["mapping"]

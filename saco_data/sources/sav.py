@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
-from saco_data.config import is_url
+from saco_data.config_file import is_url
 from saco_data.errors import Blocked
-from saco_data.records import Reason
+from saco_data.records import Arrival, Asset, Outcome, Reason
 from saco_data.sources.archives import ArchiveSource
+from saco_data.sources.base import Context
 
 
 class Fetcher(ArchiveSource):
@@ -23,6 +24,21 @@ class Fetcher(ArchiveSource):
         if given or not links:
             return given
         return link_of(self.settings.path(links), str(self.manifest.raw.archive))
+
+    def fetch(self, assets: Sequence[Asset], context: Context) -> Iterator[Arrival | Outcome]:
+        try:
+            yield from super().fetch(assets, context)
+        except Blocked as closed:
+            if closed.reason not in (Reason.LINK_EXPIRED, Reason.UNAUTHORIZED):
+                raise
+            # These links live for some days only.
+            raise Blocked(
+                closed.what,
+                item=closed.item,
+                remedy=f"Get a fresh links file from {self.manifest.access.page}, name it in "
+                "sav_links_file (or put its link into sav_videos_fps_6_download_path), run again",
+                reason=Reason.LINK_EXPIRED,
+            ) from closed
 
     def key_of_member(self, name: str, wanted: Collection[str]) -> str | None:
         _, found, file_name = f"/{name}".rpartition("/videos_fps_6/")

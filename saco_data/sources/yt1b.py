@@ -34,6 +34,7 @@ class Fetcher(Source):
     """Videos by yt-dlp, one at a time with a pause between two."""
 
     name = "yt1b"
+    requests_an_asset = 4  # the page, the player, and the video in parts
 
     def raw_path(self, key: str) -> Path:
         if not _ID.fullmatch(key):
@@ -42,6 +43,17 @@ class Fetcher(Source):
 
     def place(self) -> str:
         return self.settings.endpoint(self.name, "watch")
+
+    def needs(self) -> str:
+        from saco_data.transports.cookies import check_cookies
+
+        given, access = self.settings.keys.cookies_path, self.manifest.access
+        if not given:
+            return f"no cookies, so YouTube may ask for a login. {access.steps} ({access.page})"
+        for problem in check_cookies(self.settings.path(given)):
+            if problem.reason is not None:
+                return f"the cookies file cannot be used: {problem.what}. {problem.remedy}"
+        return ""
 
     def fetch(self, assets: Sequence[Asset], context: Context) -> Iterator[Arrival | Outcome]:
         from saco_data.transports.youtube import NotVideoError, fingerprint

@@ -1,0 +1,214 @@
+"""FathomNet: few questions, patient ones, and answers that are not believed too soon."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from saco_data.config import Settings
+from saco_data.errors import Blocked
+from saco_data.files import UnsafeName
+from saco_data.records import Arrival, Outcome, Reason
+from saco_data.sandbox.fathomnet import FathomNet
+from saco_data.sandbox.http_server import Answer, Fault, Faults, FileServer, Query
+from saco_data.transports.http import HttpFailure
+from tests.builders import annotate, config, document, image
+from tests.roads import items, products, travel
+from tests.sources.webs import ask, production, reasons, uuid
+
+BATCH = "/fathomnet/api/images/query/uuids"
+API = "/fathomnet/api/"
+
+
+@pytest.fixture(scope="module")
+def jpeg() -> bytes:
+    buffer = io.BytesIO()
+    Image.effect_noise((160, 120), 60).convert("RGB").save(buffer, "JPEG", quality=30)
+    return buffer.getvalue()
+
+
+@pytest.fixture
+def server() -> Iterator[FileServer]:
+    with FileServer() as running:
+        yield running
+
+
+def opened(folder: Path, server: FileServer, net: FathomNet, *more: int, **keys: Any) -> Settings:
+    """FathomNet on a server, annotations of all that it has (and `more`), and a config."""
+    names = [*net.images, *map(uuid, more)]
+    annotate(
+        folder, "fathomnet", document(*(image(n, f"{each}.png") for n, each in enumerate(names)))
+    )
+    limits = {"fathomnet": {"requests_per_second": 0}}
+    return config(folder, endpoints={"fathomnet_api": net.mount(server)}, limits=limits, **keys)
+
+
+def asked(server: FileServer) -> int:
+    """Requests to the API so far."""
+    return sum(count for path, count in server.requests.items() if path.startswith(API))
+
+
+def test_images_are_kept_unchanged_under_the_name_of_the_annotation(
+    tmp_path: Path, server: FileServer, jpeg: bytes
+) -> None:
+    net = FathomNet({uuid(n): jpeg for n in range(3)}, suffix=".JPG", missing={uuid(2)})
+    settings = opened(tmp_path, server, net, 3)
+    assert travel(settings, "fathomnet") == 0
+    assert products(settings, "fathomnet") == {f"{uuid(n)}.png": jpeg for n in range(2)}
+    known = items(settings, "fathomnet")
+    assert known[f"{uuid(2)}.png"].reason is Reason.HTTP_404
+    assert known[f"{uuid(3)}.png"].reason is Reason.NOT_IN_CATALOGUE
+    assert known[f"{uuid(0)}.png"].facts == {"verified": "sha256"}
+    assert known[f"{uuid(0)}.png"].origin == f"{server.url}/fathomnet/static/{uuid(0)}.JPG"
+    before = server.requests.total()
+    assert travel(settings, "fathomnet") == 0
+    assert server.requests.total() == before
+
+
+def test_a_hundred_images_cost_one_request(tmp_path: Path, server: FileServer, jpeg: bytes) -> None:
+    net = FathomNet({uuid(n): jpeg for n in range(230)})
+    settings = opened(tmp_path, server, net, 900, 901)
+    found = reasons(ask(settings, "fathomnet"))
+    assert list(found.values()).count(Reason.OK) == 230
+    assert asked(server) == server.requests[BATCH] == 3
+
+
+def test_records_are_remembered(tmp_path: Path, server: FileServer, jpeg: bytes) -> None:
+    net = FathomNet({uuid(n): jpeg for n in range(5)})
+    settings = opened(tmp_path, server, net)
+    ask(settings, "fathomnet")
+    for path in (tmp_path / "data/fathomnet/raw").iterdir():
+        path.unlink()
+    # A kill may have cut the last line.
+    with (tmp_path / "data/fathomnet/records.jsonl").open("a") as file:
+        file.write('{"uuid": "000')
+    assert set(reasons(ask(settings, "fathomnet")).values()) == {Reason.OK}
+    assert asked(server) == 1
+
+
+def test_a_remembered_record_that_is_out_of_date_is_asked_for_anew(
+    tmp_path: Path, server: FileServer, jpeg: bytes
+) -> None:
+    net = FathomNet({uuid(n): jpeg for n in range(2)}, missing={uuid(1)})
+    settings = opened(tmp_path, server, net)
+    assert reasons(ask(settings, "fathomnet"))[uuid(1)] is Reason.HTTP_404
+    assert asked(server) == 1
+    net.missing.clear()
+    net.suffix = ".jpeg"
+    (tmp_path / f"data/fathomnet/raw/{uuid(0)}").unlink()
+    assert set(reasons(ask(settings, "fathomnet")).values()) == {Reason.OK}
+    assert asked(server) == 2
+
+
+def test_other_content_than_recorded_is_refused(
+    tmp_path: Path, server: FileServer, jpeg: bytes
+) -> None:
+    changes = {
+        uuid(0): {"sha256": "0" * 64},
+        uuid(1): {"sha256": None, "width": 320},
+        uuid(2): {"sha256": None, "width": 120, "height": 160},
+        uuid(3): {"url": None},
+    }
+    net = FathomNet({uuid(n): jpeg for n in range(4)}, changes=changes)
+    found = reasons(ask(opened(tmp_path, server, net), "fathomnet"))
+    assert found == {
+        uuid(0): Reason.WRONG_DIGEST,
+        uuid(1): Reason.WRONG_SIZE,
+        uuid(2): Reason.OK,
+        uuid(3): Reason.HTTP_ERROR,
+    }
+    assert [path.name for path in (tmp_path / "data/fathomnet/raw").iterdir()] == [uuid(2)]
+
+
+@pytest.mark.parametrize("options", [{"batches": False}, {"odd": {uuid(1)}}, {"most": 2}])
+def test_an_answer_that_fails_or_falls_short_costs_no_image(
+    tmp_path: Path, server: FileServer, jpeg: bytes, options: dict[str, Any]
+) -> None:
+    net = FathomNet({uuid(n): jpeg for n in range(6)}, **options)
+    found = reasons(ask(opened(tmp_path, server, net, 99), "fathomnet"))
+    assert found.pop(uuid(99)) is Reason.NOT_IN_CATALOGUE
+    if "odd" in options:
+        assert found.pop(uuid(1)) is Reason.EXTRACTOR_ERROR
+    assert set(found.values()) == {Reason.OK} and len(found) >= 5
+
+
+def test_many_that_are_absent_are_gone_only_after_a_second_look(
+    tmp_path: Path, server: FileServer, jpeg: bytes
+) -> None:
+    settings = opened(tmp_path, server, FathomNet({uuid(0): jpeg}), *range(1, 9))
+    found = reasons(ask(settings, "fathomnet"))
+    assert list(found.values()).count(Reason.NOT_IN_CATALOGUE) == 8
+    assert server.requests[BATCH] == 2 and asked(server) == 5
+
+
+def test_an_address_without_an_api_makes_nothing_gone(tmp_path: Path, server: FileServer) -> None:
+    annotate(tmp_path, "fathomnet", document(image(0, f"{uuid(0)}.png")))
+    settings = config(tmp_path, endpoints={"fathomnet_api": f"{server.url}/elsewhere"})
+    with pytest.raises(Blocked, match="no FathomNet API answers here"):
+        ask(settings, "fathomnet")
+
+
+def test_a_failing_api_stops_the_source_and_nothing_is_gone(
+    tmp_path: Path, server: FileServer, jpeg: bytes
+) -> None:
+    settings = opened(tmp_path, server, FathomNet({uuid(n): jpeg for n in range(9)}))
+
+    def broken(query: Query) -> Answer:
+        return Answer(b"<html>bad gateway</html>", 400)
+
+    server.route("/fathomnet/api/images/", broken)
+    server._routes = [each for each in server._routes if each[1] is broken]
+    with pytest.raises(HttpFailure, match="HTTP 400"):
+        ask(settings, "fathomnet")
+    assert asked(server) == 4
+
+
+@pytest.mark.parametrize("fault", [Fault.UNAVAILABLE, Fault.THROTTLED, Fault.HTML])
+def test_the_api_is_asked_again_until_it_answers(
+    tmp_path: Path, server: FileServer, jpeg: bytes, fault: Fault
+) -> None:
+    settings = opened(tmp_path, server, FathomNet({uuid(0): jpeg}))
+    server.faults = Faults((fault,), probability=1, first=1)
+    assert reasons(ask(settings, "fathomnet")) == {uuid(0): Reason.OK}
+    assert server.requests[BATCH] == 2
+
+
+def test_a_throttled_api_is_left_in_peace_and_finished_later(
+    tmp_path: Path, server: FileServer, jpeg: bytes
+) -> None:
+    settings = opened(tmp_path, server, FathomNet({uuid(n): jpeg for n in range(3)}))
+    server.faults = Faults((Fault.THROTTLED,), probability=1, retry_after=3600)
+    assert travel(settings, "fathomnet") == 4
+    known = items(settings, "fathomnet").values()
+    assert {(item.reason, item.attempts) for item in known} == {(Reason.THROTTLED, 0)}
+    server.faults = None
+    assert travel(settings, "fathomnet") == 0
+
+
+def test_a_name_without_a_uuid_is_refused(tmp_path: Path) -> None:
+    annotate(tmp_path, "fathomnet", document(image(0, "fish.jpg")))
+    with pytest.raises(UnsafeName, match="UUID"):
+        ask(config(tmp_path), "fathomnet")
+
+
+def test_the_client_asks_at_its_production_address(
+    tmp_path: Path, server: FileServer, jpeg: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    net = FathomNet({uuid(n): jpeg for n in range(2)}, base="https://database.fathomnet.org/static")
+    net.mount(server, "")
+    annotate(tmp_path, "fathomnet", document(*(image(n, f"{uuid(n)}.png") for n in range(3))))
+    with production(server, "database.fathomnet.org") as proxy:
+        for name, value in proxy.environment.items():
+            monkeypatch.setenv(name, value)
+        found = ask(config(tmp_path), "fathomnet")
+        agents = {request.headers["User-Agent"] for request in proxy.requests}
+    gone = found.pop(uuid(2))
+    assert isinstance(gone, Outcome) and gone.reason is Reason.NOT_IN_CATALOGUE
+    assert all(isinstance(each, Arrival) for each in found.values()) and len(found) == 2
+    assert len(agents) == 1 and "saco-data" in agents.pop()
+    assert server.requests["/api/images/query/uuids"] >= 1

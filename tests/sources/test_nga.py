@@ -1,0 +1,254 @@
+"""The National Gallery of Art: what is asked for, what is kept, and what is gone."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from saco_data.config import Settings
+from saco_data.errors import Blocked
+from saco_data.files import UnsafeName
+from saco_data.records import Arrival, Outcome, Reason
+from saco_data.sandbox.http_server import Answer, Fault, Faults, FileServer
+from saco_data.sandbox.iiif import Gallery, Picture
+from saco_data.sources.nga import Row, read
+from saco_data.transports.http import HttpFailure
+from tests.builders import annotate, config, document, image
+from tests.roads import items, products, travel
+from tests.sources.webs import ask, production, reasons, uuid
+
+FAST = {"limits": {"nga": {"requests_per_second": 0}}}
+
+
+def jpeg(width: int, height: int, mode: str = "RGB") -> bytes:
+    buffer = io.BytesIO()
+    Image.effect_noise((width, height), 60).convert(mode).save(buffer, "JPEG", quality=40)
+    return buffer.getvalue()
+
+
+@pytest.fixture
+def server() -> Iterator[FileServer]:
+    with FileServer() as running:
+        yield running
+
+
+def opened(folder: Path, server: FileServer, house: Gallery, **keys: Any) -> Settings:
+    """The gallery on a server, annotations of all it has, and a config."""
+    annotate(folder, "nga", document(*(image(n, f"{each}.jpg") for n, each in numbered(house))))
+    catalogue, iiif = house.mount(server)
+    endpoints = {"nga_catalogue": catalogue, "nga_iiif": iiif}
+    return config(folder, endpoints=endpoints, **FAST, **keys)
+
+
+def numbered(house: Gallery) -> Iterator[tuple[int, str]]:
+    return iter(enumerate(house.pictures))
+
+
+@pytest.mark.parametrize(
+    ("row", "size"),
+    [
+        (Row("4000", "3000", "", "1"), "full"),
+        (Row("4000", "3000", "640", "0"), "!640,640"),
+        (Row("4000", "3000", "640.0", "0"), "!640,640"),
+        (Row("600", "500", "640", "0"), "full"),
+        (Row("640", "500", "640", "0"), "!640,640"),
+        (Row("500", "900", "640", "0"), "!640,640"),
+        (Row("", "", "640", "0"), "!640,640"),
+        (Row("wide", "500", "640", "0"), "!640,640"),
+    ],
+)
+def test_the_size_follows_the_catalogue(row: Row, size: str) -> None:
+    assert row.size == size
+
+
+@given(st.integers(1, 9000), st.integers(1, 9000), st.integers(1, 9000))
+def test_never_more_is_asked_for_than_is_allowed(width: int, height: int, limit: int) -> None:
+    size = Row(str(width), str(height), f"{limit}.0", "0").size
+    assert size == f"!{limit},{limit}" or (size == "full" and max(width, height) < limit)
+
+
+def test_pictures_arrive_in_the_annotated_size_and_unchanged_where_they_have_it(
+    tmp_path: Path, server: FileServer
+) -> None:
+    same, large, grey = jpeg(160, 120), jpeg(640, 480), jpeg(320, 240, "L")
+    pictures = {uuid(0): Picture(same), uuid(1): Picture(large, 160), uuid(2): Picture(grey)}
+    pictures[uuid(3)] = Picture(same, there=False)
+    settings = opened(tmp_path, server, Gallery(pictures))
+    assert travel(settings, "nga") == 0
+    made = products(settings, "nga")
+    assert set(made) == {f"{uuid(n)}.jpg" for n in range(3)}
+    assert made[f"{uuid(0)}.jpg"] == same
+    assert all(Image.open(io.BytesIO(each)).size == (160, 120) for each in made.values())
+    assert Image.open(io.BytesIO(made[f"{uuid(2)}.jpg"])).mode == "L"
+    known = items(settings, "nga")
+    assert known[f"{uuid(0)}.jpg"].facts["openaccess"] is True
+    assert known[f"{uuid(1)}.jpg"].facts == {"openaccess": False, "maxpixels": "160"}
+    assert known[f"{uuid(3)}.jpg"].reason is Reason.HTTP_404
+    before = server.requests.total()
+    assert travel(settings, "nga") == 0
+    assert server.requests.total() == before
+
+
+def test_the_limit_is_asked_for_as_an_integer(tmp_path: Path, server: FileServer) -> None:
+    settings = opened(tmp_path, server, Gallery({uuid(0): Picture(jpeg(640, 480), 160)}))
+    assert reasons(ask(settings, "nga")) == {uuid(0): Reason.OK}
+    assert server.requests[f"/nga/iiif/{uuid(0)}/full/!160,160/0/default.jpg"] == 1
+
+
+def test_a_picture_above_the_limit_is_never_kept(tmp_path: Path, server: FileServer) -> None:
+    house = Gallery({uuid(0): Picture(jpeg(640, 480), 160)}, generous=True)
+    settings = opened(tmp_path, server, house)
+    (found,) = ask(settings, "nga").values()
+    assert isinstance(found, Outcome)
+    assert found.reason is Reason.WRONG_SIZE and "640 x 480" in found.detail
+    assert list((tmp_path / "data/nga/raw").iterdir()) == []
+    # One that a killed run left there is not used either.
+    (tmp_path / f"data/nga/raw/{uuid(0)}.jpg").write_bytes(jpeg(640, 480))
+    house.generous = False
+    (found,) = ask(settings, "nga").values()
+    assert isinstance(found, Arrival) and isinstance(found.raw, Path)
+    assert Image.open(found.raw).size == (160, 120)
+    assert server.requests[f"/nga/iiif/{uuid(0)}/full/!160,160/0/default.jpg"] == 2
+
+
+def test_the_server_gives_4096_pixels_a_side_at_most(tmp_path: Path, server: FileServer) -> None:
+    pictures = {uuid(0): Picture(jpeg(5000, 50)), uuid(1): Picture(jpeg(5000, 50), 4500)}
+    found = ask(opened(tmp_path, server, Gallery(pictures)), "nga")
+    for each in found.values():
+        assert isinstance(each, Arrival) and isinstance(each.raw, Path)
+        assert Image.open(each.raw).size[0] == 4096
+
+
+def test_what_is_gone_has_its_reason(tmp_path: Path, server: FileServer) -> None:
+    picture = jpeg(160, 120)
+    pictures = {uuid(1): Picture(picture, there=False), uuid(2): Picture(picture, listed=False)}
+    settings = opened(tmp_path, server, Gallery(pictures))
+    assert reasons(ask(settings, "nga")) == {
+        uuid(1): Reason.HTTP_404,
+        uuid(2): Reason.NOT_IN_CATALOGUE,
+    }
+
+
+def test_the_catalogue_is_asked_for_again_only_where_something_is_missing(
+    tmp_path: Path, server: FileServer
+) -> None:
+    picture = jpeg(160, 120)
+    house = Gallery({uuid(0): Picture(picture)})
+    settings = opened(tmp_path, server, house)
+    assert reasons(ask(settings, "nga")) == {uuid(0): Reason.OK}
+    catalogue = "/nga/published_images.csv"
+    seen = server.requests[catalogue]
+    (tmp_path / f"data/nga/raw/{uuid(0)}.jpg").unlink()
+    assert reasons(ask(settings, "nga")) == {uuid(0): Reason.OK}
+    assert server.requests[catalogue] == seen
+    # A picture that was published since: the catalogue changed and is fetched anew.
+    house.pictures[uuid(1)] = Picture(picture)
+    settings = opened(tmp_path, server, house)
+    assert reasons(ask(settings, "nga")) == {uuid(0): Reason.OK, uuid(1): Reason.OK}
+    # One that is in no catalogue: the same version is not downloaded again.
+    house.pictures[uuid(2)] = Picture(picture, listed=False)
+    settings = opened(tmp_path, server, house)
+    sent = server.bytes_sent
+    assert reasons(ask(settings, "nga"))[uuid(2)] is Reason.NOT_IN_CATALOGUE
+    assert server.bytes_sent - sent < 10
+
+
+def test_one_that_cannot_be_looked_up_again_does_not_hold_the_others(
+    tmp_path: Path, server: FileServer
+) -> None:
+    house = Gallery({uuid(0): Picture(jpeg(160, 120))})
+    assert reasons(ask(opened(tmp_path, server, house), "nga")) == {uuid(0): Reason.OK}
+    (tmp_path / f"data/nga/raw/{uuid(0)}.jpg").unlink()
+    house.pictures[uuid(1)] = Picture(jpeg(160, 120), listed=False)
+    settings = opened(tmp_path, server, house)
+    known = (tmp_path / "data/nga/published_images.csv").read_bytes()
+    settings = config(
+        tmp_path,
+        endpoints={
+            "nga_catalogue": f"{server.url}/elsewhere.csv",
+            "nga_iiif": settings.endpoint("nga", "iiif"),
+        },
+    )
+    assert reasons(ask(settings, "nga")) == {uuid(0): Reason.OK, uuid(1): Reason.RAW_MISSING}
+    assert (tmp_path / "data/nga/published_images.csv").read_bytes() == known
+
+
+@pytest.mark.parametrize(
+    "fault", [Fault.WRONG_LENGTH, Fault.WRONG_BYTES, Fault.HTML, Fault.RESET, Fault.SHORT_BODY]
+)
+def test_no_picture_is_gone_because_the_catalogue_came_damaged(
+    tmp_path: Path, server: FileServer, fault: Fault
+) -> None:
+    house = Gallery({uuid(n): Picture(jpeg(16, 12)) for n in range(2)})
+    settings = opened(tmp_path, server, house)
+    server.faults = Faults((fault,), probability=1, first=2)
+    found = reasons(ask(settings, "nga"))
+    assert set(found.values()) == {Reason.OK} and len(found) == 2
+
+
+def test_a_catalogue_that_has_moved_makes_nothing_gone(tmp_path: Path, server: FileServer) -> None:
+    opened(tmp_path, server, Gallery({uuid(0): Picture(jpeg(160, 120))}))
+    settings = config(tmp_path, endpoints={"nga_catalogue": f"{server.url}/elsewhere.csv"})
+    with pytest.raises(Blocked, match="Correct its address") as caught:
+        ask(settings, "nga")
+    assert caught.value.reason is Reason.RAW_MISSING
+
+
+def test_a_table_without_the_columns_is_no_catalogue(tmp_path: Path, server: FileServer) -> None:
+    server.files["/table.csv"] = b"uuid,width\n1,2\n"
+    annotate(tmp_path, "nga", document(image(0, f"{uuid(0)}.jpg")))
+    settings = config(tmp_path, endpoints={"nga_catalogue": f"{server.url}/table.csv"})
+    with pytest.raises(HttpFailure, match="not what was expected"):
+        ask(settings, "nga")
+    assert list((tmp_path / "data/nga").iterdir()) == []
+
+
+def test_columns_are_found_by_name(tmp_path: Path) -> None:
+    path = tmp_path / "c.csv"
+    path.write_text(
+        '\ufeffmaxpixels,assistivetext,openaccess,height,uuid,width\n640,"a, b",0,3,AB,4\n',
+        encoding="utf-8",
+    )
+    assert read(path, ["ab"]) == {"ab": Row("4", "3", "640", "0")}
+
+
+def test_a_name_without_a_uuid_is_refused(tmp_path: Path) -> None:
+    annotate(tmp_path, "nga", document(image(0, "cat.jpg")))
+    with pytest.raises(UnsafeName, match="UUID"):
+        ask(config(tmp_path), "nga")
+
+
+def test_a_throttled_gallery_is_left_in_peace_and_finished_later(
+    tmp_path: Path, server: FileServer
+) -> None:
+    house = Gallery({uuid(n): Picture(jpeg(160, 120)) for n in range(3)})
+    settings = opened(tmp_path, server, house)
+    server.faults = Faults((Fault.THROTTLED,), probability=1, retry_after=3600)
+    assert travel(settings, "nga") == 4
+    known = items(settings, "nga").values()
+    assert {(item.reason, item.attempts) for item in known} == {(Reason.THROTTLED, 0)}
+    server.faults = None
+    assert travel(settings, "nga") == 0
+
+
+def test_the_production_addresses_are_right(
+    tmp_path: Path, server: FileServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house = Gallery({uuid(0): Picture(jpeg(640, 480), 160), uuid(1): Picture(jpeg(160, 120))})
+    house.mount_images(server, "/iiif")
+    path = "/NationalGalleryOfArt/opendata/main/data/published_images.csv"
+    server.route(path, lambda query: Answer(house.catalogue()))
+    annotate(tmp_path, "nga", document(*(image(n, f"{uuid(n)}.jpg") for n in range(2))))
+    with production(server, "raw.githubusercontent.com", "api.nga.gov") as proxy:
+        for name, value in proxy.environment.items():
+            monkeypatch.setenv(name, value)
+        found = reasons(ask(config(tmp_path, **FAST), "nga"))
+    assert found == {uuid(0): Reason.OK, uuid(1): Reason.OK}
+    assert server.requests[f"/iiif/{uuid(0)}/full/!160,160/0/default.jpg"] == 1

@@ -1,0 +1,69 @@
+"""SA-V's links: the file as downloaded, and what is said when it does not help."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from saco_data.errors import Blocked
+from saco_data.records import State
+from saco_data.sandbox.http_server import FileServer
+from saco_data.sandbox.world import tarred
+from saco_data.sources.sav import link_of
+from tests.builders import config, miniature
+from tests.roads import Notes, states, travel
+
+TAR = "videos_fps_6.tar"
+
+
+def links(folder: Path, *rows: str) -> Path:
+    path = folder / "links.txt"
+    path.write_text("\n".join(["file_name\tcdn_link", *rows]) + "\n")
+    return path
+
+
+def test_the_link_is_found_among_the_others(tmp_path: Path) -> None:
+    path = links(tmp_path, "sav_000.tar\thttps://x/a", f"{TAR}\thttps://x/b?sig=1", "md5\tabc")
+    assert link_of(path, TAR) == "https://x/b?sig=1"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\xff\xfe",
+        b"file_name\tcdn_link\n",
+        b"file_name\tcdn_link\nvideos_fps_6.tar\t\n",
+        b"file_name\tcdn_link\nvideos_fps_6.tar\tfile:///etc/passwd\n",
+    ],
+)
+def test_a_file_without_it_is_named(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "links.txt").write_bytes(content)
+    with pytest.raises(Blocked, match=r"links\.txt.*sav_links_file"):
+        link_of(tmp_path / "links.txt", TAR)
+
+
+def test_the_links_file_leads_to_the_frames(tmp_path: Path) -> None:
+    subset = miniature(tmp_path, "sav")
+    with FileServer({f"/{TAR}": tarred(subset.raw)}) as server:
+        links(tmp_path, f"{TAR}\t{server.url}/{TAR}?Expires=1&Signature=secret")
+        settings = config(tmp_path, sav_links_file="links.txt")
+        notes = Notes()
+        assert travel(settings, "sav", notes=notes) == 0
+    found = list(states(settings, "sav").values())
+    assert found.count(State.DONE) == 9 and found.count(State.GONE) == 3
+    state = (settings.state / "ledger.sqlite").read_bytes()
+    assert b"Signature" not in state and b"secret" not in state
+
+
+def test_a_video_gone_by_one_link_rests_although_the_link_changes(tmp_path: Path) -> None:
+    subset = miniature(tmp_path, "sav")
+    with FileServer({f"/{TAR}": tarred(subset.raw)}) as server:
+        for signature in "ab":
+            links(tmp_path, f"{TAR}\t{server.url}/{TAR}?Signature={signature}")
+            settings = config(tmp_path, sav_links_file="links.txt")
+            assert travel(settings, "sav") == 0
+        asked = server.requests.total()
+        assert travel(settings, "sav") == 0
+        assert server.requests.total() == asked

@@ -1,0 +1,98 @@
+"""NGA, iNaturalist and FathomNet from a server that goes wrong at every fifth request."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from saco_data.config import Settings
+from saco_data.records import Reason, State
+from saco_data.sandbox import world
+from saco_data.sandbox.http_server import Fault, Faults, FileServer
+from saco_data.sandbox.stands import STANDS, Ground
+from saco_data.sandbox.world import World, build
+from tests.builders import config
+from tests.roads import items, products, states, travel
+
+NAMES = ("nga", "inaturalist", "fathomnet")
+FILES = 30
+
+
+@pytest.fixture(scope="module")
+def small_silver(tmp_path_factory: pytest.TempPathFactory) -> World:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(world, "FILES", FILES)
+        return build(tmp_path_factory.mktemp("world"), NAMES)
+
+
+@pytest.fixture
+def server() -> Iterator[FileServer]:
+    with FileServer() as running:
+        yield running
+
+
+def opened(folder: Path, server: FileServer, silver: World) -> Settings:
+    with ExitStack() as others:
+        ground = Ground(folder, server, others)
+        for name in NAMES:
+            STANDS[name](silver.subsets[name], ground)
+        return config(folder, **{**ground.keys, "path_annotations": str(silver.annotations)})
+
+
+def originals(folder: Path, silver: World) -> dict[str, dict[str, bytes]]:
+    """What a server without faults gives: the right products."""
+    with FileServer() as server:
+        settings = opened(folder, server, silver)
+        assert travel(settings, *NAMES) == 0
+        return {name: products(settings, name) for name in NAMES}
+
+
+@pytest.fixture(scope="module")
+def right(
+    tmp_path_factory: pytest.TempPathFactory, small_silver: World
+) -> dict[str, dict[str, bytes]]:
+    return originals(tmp_path_factory.mktemp("right"), small_silver)
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_three_runs_bring_everything_and_nothing_wrong(
+    tmp_path: Path,
+    server: FileServer,
+    small_silver: World,
+    right: dict[str, dict[str, bytes]],
+    seed: int,
+) -> None:
+    settings = opened(tmp_path, server, small_silver)
+    server.faults = Faults(seed=seed, stall=0.2, drip=50_000)
+    codes = []
+    for _ in range(3):
+        codes.append(travel(settings, *NAMES))
+        for name in NAMES:
+            made = products(settings, name)
+            assert made.items() <= right[name].items()
+            gone = {key for key, state in states(settings, name).items() if state is State.GONE}
+            assert not gone & right[name].keys()
+        if codes[-1] == 0:
+            break
+    assert codes[-1] == 0 and server.injected.total() > 8, (codes, server.injected)
+    assert {name: products(settings, name) for name in NAMES} == right
+    before = server.requests.total()
+    assert travel(settings, *NAMES) == 0
+    assert server.requests.total() == before
+
+
+def test_throttled_sources_are_left_and_finished_later(
+    tmp_path: Path, server: FileServer, small_silver: World, right: dict[str, dict[str, bytes]]
+) -> None:
+    settings = opened(tmp_path, server, small_silver)
+    server.faults = Faults((Fault.THROTTLED,), probability=1, retry_after=3600)
+    assert travel(settings, *NAMES) == 4
+    for name in NAMES:
+        known = items(settings, name).values()
+        assert {(each.reason, each.attempts) for each in known} == {(Reason.THROTTLED, 0)}
+    server.faults = None
+    assert travel(settings, *NAMES) == 0
+    assert {name: products(settings, name) for name in NAMES} == right
