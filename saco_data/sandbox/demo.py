@@ -38,12 +38,12 @@ def opened(folder: Path) -> Iterator[Settings]:
         }
         text = "# Made by `saco demo`: a miniature SA-Co/Silver on this machine.\n"
         files.write(folder / FILE_NAME, (text + yaml.safe_dump(keys, sort_keys=False)).encode())
-        with _environment(ground.environment):
+        with variables_set(ground.environment):
             yield load(folder / FILE_NAME)
 
 
 @contextlib.contextmanager
-def _environment(variables: dict[str, str]) -> Iterator[None]:
+def variables_set(variables: dict[str, str]) -> Iterator[None]:
     """Variables set while the context lasts."""
     before = {name: os.environ.get(name) for name in variables}
     os.environ.update(variables)

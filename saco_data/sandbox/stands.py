@@ -35,6 +35,8 @@ class Ground:
     keys: dict[str, Any] = field(default_factory=dict)
     # Variables by which official clients find the other servers.
     environment: dict[str, str] = field(default_factory=dict)
+    # The servers of those stands that have one of their own, by subset: faults are set there.
+    servers: dict[str, Any] = field(default_factory=dict)
 
     def put(self, name: str, content: bytes) -> str:
         """Lays a file into the folder; returns its path."""
@@ -112,6 +114,7 @@ def _droid(subset: Subset, ground: Ground) -> None:
     root = "robotics/droid_raw/1.0.1"
     objects = {f"{root}/{name}": content for name, content in subset.raw.items()}
     server = ground.others.enter_context(GcsServer({"gresearch": objects}))
+    ground.servers["droid"] = server
     ground.endpoint("droid_https", f"{server.public('gresearch')}/{root}")
 
 
@@ -138,6 +141,7 @@ def _ego4d(subset: Subset, ground: Ground) -> None:
         "ego4d-university": dict(clips),
     }
     server = ground.others.enter_context(S3Server(buckets))
+    ground.servers["ego4d"] = server
     ground.environment |= server.environment
     ground.keys["aws_access_key_id"] = ACCESS_KEY
     ground.keys["aws_secret_access_key"] = SECRET_KEY
@@ -151,6 +155,7 @@ def _yt1b(subset: Subset, ground: Ground) -> None:
         {name: Path(ground.put(f"youtube/{name}.mp4", raw)) for name, raw in subset.raw.items()}
     )
     proxy = ground.others.enter_context(ConnectProxy(site.handlers()))
+    ground.servers["yt1b"], ground.servers["proxy"] = site, proxy
     ground.environment |= proxy.environment
     ground.hurry("yt1b")
 
