@@ -98,13 +98,13 @@ class _Builder:
         pts, dts = packet.pts, packet.dts
         if pts is None:
             raise Doubt("missing time stamps")
-        if packet.has_sidedata("new_extradata"):
-            raise Doubt("parameter sets between the starts")
         unit = self.look(bytes(packet))
         self._dts(pts, dts)
         if unit.start:
             if self.rising and dts is not None and self._settled(dts, last):
                 return False
+            if self.pts and packet.has_sidedata("new_extradata"):
+                raise Doubt("parameter sets that change")
             self.starts.append(len(self.pts))
             self.with_parameters += unit.parameters
         elif unit.parameters:

@@ -234,7 +234,7 @@ def test_a_killed_run_goes_on_where_it_was(
 ) -> None:
     out = tmp_path / "out"
     body = packed if zipped else tar
-    with FileServer({"/a": body}, bandwidth=16 * MIB) as server:
+    with FileServer({"/a": body}, bandwidth=8 * MIB) as server:
         command = [sys.executable, "-c", textwrap.dedent(CHILD), f"{server.url}/a", out]
         command.append(tmp_path / "index")
         child = subprocess.Popen(command, env=os.environ)
@@ -244,13 +244,12 @@ def test_a_killed_run_goes_on_where_it_was(
         child.send_signal(signal.SIGKILL)
         child.wait()
         before = server.bytes_sent
-        assert 0 < before < len(body)
+        assert len(list(out.glob("*.jpg"))) >= 20
         done = {file.name: file.stat().st_mtime_ns for file in out.glob("*.jpg")}
         server.bandwidth = 0
         subprocess.run(command, check=True, timeout=60)
-        # At most the distance of two seek points comes twice, and what was on its way.
-        assert server.bytes_sent < len(body) + 10 * MIB
-        assert server.bytes_sent - before < len(body) * 0.6
+        # 20 of 29 were there: what follows them, and at most the distance of two seek points.
+        assert server.bytes_sent - before < len(body) * 0.5
     assert {file.name: file.read_bytes() for file in out.glob("*.jpg")} == {
         Path(name).name: content for name, content in wanted_of(files).items()
     }

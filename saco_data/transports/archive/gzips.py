@@ -11,7 +11,7 @@ from __future__ import annotations
 import struct
 import time
 
-from isal import isal_zlib
+from zlib_ng import zlib_ng
 
 from saco_data.transports.archive.index import Index, Point
 from saco_data.transports.archive.raw import Raw
@@ -111,7 +111,7 @@ class Gunzip(Stream):
         return output
 
     def _note(self, output: bytes) -> None:
-        self._crc = isal_zlib.crc32(output, self._crc)
+        self._crc = zlib_ng.crc32(output, self._crc)
         self._length += len(output)
         self._produced += len(output)
         self._recent = output if len(output) >= WINDOW else (self._recent + output)[-WINDOW:]
@@ -139,7 +139,7 @@ class Gunzip(Stream):
                 offset=self._produced + found.output,
                 bit=8 * base + found.bit,
                 length=self._length + found.output,
-                crc=isal_zlib.crc32(before, self._crc),
+                crc=zlib_ng.crc32(before, self._crc),
                 window=(self._recent + before)[-WINDOW:],
             )
         self._note(output)

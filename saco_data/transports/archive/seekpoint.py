@@ -12,23 +12,12 @@ neither. Both can be had:
 
 from __future__ import annotations
 
-import importlib
 import zlib
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
-from isal import isal_zlib
-
-
-def _engine() -> Any:
-    # On photographs zlib-ng is 1.2 to 2 times as fast as isal; its interface is the same.
-    try:
-        return importlib.import_module("zlib_ng.zlib_ng")
-    except ImportError:
-        return isal_zlib
-
-
-engine = _engine()
+# On photographs 1.2 to 2 times as fast as zlib and isal.
+from zlib_ng import zlib_ng as engine
 
 WINDOW = 32 << 10
 ERRORS: tuple[type[Exception], ...] = (zlib.error, engine.error)

@@ -46,7 +46,7 @@ def zip_members(place: RangeReader, wanted: Callable[[str], bool]) -> Iterator[M
         seen: set[str] = set()
         for info, end in zip(infos, ends, strict=True):
             name = plain_name(info.orig_filename)
-            if name.endswith("/") or not wanted(name):
+            if not name or name.endswith("/") or not wanted(name):
                 continue
             if name in seen:
                 _log.warning("%s: %s is there twice, the first is taken", place.origin, name)

@@ -1,0 +1,175 @@
+"""Exact frames against the official way, interleaved in one run: python benchmarks/frames.py
+
+The official way: OpenCV opens the video and seeks once for each frame, Pillow saves it, a pool of
+processes shares the frames. Ours: one pass a video. Both run in fresh pools of two workers on
+copies of one video (60 s, 720p, 30 fps, GOP 250), so both workers are busy. Medians of CPU and
+wall seconds; peak memory is that of the largest worker. Nothing but the standard output is left.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import os
+import platform
+import shutil
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from fractions import Fraction
+from functools import partial
+from multiprocessing.synchronize import Barrier
+from pathlib import Path
+
+import av
+import numpy as np
+
+WORKERS = 2
+FRAMES = 1800
+WANTED = (1, 5, 20, 60)
+_ready: Barrier
+Job = tuple[Path, list[int], Path]
+
+
+def main() -> None:
+    """Encodes the video, runs both ways in turn and prints the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=5)
+    rounds = parser.parse_args().rounds
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        videos = [encode(folder / "0.mp4")]
+        for number in range(1, WORKERS):
+            videos.append(Path(shutil.copy(videos[0], folder / f"{number}.mp4")))
+        print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")
+        print(
+            "| wanted of 1,800 | CPU s, official | CPU s, ours | ratio | wall s, official |"
+            " wall s, ours | ratio | peak MB, official | peak MB, ours |"
+        )
+        print("|--:|--:|--:|--:|--:|--:|--:|--:|--:|")
+        for count in WANTED:
+            print(row(videos, count, rounds, folder), flush=True)
+
+
+def row(videos: list[Path], count: int, rounds: int, folder: Path) -> str:
+    """One line of the table: both ways in turn, other frames wanted each round.
+
+    Few frames make for more rounds, because the distance to a key frame is luck.
+    """
+    results: dict[str, list[tuple[float, float, float]]] = {"official": [], "ours": []}
+    for turn in range(rounds * max(1, 10 // count)):
+        rng = np.random.default_rng(1000 * count + turn)
+        jobs = [
+            (video, sorted(rng.choice(FRAMES, count, replace=False).tolist()), folder)
+            for video in videos
+        ]
+        ways = [("official", official_jobs(jobs), official), ("ours", jobs, ours)]
+        for name, work, act in ways if turn % 2 else reversed(ways):
+            results[name].append(measured(act, work))
+    cpu, wall, memory = (
+        [statistics.median(each[i] for each in results[name]) for name in ("official", "ours")]
+        for i in range(3)
+    )
+    return (
+        f"| {count} | {cpu[0]:.2f} | {cpu[1]:.2f} | {cpu[0] / cpu[1]:.1f} | {wall[0]:.2f}"
+        f" | {wall[1]:.2f} | {wall[0] / wall[1]:.1f} | {memory[0]:.0f} | {memory[1]:.0f} |"
+    )
+
+
+def official_jobs(jobs: list[Job]) -> list[Job]:
+    """The official pool works frame by frame."""
+    return [(video, [number], folder) for video, numbers, folder in jobs for number in numbers]
+
+
+def official(job: Job) -> None:
+    """Opens the video and seeks once for each frame."""
+    import cv2
+    from PIL import Image
+
+    video, (number,), folder = job
+    capture = cv2.VideoCapture(str(video))
+    capture.set(cv2.CAP_PROP_POS_FRAMES, number)
+    read, bgr = capture.read()
+    capture.release()
+    assert read
+    image = Image.fromarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB))
+    image.save(folder / f"official_{video.stem}_{number}.jpg")
+
+
+def ours(job: Job) -> None:
+    """Takes all wanted frames of the video in one pass."""
+    from saco_data.media.frames import Frame, extract
+    from saco_data.media.images import encode_jpeg
+
+    video, numbers, folder = job
+    for frame in extract(video, numbers):
+        assert isinstance(frame, Frame)
+        assert frame.way == "index"
+        path = folder / f"ours_{video.stem}_{frame.index}.jpg"
+        path.write_bytes(encode_jpeg(frame.rgb))
+
+
+def measured(act: Callable[[Job], None], jobs: list[Job]) -> tuple[float, float, float]:
+    """(CPU seconds, wall seconds, peak megabytes of a worker) of the jobs in a fresh pool."""
+    context = multiprocessing.get_context("spawn")
+    ready = context.Barrier(WORKERS)
+    with ProcessPoolExecutor(WORKERS, context, initializer=warm, initargs=(ready,)) as pool:
+        for each in [pool.submit(meet) for _ in range(WORKERS)]:
+            each.result()
+        start = time.perf_counter()
+        used = list(pool.map(partial(metered, act), jobs))
+        wall = time.perf_counter() - start
+    return sum(cpu for cpu, _ in used), wall, max(peak for _, peak in used)
+
+
+def warm(ready: Barrier) -> None:
+    """Loads both ways' libraries before any clock starts."""
+    import cv2  # noqa: F401
+
+    import saco_data.media.frames
+    import saco_data.media.images  # noqa: F401
+
+    global _ready
+    _ready = ready
+
+
+def meet() -> None:
+    """Returns once every worker is up."""
+    _ready.wait()
+
+
+def metered(act: Callable[[Job], None], job: Job) -> tuple[float, float]:
+    """(CPU seconds of the job in all its threads, peak megabytes of the process so far)."""
+    start = time.process_time()
+    act(job)
+    status = Path("/proc/self/status").read_text()
+    return time.process_time() - start, int(status.split("VmHWM:")[1].split()[0]) / 1024
+
+
+def encode(path: Path) -> Path:
+    """60 s of 720p at 30 fps with B-frames and a key frame every 250: moving detail and noise."""
+    width, height = 1280, 720
+    rng = np.random.default_rng(0)
+    base = rng.integers(0, 256, (height // 8 + 200, width // 8 + 300, 3), dtype=np.uint8)
+    scene = np.kron(base, np.ones((8, 8, 1), dtype=np.uint8))
+    grain = rng.integers(0, 12, (height + 64, width + 64, 3), dtype=np.uint8)
+    with av.open(str(path), "w") as container:
+        options = {"crf": "23", "x264-params": "keyint=250"}  # all else as x264 does
+        stream = container.add_stream("libx264", rate=30, options=options)
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        for number in range(FRAMES):
+            x, y = number, 300 + int(250 * np.sin(number / 90))
+            shift = rng.integers(0, 64, 2)
+            rgb = scene[y : y + height, x : x + width] // 2
+            rgb += grain[shift[0] :, shift[1] :][:height, :width]
+            frame = av.VideoFrame.from_ndarray(rgb, format="rgb24")
+            frame.pts, frame.time_base = number, Fraction(1, 30)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
+if __name__ == "__main__":
+    main()
