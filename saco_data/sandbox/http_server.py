@@ -221,11 +221,9 @@ class FileServer:
             self._busy -= 1
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
-        fault = None
-        if self.faults is not None:
-            fault = self.faults.draw(request.path, self.requests[request.path])
-            if fault is not None:
-                self.injected[fault] += 1
+        draw = self.faults.draw if self.faults else lambda *_: None
+        if (fault := draw(request.path, self.requests[request.path])) is not None:
+            self.injected[fault] += 1
         if (refusal := self._refusal(fault)) is not None:
             return refusal
         answer = await self._find(request)
@@ -238,16 +236,14 @@ class FileServer:
 
     def _refusal(self, fault: Fault | None) -> web.Response | None:
         """The answer to a request that gets nothing of the file."""
-        assert fault is None or self.faults is not None
+        rest = self.faults.retry_after if self.faults else 0
         match fault:
             case Fault.UNAVAILABLE:
                 return web.Response(status=503, text="try later")
             case Fault.THROTTLED:
-                wait = str(self.faults.retry_after if self.faults else 0)
-                return web.Response(status=429, headers={"Retry-After": wait})
+                return web.Response(status=429, headers={"Retry-After": str(rest)})
             case Fault.THROTTLED_UNTIL:
-                until = time.time() + (self.faults.retry_after if self.faults else 0)
-                date = formatdate(until, usegmt=True)
+                date = formatdate(time.time() + rest, usegmt=True)
                 return web.Response(status=429, headers={"Retry-After": date})
             case Fault.HTML:
                 return web.Response(body=_LOGIN, content_type="text/html")
@@ -335,10 +331,7 @@ class FileServer:
         stop: int,
         fault: Fault | None,
     ) -> None:
-        rate = self.bandwidth
-        if fault is Fault.DRIP:
-            assert self.faults is not None
-            rate = self.faults.drip
+        rate = self.faults.drip if self.faults and fault is Fault.DRIP else self.bandwidth
         piece = max(1, min(_PIECE, rate // 20)) if rate else _PIECE
         begun, sent = time.monotonic(), 0
         file = body.open("rb") if isinstance(body, Path) else None
@@ -348,15 +341,14 @@ class FileServer:
             while start + sent < stop:
                 here = start + sent
                 count = min(piece, stop - here)
-                data: bytes | memoryview
-                if file is not None:
-                    data = file.read(count)
+                if isinstance(body, bytes):
+                    data = body[here : here + count]
                 else:
-                    assert isinstance(body, bytes)
-                    data = memoryview(body)[here : here + count]
+                    assert file is not None
+                    data = file.read(count)
                 if fault is Fault.WRONG_BYTES:
-                    data = bytes(data).translate(_WRONG)
-                await response.write(bytes(data) if isinstance(data, memoryview) else data)
+                    data = data.translate(_WRONG)
+                await response.write(data)
                 sent += count
                 self.bytes_sent += count
                 if rate:

@@ -64,16 +64,16 @@ class Roboflow:
     exports: dict[str, dict[str, bytes]] = field(default_factory=dict)
     version: int = 2
     unready: int = 0  # looks at an export before it is made
-    url: str = ""
+    url: str = ""  # where clients find it, if not at the server itself
 
-    def mount(self, server: FileServer) -> str:
+    def mount(self, server: FileServer, prefix: str = "/roboflow") -> str:
         """Puts it on a server; returns the REST root."""
-        self.url = f"{server.url}/roboflow"
-        server.route("/roboflow/", self._answer)
+        self.url = self.url or f"{server.url}{prefix}"
+        skip = len(prefix) + 1
+        server.route(f"{prefix}/", lambda query: self._answer(query, query.path[skip:].split("/")))
         return self.url
 
-    def _answer(self, query: Query) -> Answer:
-        parts = query.path.removeprefix("/roboflow/").split("/")
+    def _answer(self, query: Query, parts: list[str]) -> Answer:
         if parts[0] == "exports":
             return Answer(zipped(self.exports[parts[1].removesuffix(".zip")]))
         if query.query.get("api_key") != self.key:

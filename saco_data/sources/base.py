@@ -9,17 +9,20 @@ from __future__ import annotations
 import contextlib
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from saco_data.config import Settings
+from saco_data.config_file import is_url
+from saco_data.errors import Blocked
 from saco_data.files import UnsafeName, inside
 from saco_data.manifest import Manifest
 from saco_data.records import Arrival, Asset, Outcome, Product, Reason
 
 if TYPE_CHECKING:
+    from saco_data.ledger import Item
     from saco_data.transports.http import Http
 
 
@@ -85,6 +88,32 @@ class Source(ABC):
         Raises Blocked when the whole source needs its user or a rest; assets not yet yielded then
         have lost nothing.
         """
+
+    def changed(self, known: Mapping[str, Item]) -> Iterator[str]:
+        """Of assets that were fetched, by key, those that the source has in another version now.
+
+        Asks only where that is cheap, which here means: the ETag is known and can be compared. An
+        asset of which nothing can be learned has not changed.
+        """
+        tagged = {
+            key: item
+            for key, item in known.items()
+            if item.facts.get("etag") and is_url(item.origin)
+        }
+        if not tagged:
+            return
+        from saco_data.transports.http import HttpFailure
+
+        with self.http() as http:
+            for key, item in tagged.items():
+                try:
+                    now = http.open(item.origin).identity
+                except HttpFailure:
+                    continue
+                except Blocked:
+                    return
+                if now and now not in (item.facts["etag"], item.facts.get("last_modified")):
+                    yield key
 
     def outcome(
         self, asset: Asset, reason: Reason, detail: str = "", origin: str = "", **facts: Any

@@ -14,7 +14,7 @@ from saco_data.errors import Blocked
 from saco_data.records import Arrival, Asset, Outcome, Reason
 from saco_data.sources import documents
 from saco_data.sources.archives import ArchiveSource
-from saco_data.sources.base import Context
+from saco_data.sources.base import Context, Source
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +42,10 @@ class Fetcher(ArchiveSource):
     def key_of_member(self, name: str, wanted: Collection[str]) -> str | None:
         key = self._keys.get("/".join(name.split("/")[-_DEPTH:]))
         return key if key in wanted else None
+
+    def sizes(self, keys: Collection[str]) -> dict[str, int]:
+        # Two thirds of a million names to look at, and a mapping that may not be here yet.
+        return Source.sizes(self, keys)
 
     def fetch(self, assets: Sequence[Asset], context: Context) -> Iterator[Arrival | Outcome]:
         if all(self.raw_path(asset.key).is_file() for asset in assets):

@@ -32,6 +32,7 @@ _HASHED = 1 << 25  # bytes hashed in one go: a cancelled download waits for it
 _TICK = 0.1  # seconds
 _SAVE = 0.5  # seconds between two notes
 _SETTLE, _MEASURE = 0.15, 0.35  # seconds
+_AGAIN = 3.0  # seconds until it is tried again, and twice as long each time
 _PAYS = 1.3  # doubling the connections must bring so many times the bytes
 
 
@@ -171,6 +172,8 @@ class Download:
             finally:
                 state.gaps.remove(one)
             if extra and len(state.lanes) >= state.want:
+                # Out of the count at once, or those that look next would leave as well.
+                state.lanes -= {asyncio.current_task()}
                 return
 
     async def _fill(self, one: _Gap, *, extra: bool) -> None:
@@ -306,7 +309,7 @@ class Download:
         most = self.session.policy.connections_per_file
         if not state.seekable or size is None or not (self.part.version.validator or self.vouched):
             return
-        rate = await self._rate()
+        rate, pause = await self._rate(), _AGAIN
         while state.want < most:
             left = size - sum(stop - start for start, stop in self.part.spans)
             if left < LARGE or left < 2 * rate or not state.seekable:
@@ -320,10 +323,14 @@ class Download:
                 state.lanes.add(lane)
                 lane.add_done_callback(state.lanes.discard)
             wider = await self._rate()
-            if wider < rate * _PAYS:
-                state.want = min(before, state.want)
-                return
-            rate = wider
+            if wider >= rate * _PAYS:
+                rate = wider
+                continue
+            state.want = min(before, state.want)
+            # One bad moment of a busy machine or line must not settle it for a whole archive.
+            await asyncio.sleep(pause)
+            pause *= 2
+            rate = await self._rate()
 
     async def _rate(self) -> float:
         """Bytes a second, once the connections have got going."""

@@ -178,13 +178,14 @@ def mishap(error: Exception) -> Trouble:
     """What an exception of the HTTP client means. Its text is not repeated: it may hold the URL."""
     if isinstance(error, Trouble):
         return error
-    if isinstance(error, (aiohttp.InvalidURL, ValueError)):
-        return Trouble(Reason.HTTP_ERROR, "not a valid http(s) address")
     if isinstance(error, (TimeoutError, asyncio.TimeoutError)):
         kind = "connect" if isinstance(error, aiohttp.ConnectionTimeoutError) else "answer"
         return Trouble(Reason.TIMEOUT, f"the server did not {kind} in time", transient=True)
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
         return Trouble(Reason.NETWORK, "the server's certificate is not trusted", transient=True)
+    # After the certificate error, which is a ValueError too.
+    if isinstance(error, (aiohttp.InvalidURL, ValueError)):
+        return Trouble(Reason.HTTP_ERROR, "not a valid http(s) address")
     if isinstance(error, aiohttp.ClientHttpProxyError):
         return Trouble(Reason.NETWORK, f"the proxy answered HTTP {error.status}", transient=True)
     if isinstance(error, aiohttp.ClientPayloadError):

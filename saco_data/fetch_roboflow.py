@@ -1,0 +1,137 @@
+"""Annotations and ready processed pictures from Roboflow.
+
+Its pictures were compressed again: their pixels differ from the originals', and the ledger says so
+of each. Only pictures of the annotated size are taken.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from saco_data.annotations import AGAIN
+from saco_data.books import read_annotations
+from saco_data.config import Settings
+from saco_data.errors import AnnotationError, Blocked
+from saco_data.fetch_annotations import STAGING, Annotations, Fetched
+from saco_data.ledger import Ledger
+from saco_data.lock import Lock
+from saco_data.media import process
+from saco_data.records import Arrival, Asset, Outcome, Reason, State
+from saco_data.transports.archive import members
+from saco_data.transports.roboflow import COCO, ROOT, Names, Roboflow, original_name
+
+
+def fetch_annotations(at: Annotations, subset: str) -> Fetched:
+    """The annotation file of a subset, original file names restored.
+
+    Raises Blocked, Incomplete, AnnotationError (an export that lacks the phrases cannot serve),
+    DiskFull, OutputError.
+    """
+    with _export(at.settings, subset, at.settings.annotations / STAGING) as (archive, origin):
+        content = _coco(archive)
+        if any("text_input" not in image for image in content["images"]):
+            raise AnnotationError(
+                "Roboflow's export lacks `text_input`: it cannot serve as annotations",
+                item=subset,
+                remedy="Take them from the Hugging Face Hub: `saco annotations`",
+            )
+        for image in content["images"]:
+            image["file_name"] = original_name(image)
+        path = archive.with_name(at.settings.manifest(subset).annotations.file)
+        path.write_bytes(json.dumps(content).encode())
+        return at.install(subset, path, origin)
+
+
+def fetch_images(settings: Settings, subset: str) -> dict[Reason, int]:
+    """Takes ready pictures for products that are not done; returns how many by reason.
+
+    The annotation file must be at hand. Raises LockHeld, Blocked, Incomplete, AnnotationError,
+    DiskFull, OutputError.
+    """
+    counts: dict[Reason, int] = {}
+    with Lock(settings.state), Ledger(settings.state) as ledger:
+        index = read_annotations(settings, ledger, subset)
+        done = ledger.items(subset, state=State.DONE)
+        folder = settings.images(subset)
+        wanted = {
+            name: product
+            for name, product in index.products.items()
+            if name not in done or not (folder / name).is_file()
+        }
+        if not wanted:
+            return counts
+        with _export(settings, subset, settings.state / STAGING) as (archive, origin):
+            names = Names(index.products)
+            found = {
+                str(image["file_name"]): names.find(original_name(image))
+                for image in _coco(archive)["images"]
+            }
+            for member in members(archive, lambda name: PurePosixPath(name).name in found):
+                name = found[PurePosixPath(member.name).name]
+                product = wanted.pop(name, None) if name else None
+                if product is None:
+                    continue
+                if member.refusal:
+                    reason, detail = Reason.ARCHIVE_DAMAGED, member.refusal
+                    outcomes = [Outcome(subset, product.file_name, reason, detail, origin)]
+                else:
+                    asset = Asset(product.file_name, (product,))
+                    facts = {"recompressed": True}
+                    arrival = Arrival(asset, member.read(), origin, facts=facts)
+                    outcomes = process.run(process.Job(subset, "copy", arrival, folder, None))
+                ledger.record(outcomes)
+                for outcome in outcomes:
+                    counts[outcome.reason] = counts.get(outcome.reason, 0) + 1
+    return counts
+
+
+@contextlib.contextmanager
+def _export(settings: Settings, subset: str, folder: Path) -> Iterator[tuple[Path, str]]:
+    """The zip of a subset and what it is; it is removed afterwards."""
+    project = settings.manifest(subset).annotations.roboflow_project
+    if project is None:
+        raise Blocked(
+            "Roboflow does not have this subset",
+            item=subset,
+            remedy="Use the Hugging Face Hub: `saco annotations`",
+            reason=Reason.RAW_MISSING,
+        )
+    secret = settings.keys.roboflow_api_key
+    key = secret.get_secret_value() if secret else os.environ.get("ROBOFLOW_API_KEY")
+    if not key:
+        raise Blocked(
+            "no Roboflow key is known",
+            item=subset,
+            remedy="Set ROBOFLOW_API_KEY to a key of your account at app.roboflow.com",
+            reason=Reason.CREDENTIALS_MISSING,
+        )
+    root = settings.keys.endpoints.get("roboflow", ROOT).rstrip("/")
+    archive = folder / f"{project}.zip"
+    origin = Roboflow(key, root).export(project, archive)
+    try:
+        yield archive, origin
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _coco(archive: Path) -> dict[str, Any]:
+    """The one annotation file of an export."""
+    found = [
+        json.loads(member.read())
+        for member in members(archive, lambda name: PurePosixPath(name).name == COCO)
+    ]
+    usable = [each for each in found if isinstance(each, dict) and each.get("images")]
+    if len(usable) != 1:
+        raise AnnotationError(
+            f"the export holds {len(usable)} annotation files instead of one",
+            item=archive.name,
+            remedy=AGAIN,
+        )
+    content: dict[str, Any] = usable[0]
+    return content

@@ -1,0 +1,60 @@
+"""Which AWS keys boto3 would use, found without asking any server."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import SecretStr
+
+_ID = re.compile(r"A[A-Z0-9]{15,127}")
+_SECRET = re.compile(r"[A-Za-z0-9+/=]{40}")
+_READABLE = ("env", "shared-credentials-file", "config-file", "boto-config")
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """AWS keys that are at hand. `file`: where they stand, if that is a file of their own.
+
+    `well_formed` is None where they cannot be looked at (a role, a login, a program).
+    """
+
+    where: str
+    well_formed: bool | None
+    file: Path | None = None
+
+
+def find(access: SecretStr | None, secret: SecretStr | None) -> Keys | None:
+    """The two keys of the config, else what boto3's usual chain finds; None for none."""
+    if access and secret:
+        return Keys("the config", _fits(access.get_secret_value(), secret.get_secret_value()))
+    if any(name.startswith("AWS_CONTAINER_CREDENTIALS_") for name in os.environ):
+        return Keys("the container's role", None)
+    import botocore.credentials
+    import botocore.exceptions
+    import botocore.session
+
+    session = botocore.session.Session()
+    try:
+        resolver = botocore.credentials.create_credential_resolver(session)
+        for name in ("container-role", "iam-role"):  # these ask a server
+            resolver.remove(name)
+        found = resolver.load_credentials()
+        if found is None:
+            return None
+        if found.method not in _READABLE:
+            return Keys(f"the profile ({found.method})", None)
+        fits = _fits(found.access_key, found.secret_key)
+        if found.method == "env":
+            return Keys("the environment", fits)
+        variable = "config_file" if found.method == "config-file" else "credentials_file"
+        file = Path(session.get_config_variable(variable)).expanduser()
+        return Keys(str(file), fits, file)
+    except botocore.exceptions.BotoCoreError:
+        return None
+
+
+def _fits(access: str, secret: str) -> bool:
+    return bool(_ID.fullmatch(access) and _SECRET.fullmatch(secret))
