@@ -157,7 +157,9 @@ def _list_of_text(path: Path) -> list[str]:
     try:
         content = json.loads(path.read_text())
     except (OSError, ValueError) as error:
-        raise UsageError(f"cannot be read ({error})", item=str(path)) from error
+        raise UsageError(
+            f"cannot be read ({error})", item=str(path), remedy="Give a JSON list of UUIDs"
+        ) from error
     if not isinstance(content, list) or not all(isinstance(each, str) for each in content):
         raise UsageError("is not a JSON list of names", item=str(path), remedy="Correct the file")
     return content

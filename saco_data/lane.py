@@ -122,15 +122,20 @@ class Lane:
         """Verifies files that the ledger does not know; returns the assets that must be fetched."""
         owner = {product.file_name: asset for asset in assets for product in asset.products}
         lost: dict[str, list[Product]] = {}
-        products = ((product, None) for asset in assets for product in asset.products)
-        for outcome in verify.checked(self.settings, self.subset, products, self.executor):
+        products = [product for asset in assets for product in asset.products]
+        for outcome in self._checked(products):
             if outcome.state is State.DONE:
                 self._learn([outcome])
             else:
                 asset = owner[outcome.key]
                 product = next(each for each in asset.products if each.file_name == outcome.key)
+                verify.discard(self.settings, self.source, product, outcome.reason)
                 lost.setdefault(asset.key, []).append(product)
         return [Asset(key, tuple(products)) for key, products in lost.items()]
+
+    def _checked(self, products: Iterable[Product]) -> Iterable[Outcome]:
+        known = ((each, self.plan.digests.get(each.file_name)) for each in products)
+        return verify.checked(self.settings, self.subset, known, self.executor)
 
     def _fetch(self, assets: list[Asset]) -> None:
         if not assets:
@@ -175,8 +180,18 @@ class Lane:
             facts["place"] = self.source.place()
         if self.settings.manifest(self.subset).frames:
             yield replace(outcome, facts=facts)
+        # Where the ledger was lost, files on disk may be all that is left of what is gone.
+        left = [each for each in asset.products if each.file_name in self.plan.unknown]
+        rescued = {each.key for each in self._rescued(left)} if self.stages.process else set()
         for product in asset.products:
-            yield replace(outcome, key=product.file_name, is_asset=False, facts=facts)
+            if product.file_name not in rescued:
+                yield replace(outcome, key=product.file_name, is_asset=False, facts=facts)
+
+    def _rescued(self, products: list[Product]) -> Iterable[Outcome]:
+        for outcome in self._checked(products):
+            if outcome.state is State.DONE:
+                self._learn([outcome])
+                yield outcome
 
     def _arrived(self, arrival: Arrival) -> None:
         """Sends an arrival on to be processed; its slot is free once that is done."""
@@ -194,7 +209,11 @@ class Lane:
             self.settings.frames(self.subset),
         )
         seconds = VIDEO_SECONDS if facts.frames else IMAGE_SECONDS
-        future = self.executor.submit(process.run, job, seconds=seconds)
+        try:
+            future = self.executor.submit(process.run, job, seconds=seconds)
+        except BaseException:
+            self._slots.release()
+            raise
         future.add_done_callback(lambda done: self._processed(arrival, done))
 
     def _processed(self, arrival: Arrival, done: Future[list[Outcome]]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -18,7 +18,7 @@ from saco_data.lane import Stages
 from saco_data.ledger import Item, Ledger, LedgerDamaged
 from saco_data.lock import Lock
 from saco_data.pipeline import Pipeline, Result
-from saco_data.report import Reporter
+from saco_data.report import Reporter, provenance
 
 
 @dataclass(frozen=True)
@@ -29,8 +29,8 @@ class Finished:
     results: dict[str, Result]
 
 
-# What happens under the lock before subsets go their road; its events are to be recorded by itself.
-Prelude = Callable[[Ledger, Executor], None]
+# What happens under the lock before subsets go their road; the event asks it to end soon.
+Prelude = Callable[[Ledger, threading.Event], None]
 
 
 def run(
@@ -69,6 +69,7 @@ def go(
     stages: Stages | None = None,
     look_again: Callable[[Item], bool] | None = None,
     confirm_gone: bool = False,
+    renew: Mapping[str, Container[str]] | None = None,
     indices: Mapping[str, Index] | None = None,
     prelude: Prelude | None = None,
     clock: Callable[[], float] = time.time,
@@ -76,11 +77,13 @@ def go(
 ) -> Finished:
     """As `run`, and says what changed. A ledger that proves damaged is rebuilt, once.
 
-    `look_again`: see `Pipeline`. `clock`: as `time.time`, for the ledger. `executor`: instead of
-    the one that the config names; it is closed at the end.
+    `look_again`, `renew`: see `Pipeline`. `prelude` comes before it, under the lock. `clock`: as
+    `time.time`, for the ledger. `executor`: instead of the one that the config names; it is closed
+    at the end.
     """
     damaged = False
-    with Lock(settings.state) as lock:
+    # Before the lock: Ctrl-C must never leave one behind.
+    with _stopping() as stopping, Lock(settings.state) as lock:
         while True:
             # A pool that was closed cannot be used again.
             at_work = executor or executors.make(settings)
@@ -95,19 +98,23 @@ def go(
                         stages=stages,
                         look_again=look_again,
                         confirm_gone=confirm_gone,
+                        renew=renew,
                         indices=indices,
                     )
                     lock.on_lost = pipeline.halt
-                    with _stopping(pipeline.halt) as stopped:
-                        if prelude:
-                            prelude(ledger, at_work)
-                        results = pipeline.run(subsets)
+                    stopping.halts(pipeline.halt)
+                    if prelude:
+                        prelude(ledger, pipeline.stop)
+                    results = pipeline.run(subsets)
                     at_work.close()
                     code = most_severe([result.code for result in results.values()])
-                    if stopped.is_set():
+                    if stopping.asked:
                         code = Interrupted.exit_code
                     changed = {name: each.changed for name, each in results.items()}
                     ledger.end_run(number, code, changed)
+                    whole_road = indices is None and (stages is None or stages == Stages())
+                    if whole_road and not stopping.asked:
+                        provenance.write(settings, ledger)
                 break
             except LedgerDamaged as error:
                 at_work.close(now=True)
@@ -118,30 +125,44 @@ def go(
             except BaseException:
                 at_work.close(now=True)
                 raise
-    if stopped.is_set():
+    if stopping.asked:
         raise Interrupted("stopped by Ctrl-C", remedy="What is done is kept: run again to go on")
     return Finished(code, results)
 
 
-@contextmanager
-def _stopping(halt: Callable[[], None]) -> Iterator[threading.Event]:
-    """The first Ctrl-C (or SIGTERM) asks the run to end cleanly, the second ends it at once."""
-    stopped = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield stopped
-        return
+class _Stopping:
+    """Whether a signal asked the run to end, and what ends it."""
 
-    def interrupt(number: int, frame: object) -> None:
-        if stopped.is_set():
+    def __init__(self) -> None:
+        self.asked = False
+        self._halt: Callable[[], None] = lambda: None
+
+    def halts(self, halt: Callable[[], None]) -> None:
+        """Names what ends the run from now on; called at once if a signal came before."""
+        self._halt = halt
+        if self.asked:
+            halt()
+
+    def ask(self, number: int, frame: object) -> None:
+        """The signal handler: the second time ends everything at once."""
+        if self.asked:
             raise KeyboardInterrupt
-        stopped.set()
-        halt()
+        self.asked = True
+        self._halt()
 
+
+@contextmanager
+def _stopping() -> Iterator[_Stopping]:
+    """The first Ctrl-C (or SIGTERM) asks the run to end cleanly, the second ends it at once."""
+    stopping = _Stopping()
+    if threading.current_thread() is not threading.main_thread():
+        yield stopping
+        return
     before = {
-        number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)
+        number: signal.signal(number, stopping.ask) for number in (signal.SIGINT, signal.SIGTERM)
     }
     try:
-        yield stopped
+        yield stopping
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -63,9 +63,9 @@ def miniature(folder: Path, name: str, *, seed: int = 0) -> Subset:
 
 
 def tree(folder: Path) -> dict[str, bytes]:
-    """All files below a folder, but for the ledger's own, by relative name."""
+    """All files below a folder by relative name, but for those that hold times of day."""
     return {
         str(path.relative_to(folder)): path.read_bytes()
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and ".saco" not in path.parts
+        if path.is_file() and ".saco" not in path.parts and path.suffix != ".parquet"
     }

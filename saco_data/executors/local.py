@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
+from multiprocessing import forkserver, resource_tracker
 from typing import Any, TypeVar
 
 from saco_data.executors import WorkerLost
@@ -30,10 +31,19 @@ class LocalExecutor:
 
     def submit(self, function: Callable[..., R], *arguments: Any, seconds: float) -> Future[R]:
         """See `Executor.submit`."""
+        from concurrent.futures.process import BrokenProcessPool
+
         from pebble import ProcessExpired
 
-        inner = self._started().schedule(function, args=list(arguments), timeout=seconds)
         outer: Future[R] = Future()
+        pool = self._started()
+        try:
+            inner = pool.schedule(function, args=list(arguments), timeout=seconds)
+        except RuntimeError as error:
+            # The pool itself broke down; the next task gets a new one.
+            self._forget(pool)
+            outer.set_exception(WorkerLost(f"the worker pool broke down ({error})"))
+            return outer
 
         def hand_over(future: Any) -> None:
             if future.cancelled():
@@ -42,6 +52,9 @@ class LocalExecutor:
             error = future.exception()
             if isinstance(error, ProcessExpired):
                 error = WorkerLost(f"worker process died (exit code {error.exitcode})")
+            elif isinstance(error, BrokenProcessPool):
+                self._forget(pool)
+                error = WorkerLost(f"the worker pool broke down ({error})")
             if error is None:
                 outer.set_result(future.result())
             else:
@@ -60,6 +73,11 @@ class LocalExecutor:
             self._pool.close()
         self._pool.join()
 
+    def _forget(self, pool: Any) -> None:
+        with self._starting:
+            if self._pool is pool:
+                self._pool = None
+
     def _started(self) -> Any:
         # Several subset threads may bring the first task at once.
         with self._starting:
@@ -72,6 +90,7 @@ class LocalExecutor:
                 context.set_forkserver_preload(
                     ["saco_data.media.process", "saco_data.media.frames"]
                 )
+                _start_quietly()
                 self._pool = ProcessPool(
                     max_workers=self.width,
                     initializer=_prepare_worker,
@@ -79,6 +98,19 @@ class LocalExecutor:
                     context=context,
                 )
             return self._pool
+
+
+def _start_quietly() -> None:
+    """Starts the clean process where Ctrl-C, which a terminal sends to all, cannot reach it.
+
+    It ignores the signal only once it has loaded the decoders; that takes seconds.
+    """
+    resource_tracker.ensure_running()  # which would lift the mask
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        forkserver.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _prepare_worker(memory_bytes: int) -> None:

@@ -20,7 +20,8 @@ from typing import Protocol
 from zlib_ng import zlib_ng as engine
 
 WINDOW = 32 << 10
-ERRORS: tuple[type[Exception], ...] = (zlib.error, engine.error)
+# Its stubs call the error class an instance.
+ERRORS: tuple[type[Exception], ...] = (zlib.error, engine.error)  # type: ignore[assignment]
 PROBE = 256 << 10  # bytes of input in which a boundary is looked for
 PROOF = 128 << 10  # bytes of input after it that must inflate alike: more than any stored block
 OUTPUT_LIMIT = 8 << 20  # a search that expands to more than this is given up

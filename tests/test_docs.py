@@ -1,0 +1,73 @@
+"""Every command in README and docs is run, in the folder of a finished demo."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from saco_data.commands import TABLE
+from tests.conftest import ROOT, Saco
+
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES += sorted((ROOT / "pipelines").glob("*.md"))
+# What stands for something else in a text.
+EXAMPLES = {"ITEM": "GEODE_FILE", "[SUBSET...]": "", "...": "", "FILE": "CONFIG_FRAMES.yaml"}
+# Cards and lists of other laboratories, other places: run by tests of their own.
+ELSEWHERE = {"intersect", "demo", "annotations"}
+
+
+def commands() -> set[str]:
+    """Every `saco ...` in code spans and code blocks."""
+    found: set[str] = set()
+    for page in PAGES:
+        text = page.read_text()
+        spans = re.findall(r"`(saco [^`\n]+)`", text)
+        blocks = re.findall(r"```\w*\n(.*?)```", text, re.S)
+        lines = [line.strip() for block in blocks for line in block.splitlines()]
+        spans += [line for line in lines if line.startswith("saco ")]
+        found |= {span.partition(" #")[0].strip() for span in spans}
+    return found
+
+
+def test_there_are_commands_to_run() -> None:
+    assert {"saco plan", "saco doctor"} <= commands()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory, saco: Saco) -> Path:
+    base = tmp_path_factory.mktemp("docs")
+    assert saco("demo", "here", cwd=base).returncode == 0
+    return base / "here"
+
+
+@pytest.mark.parametrize("command", sorted(commands()))
+def test_a_documented_command_runs(folder: Path, saco: Saco, command: str) -> None:
+    words = command.split()[1:]
+    name = next((word for word in words if word in TABLE), None)
+    assert name, f"{command}: no such command"
+    if name in ELSEWHERE:
+        assert saco(name, "--help", cwd=folder).returncode == 0
+        return
+    item = next((folder / "data" / "silver" / "images" / "geode").iterdir()).name
+    arguments = [EXAMPLES.get(word, word) for word in words]
+    arguments = [item if word == "GEODE_FILE" else word for word in arguments if word]
+    done = saco(*arguments, cwd=folder)
+    assert done.returncode in (0, 4) if name == "doctor" else done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
+        if not target.startswith("http"):
+            assert (page.parent / target).exists(), target
+
+
+def test_make_targets_that_are_named_exist() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    for page in PAGES:
+        for target in re.findall(r"`make ([a-z-]+)`|^make ([a-z-]+)", page.read_text(), re.M):
+            name = target[0] or target[1]
+            assert f"\n{name}:" in makefile, name

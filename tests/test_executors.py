@@ -1,0 +1,62 @@
+"""Workers: limited in time and memory, replaced when they die; nothing ever hangs."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from saco_data.executors import WorkerLost
+from saco_data.executors.local import LocalExecutor
+
+
+@pytest.fixture
+def executor() -> Iterator[LocalExecutor]:
+    made = LocalExecutor(2, memory_bytes=1 << 30)
+    yield made
+    made.close(now=True)
+
+
+def test_results_come_back(executor: LocalExecutor) -> None:
+    futures = [executor.submit(pow, 2, n, seconds=30) for n in range(20)]
+    assert [future.result() for future in futures] == [2**n for n in range(20)]
+
+
+def test_a_task_that_hangs_costs_itself_only(executor: LocalExecutor) -> None:
+    slow = executor.submit(time.sleep, 60, seconds=0.5)
+    with pytest.raises(TimeoutError):
+        slow.result(timeout=20)
+    assert executor.submit(pow, 2, 3, seconds=30).result(timeout=20) == 8
+
+
+def test_a_task_that_crashes_its_process_costs_itself_only(executor: LocalExecutor) -> None:
+    with pytest.raises(WorkerLost, match="died"):
+        executor.submit(os._exit, 7, seconds=30).result(timeout=20)
+    assert executor.submit(pow, 2, 3, seconds=30).result(timeout=20) == 8
+
+
+def test_memory_is_limited(executor: LocalExecutor) -> None:
+    with pytest.raises((MemoryError, WorkerLost)):
+        executor.submit(bytearray, 2 << 30, seconds=30).result(timeout=20)
+
+
+def test_an_error_is_the_tasks_own(executor: LocalExecutor) -> None:
+    with pytest.raises(ZeroDivisionError):
+        executor.submit(divmod, 1, 0, seconds=30).result(timeout=20)
+
+
+def test_a_broken_pool_is_replaced(executor: LocalExecutor) -> None:
+    pids = {executor.submit(os.getpid, seconds=30).result(timeout=20) for _ in range(8)}
+    for pid in pids:
+        os.kill(pid, signal.SIGKILL)
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        try:
+            assert executor.submit(pow, 2, 3, seconds=30).result(timeout=20) == 8
+            return
+        except WorkerLost:
+            continue
+    pytest.fail("no worker came back")
