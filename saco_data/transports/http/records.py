@@ -82,7 +82,9 @@ class Reply:
 class HttpFailure(Incomplete):
     """A document could not be had; `reason` says why (`HTTP_404` included)."""
 
-    def __init__(self, what: str, *, item: str, reason: Reason, remedy: str = "") -> None:
+    def __init__(
+        self, what: str, *, item: str, reason: Reason = Reason.HTTP_ERROR, remedy: str = ""
+    ) -> None:
         super().__init__(what, item=item, remedy=remedy or "Run the same command again")
         self.reason = reason
 

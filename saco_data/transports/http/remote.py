@@ -116,8 +116,9 @@ class RemoteFile:
         if size is not None:
             stop = size if stop is None else min(stop, size)
         tries = Tries(self._session.limits)
-        held = bytearray()
-        while stop is None or place + len(held) < stop:
+        held: list[bytes] = []
+        holds = 0
+        while stop is None or place + holds < stop:
             trouble = None
             try:
                 async with self._session.ask(
@@ -132,24 +133,25 @@ class RemoteFile:
                     async for piece in body.pieces(self._session.policy.stall_timeout):
                         if skip:
                             piece, skip = piece[skip:], max(0, skip - len(piece))
-                        if stop is not None:
-                            piece = piece[: stop - place - len(held)]
-                        held += piece
-                        while len(held) >= _PIECE:
-                            tries.progress(_PIECE)
-                            place += _PIECE
-                            yield bytes(held[:_PIECE])
-                            del held[:_PIECE]
-                        if stop is not None and place + len(held) >= stop:
+                        if stop is not None and place + holds + len(piece) > stop:
+                            piece = piece[: stop - place - holds]
+                        if held and holds + len(piece) > _PIECE:
+                            tries.progress(holds)
+                            place += holds
+                            yield b"".join(held)
+                            held, holds = [], 0
+                        held.append(piece)
+                        holds += len(piece)
+                        if stop is not None and place + holds >= stop:
                             break
-                    if stop is not None and place + len(held) < stop:
+                    if stop is not None and place + holds < stop:
                         raise Trouble(Reason.SHORT_BODY, "the body was cut short", transient=True)
             except Trouble as error:
                 trouble = error
             if held:
-                place += len(held)
-                yield bytes(held)
-                held.clear()
+                place += holds
+                yield b"".join(held)
+                held, holds = [], 0
             if trouble is None:
                 return
             await tries.after_or_raise(trouble, self._url)
