@@ -11,7 +11,6 @@ import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
@@ -133,47 +132,69 @@ def derive(source: Path, to: Path, keeps: Callable[[str], bool]) -> Kept:
     Order, all other fields, `info`, `categories` and negative phrases stay. Atomic; an identical
     file is left alone. Raises AnnotationError as `read` does, DiskFull and OutputError.
     """
-    content = _bytes(source)
-    parts = _parts(content, source)
+    chosen = _chosen(source, keeps)
+    if not chosen.removed:
+        files.copy(source, to)
+        return chosen.kept
+    with files.atomic(to) as out:
+        separator = b"{"
+        for key, value in chosen.parts.items():
+            out.write(separator + msgspec.json.encode(key) + b": ")
+            if key == "images":
+                _write_list(out.write, chosen.images)
+            elif key == "annotations":
+                _write_list(out.write, chosen.masks)
+            else:
+                out.write(value)
+            separator = b", "
+        out.write(b"}")
+    return chosen.kept
+
+
+def coverage(source: Path, keeps: Callable[[str], bool]) -> Kept:
+    """What `derive` would keep. Raises AnnotationError as `read` does."""
+    return _chosen(source, keeps).kept
+
+
+@dataclass(frozen=True)
+class _Chosen:
+    parts: dict[str, msgspec.Raw]
+    images: list[msgspec.Raw]
+    masks: list[msgspec.Raw]
+    removed: dict[str, list[int | str]]
+
+    @property
+    def kept(self) -> Kept:
+        return Kept(len(self.images), len(self.masks), self.removed)
+
+
+def _chosen(source: Path, keeps: Callable[[str], bool]) -> _Chosen:
+    """The entries of an annotation file that are kept, as the bytes that were read."""
+    parts = _parts(_bytes(source), source)
     removed: dict[str, list[int | str]] = {}
     gone_ids: set[int | str] = set()
-    images = _entries(parts, "images", source)
-    kept_images: list[Any] = []
+    images: list[msgspec.Raw] = []
     decode = msgspec.json.Decoder(_Name).decode
     verdicts: dict[str, bool] = {}
-    for raw in images:
+    for raw in _entries(parts, "images", source):
         entry = decode(raw)
         name = entry.file_name
         keep = verdicts.get(name)
         if keep is None:
             keep = verdicts[name] = keeps(name)
         if keep:
-            kept_images.append(raw)
+            images.append(raw)
         else:
             removed.setdefault(name, []).append(entry.id)
             gone_ids.add(entry.id)
     masks = _entries(parts, "annotations", source)
-    if not removed:
-        files.copy(source, to)
-        return Kept(len(images), len(masks), {})
-    mask_of = msgspec.json.Decoder(_Mask).decode
-    kept_masks = [raw for raw in masks if mask_of(raw).image_id not in gone_ids]
-    with files.atomic(to) as out:
-        separator = b"{"
-        for key, value in parts.items():
-            out.write(separator + msgspec.json.encode(key) + b": ")
-            if key == "images":
-                _write_list(out.write, kept_images)
-            elif key == "annotations":
-                _write_list(out.write, kept_masks)
-            else:
-                out.write(value)
-            separator = b", "
-        out.write(b"}")
-    return Kept(len(kept_images), len(kept_masks), removed)
+    if removed:
+        mask_of = msgspec.json.Decoder(_Mask).decode
+        masks = [raw for raw in masks if mask_of(raw).image_id not in gone_ids]
+    return _Chosen(parts, images, masks, removed)
 
 
-def _write_list(write: Callable[[bytes], object], entries: list[Any]) -> None:
+def _write_list(write: Callable[[bytes], object], entries: list[msgspec.Raw]) -> None:
     """Writes raw entries in slices: one small write each would cost more than the join."""
     write(b"[")
     for start in range(0, len(entries), 4096):

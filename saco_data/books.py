@@ -43,12 +43,12 @@ def removable(settings: Settings, ledger: Ledger, subset: str) -> dict[str, str]
     return {key: item.reason.value for key, item in items.items() if item.confirmed(hours)}
 
 
-def second_look(settings: Settings, ledger: Ledger) -> Callable[[Item], bool]:
+def second_look(settings: Settings, now: int) -> Callable[[Item], bool]:
     """Whether a run looks again at an item that is not done: the second look that confirms it.
 
     What is gone for good, as far as the config asks, is left to a sync.
     """
-    hours, now = settings.keys.gone_confirm_hours, ledger.now()
+    hours = settings.keys.gone_confirm_hours
 
     def due(item: Item) -> bool:
         if item.state is not State.GONE:

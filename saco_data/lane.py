@@ -5,6 +5,7 @@ A lane never touches the ledger: what it needs of it comes in, what it learns go
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable, Generator, Iterable, Mapping
 from concurrent.futures import Future
@@ -248,6 +249,13 @@ class Lane:
         reasons = {outcome.reason for outcome in outcomes}
         used_up = self.settings.removes_videos(self.subset) and reasons == {Reason.OK}
         no_use = reasons <= {Reason.CORRUPT_IMAGE, Reason.NOT_MEDIA, Reason.CORRUPT_VIDEO}
+        if no_use:
+            # A product may be the same file under another name (`files.link`).
+            for product in arrival.asset.products:
+                path = self.settings.images(self.subset) / product.file_name
+                with contextlib.suppress(OSError):
+                    if path.samefile(arrival.raw):
+                        path.unlink()
         if used_up or no_use:
             arrival.raw.unlink(missing_ok=True)
 

@@ -1,275 +1,212 @@
 """What is known of every item, and why. One SQLite file, one writer.
 
-Rollback journal instead of WAL, because WAL needs shared memory and so breaks on network file
-systems. Opening migrates the schema forward; a damaged file is set aside and begun anew, since
-products and annotations hold all that is needed to rebuild it.
+A damaged file is set aside and begun anew with what can still be read of it, since products and
+annotations hold all that is needed to rebuild the rest.
 """
 
+# ruff: noqa: S608 - queries are made of words of our own, values are always bound
 from __future__ import annotations
 
-import contextlib
 import json
-import sqlite3
-import time
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
-from saco_data.errors import DiskFull, OutputError
-from saco_data.records import Outcome, Reason, State
+from saco_data import schema
+from saco_data.database import FILE_NAME, Database, LedgerDamaged
+from saco_data.items import Change, Item, Past, SubsetFacts
+from saco_data.records import STATE_OF, Outcome, Reason, State
 
-FILE_NAME = "ledger.sqlite"
-# Each entry brings the schema one version forward. Never edit one that was released; add the next.
-MIGRATIONS = (
-    """
-    CREATE TABLE items (
-        subset TEXT NOT NULL, key TEXT NOT NULL, is_asset INTEGER NOT NULL,
-        state TEXT NOT NULL, reason TEXT NOT NULL, detail TEXT NOT NULL, origin TEXT NOT NULL,
-        bytes INTEGER, sha256 BLOB, facts TEXT,
-        first_seen INTEGER NOT NULL, last_seen INTEGER NOT NULL, since INTEGER NOT NULL,
-        attempts INTEGER NOT NULL,
-        PRIMARY KEY (subset, is_asset, key)
-    ) WITHOUT ROWID;
-    CREATE INDEX by_state ON items (subset, is_asset, state, reason);
-    CREATE TABLE subsets (
-        subset TEXT PRIMARY KEY, facts TEXT NOT NULL
-    ) WITHOUT ROWID;
-    CREATE TABLE runs (
-        id INTEGER PRIMARY KEY, command TEXT NOT NULL, started INTEGER NOT NULL,
-        ended INTEGER, exit_code INTEGER, changes TEXT
-    );
-    """,
+__all__ = ["FILE_NAME", "Change", "Item", "Ledger", "LedgerDamaged", "Past", "SubsetFacts"]
+
+# Failures after which an item evidently exists. All others say nothing about that, so what the
+# source itself once said ("gone") stands until it says otherwise.
+_EXISTS = frozenset(
+    (
+        Reason.SHORT_BODY,
+        Reason.WRONG_DIGEST,
+        Reason.CORRUPT_IMAGE,
+        Reason.WRONG_SIZE,
+        Reason.CORRUPT_VIDEO,
+        Reason.FRAME_BEYOND_END,
+        Reason.WORKER_CRASHED,
+        Reason.WORKER_TIMEOUT,
+    )
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
-    """What the ledger holds of one item. Times in seconds since the epoch.
+class Ledger(Database):
+    """The ledger as the rest of the program sees it. Raises what `Database` says."""
 
-    `first_seen` and `last_seen` are of the item, `since` is when its present reason was first seen.
-    """
+    def record(self, outcomes: Iterable[Outcome], now: int | None = None) -> list[Change]:
+        """Writes outcomes; returns what each changed. An attempt counts if it was one (`tried`).
 
-    subset: str
-    key: str
-    is_asset: bool
-    reason: Reason
-    detail: str
-    origin: str
-    bytes: int | None
-    sha256: str | None
-    facts: dict[str, Any]
-    first_seen: int
-    last_seen: int
-    since: int
-    attempts: int
-
-    @property
-    def state(self) -> State:
-        """The state that follows from the reason."""
-        return self.reason.state
-
-
-@dataclass
-class SubsetFacts:
-    """What is known of a whole subset: its annotation file when last read, and what was kept.
-
-    `stamp` (path, size, mtime in ns) tells without reading whether the file is still the same.
-    """
-
-    stamp: list[Any] = field(default_factory=list)
-    sha256: str = ""
-    revision: str = ""
-    files: int = 0
-    image_nps: int = 0
-    masks: int = 0
-    image_nps_kept: int = 0
-    masks_kept: int = 0
-    keep_list_sha256: str = ""
-    # The derived file and the sha256 of its source, so that a rerun does not rewrite it.
-    derived_stamp: list[Any] = field(default_factory=list)
-    derived_from: str = ""
-    # Why the subset as a whole waits: (reason, message), or empty.
-    waits: list[str] = field(default_factory=list)
-
-
-class Ledger:
-    """The ledger file. Context manager; use from one thread at a time.
-
-    Raises DiskFull or OutputError where the file cannot be written.
-    """
-
-    def __init__(self, folder: Path, *, read_only: bool = False) -> None:
-        self.path = folder / FILE_NAME
-        self._read_only = read_only
-        self._pending = 0
-        if not read_only:
-            try:
-                folder.mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                raise OutputError(
-                    f"cannot be made ({error.strerror})",
-                    item=str(folder),
-                    remedy="Make its parent writable or choose another silver_path",
-                ) from error
-        self._db = self._open()
-
-    def _open(self) -> sqlite3.Connection:
-        if self._read_only and not self.path.exists():
-            db = sqlite3.connect(":memory:")
-            _migrate(db)
-            return db
-        try:
-            return self._connect()
-        except sqlite3.DatabaseError as error:
-            if isinstance(error, sqlite3.OperationalError):
-                raise self._explained(error) from error
-            # Not a database any more: keep it for a post-mortem, rebuild from the files.
-            aside = self.path.with_name(f"{FILE_NAME}.damaged-{int(time.time())}")
-            self.path.replace(aside)
-            return self._connect()
-
-    def _connect(self) -> sqlite3.Connection:
-        # check_same_thread: the pipeline's main thread writes, tests and status read.
-        db = sqlite3.connect(self.path, timeout=30, isolation_level=None, check_same_thread=False)
-        try:
-            db.execute("PRAGMA journal_mode = TRUNCATE")
-            db.execute("PRAGMA synchronous = FULL")
-            db.execute("PRAGMA cache_size = -65536")
-            if db.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok" and not self._read_only:
-                raise sqlite3.DatabaseError("damaged")
-            _migrate(db)
-        except BaseException:
-            db.close()
-            raise
-        return db
-
-    def __enter__(self) -> Ledger:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Commits and closes."""
-        try:
-            self.commit()
-        finally:
-            self._db.close()
-
-    @contextlib.contextmanager
-    def _writing(self) -> Iterator[None]:
-        try:
-            if not self._db.in_transaction:
-                self._db.execute("BEGIN")
-            yield
-        except sqlite3.OperationalError as error:
-            raise self._explained(error) from error
-
-    def _explained(self, error: sqlite3.OperationalError) -> Exception:
-        if "full" in str(error):
-            return DiskFull(
-                "no space left for the ledger", item=str(self.path), remedy="Free space, run again"
-            )
-        return OutputError(
-            f"the ledger cannot be used ({error})",
-            item=str(self.path),
-            remedy="Make the folder readable and writable",
-        )
-
-    def commit(self) -> None:
-        """Makes everything recorded so far durable."""
-        if self._db.in_transaction:
-            with self._writing():
-                self._db.execute("COMMIT")
-        self._pending = 0
-
-    def record(self, outcomes: Iterable[Outcome], now: int | None = None) -> None:
-        """Writes outcomes. An attempt counts unless the outcome says that it was not tried."""
-        now = int(time.time()) if now is None else now
+        An item that is gone stays so through failures that say nothing about its existence.
+        """
+        now = self.now() if now is None else now
         with self._writing():
-            for outcome in outcomes:
-                self._record(outcome, now)
+            return [self._record(outcome, now) for outcome in outcomes]
 
-    def _record(self, outcome: Outcome, now: int) -> None:
-        digest = bytes.fromhex(outcome.sha256) if outcome.sha256 else None
-        facts = json.dumps(outcome.facts, separators=(",", ":")) if outcome.facts else None
-        self._db.execute(
-            """
-            INSERT INTO items VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-            ON CONFLICT (subset, is_asset, key) DO UPDATE SET
-                since = CASE WHEN reason = excluded.reason THEN since ELSE excluded.since END,
-                state = excluded.state, reason = excluded.reason, detail = excluded.detail,
-                origin = excluded.origin,
-                bytes = coalesce(excluded.bytes, bytes),
-                sha256 = coalesce(excluded.sha256, sha256),
-                facts = coalesce(excluded.facts, facts),
-                last_seen = excluded.last_seen, attempts = attempts + excluded.attempts
-            """,
-            (
-                outcome.subset,
-                outcome.key,
-                int(outcome.is_asset),
-                outcome.state,
-                outcome.reason,
-                outcome.detail[:1000],
-                outcome.origin,
-                outcome.bytes,
-                digest,
-                facts,
+    def _record(self, new: Outcome, now: int) -> Change:
+        where = (new.subset, int(new.is_asset), new.key)
+        row = self._db.execute(f"{_SELECT} WHERE {_IS}", where).fetchone()
+        if row is None:
+            item = Item(
+                new.subset,
+                new.key,
+                new.is_asset,
+                new.reason,
+                new.detail[:1000],
+                new.origin,
+                new.bytes,
+                new.sha256,
+                new.facts,
                 now,
                 now,
                 now,
-                int(outcome.tried),
-            ),
+                int(new.tried),
+            )
+            self._db.execute(schema.INSERT, self._columns(item))
+            return Change(new.key, new.is_asset, None, new.reason, made=False)
+        old = self._item(row)
+        change = Change(new.key, new.is_asset, old.reason, new.reason, old.sha256 is not None)
+        attempts = old.attempts + new.tried
+        if old.state is State.GONE and _says_nothing(new.reason):
+            self._db.execute(f"UPDATE items SET attempts = ? WHERE {_IS}", (attempts, *where))
+            return replace(change, after=old.reason)
+        if old.reason is not new.reason and old.attempts:
+            past = (*where, now, old.reason, old.since, old.detail)
+            self._db.execute("INSERT INTO past VALUES (?, ?, ?, ?, ?, ?, ?)", past)
+        still_gone = new.state is State.GONE and old.state is State.GONE
+        item = Item(
+            new.subset,
+            new.key,
+            new.is_asset,
+            new.reason,
+            new.detail[:1000],
+            new.origin or old.origin,
+            old.bytes if new.bytes is None else new.bytes,
+            new.sha256 or old.sha256,
+            # What was known of a file that was there is worth keeping when it is not.
+            (new.facts or old.facts) if new.state is State.DONE else {**old.facts, **new.facts},
+            old.first_seen,
+            now,
+            old.since if old.reason is new.reason else now,
+            attempts,
+            old.gone_first if still_gone else None,
+            old.gone_last if still_gone else None,
+            old.gone_confirmed and still_gone,
         )
+        self._db.execute(_UPDATE, (*self._columns(item)[3:], *where))
+        return change
+
+    def witness(self, subset: str, keys: Iterable[str], now: int | None = None) -> None:
+        """Notes that products were seen as gone by a source that was not throttled meanwhile."""
+        now = self.now() if now is None else now
+        with self._writing():
+            self._db.executemany(
+                "UPDATE items SET gone_first = coalesce(gone_first, ?), gone_last = ?"
+                f" WHERE {_IS} AND reason IN {_GONE}",
+                ((now, now, subset, 0, key) for key in keys),
+            )
+
+    def confirm_gone(self, subset: str) -> None:
+        """Takes the source at its word for all products that are gone now."""
+        with self._writing():
+            self._db.execute(
+                "UPDATE items SET gone_confirmed = 1"
+                f" WHERE subset = ? AND is_asset = 0 AND reason IN {_GONE}",
+                (subset,),
+            )
 
     def forget(self, subset: str, keys: Iterable[str], *, is_asset: bool = False) -> None:
         """Removes items that the annotations no longer name."""
         with self._writing():
             self._db.executemany(
-                "DELETE FROM items WHERE subset = ? AND is_asset = ? AND key = ?",
-                ((subset, int(is_asset), key) for key in keys),
+                f"DELETE FROM items WHERE {_IS}", ((subset, int(is_asset), key) for key in keys)
             )
 
     def items(
         self, subset: str, *, is_asset: bool = False, state: State | None = None
     ) -> dict[str, Item]:
         """The items of a subset by key, all or those in one state."""
-        query = "SELECT * FROM items WHERE subset = ? AND is_asset = ?"
-        values: list[Any] = [subset, int(is_asset)]
+        where = "subset = ? AND is_asset = ?"
         if state is not None:
-            query += " AND state = ?"
-            values.append(state)
-        return {item.key: item for item in map(_item, self._db.execute(query, values))}
+            where += f" AND reason IN {_among(state)}"
+        return self._items(where, (subset, int(is_asset)))
+
+    def not_done(self, subset: str) -> dict[str, Item]:
+        """The products of a subset that are not done, by key."""
+        return self._items("subset = ? AND is_asset = 0 AND reason != 'ok'", (subset,))
+
+    def known(self, subset: str) -> dict[str, Item]:
+        """The products of a subset by key; of those that are done, only reason and bytes.
+
+        That is what a plan needs, and a million items are read in seconds instead of minutes.
+        """
+        rows = self._rows(
+            "SELECT key, bytes FROM items WHERE subset = ? AND is_asset = 0 AND reason = 'ok'",
+            (subset,),
+        )
+        done = {
+            key: Item(subset, key, False, Reason.OK, "", "", size, None, {}, 0, 0, 0, 1)
+            for key, size in rows
+        }
+        return done | self.not_done(subset)
+
+    def done_after(
+        self, subset: str, key: str, limit: int, *, is_asset: bool = False
+    ) -> dict[str, Item]:
+        """At most `limit` items that are done, in the order of the keys, beginning after one."""
+        where = "subset = ? AND is_asset = ? AND key > ? AND reason = 'ok' ORDER BY key LIMIT ?"
+        return self._items(where, (subset, int(is_asset), key, limit))
+
+    def examples(self, subset: str, reason: Reason, limit: int) -> list[Item]:
+        """A few products that are not done for a reason."""
+        where = "subset = ? AND is_asset = 0 AND reason = ? AND reason != 'ok' LIMIT ?"
+        return list(self._items(where, (subset, reason, limit)).values())
 
     def find(self, key: str) -> list[Item]:
         """Every item with this key, in all subsets."""
-        rows = self._db.execute("SELECT * FROM items WHERE key = ?", (key,))
-        return [_item(row) for row in rows]
+        found: list[Item] = []
+        for (subset,) in self._rows("SELECT DISTINCT subset FROM counts"):
+            for is_asset in (0, 1):
+                found += self._items(_IS, (subset, is_asset, key)).values()
+        return found
+
+    def like(self, part: str, limit: int = 10) -> list[tuple[str, str]]:
+        """A few (subset, key) whose key holds `part`."""
+        query = "SELECT DISTINCT subset, key FROM items WHERE instr(key, ?) LIMIT ?"
+        return [(subset, key) for subset, key in self._rows(query, (part, limit))]
+
+    def past(self, item: Item) -> list[Past]:
+        """What was known of an item before its present reason, oldest first."""
+        rows = self._rows(
+            f"SELECT reason, since, until, detail FROM past WHERE {_IS} ORDER BY until, rowid",
+            (item.subset, int(item.is_asset), item.key),
+        )
+        return [Past(Reason(reason), *rest) for reason, *rest in rows]
 
     def counts(self, subset: str, *, is_asset: bool = False) -> dict[Reason, int]:
         """How many items there are by reason."""
-        rows = self._db.execute(
-            "SELECT reason, count(*) FROM items WHERE subset = ? AND is_asset = ?"
-            " GROUP BY state, reason",
+        rows = self._rows(
+            "SELECT reason, number FROM counts WHERE subset = ? AND is_asset = ? AND number > 0",
             (subset, int(is_asset)),
         )
         return {Reason(reason): count for reason, count in rows}
 
     def done_bytes(self, subset: str) -> tuple[int, int]:
         """Number and bytes of the products that are done."""
-        row = self._db.execute(
-            "SELECT count(*), coalesce(sum(bytes), 0) FROM items"
-            " WHERE subset = ? AND is_asset = 0 AND state = 'done'",
+        rows = self._rows(
+            "SELECT number, bytes FROM counts WHERE subset = ? AND is_asset = 0 AND reason = 'ok'",
             (subset,),
-        ).fetchone()
-        return int(row[0]), int(row[1])
+        )
+        return rows[0] if rows else (0, 0)
 
     def facts(self, subset: str) -> SubsetFacts:
         """What is known of the whole subset; empty where nothing is."""
-        row = self._db.execute("SELECT facts FROM subsets WHERE subset = ?", (subset,)).fetchone()
-        return SubsetFacts(**json.loads(row[0])) if row else SubsetFacts()
+        rows = self._rows("SELECT facts FROM subsets WHERE subset = ?", (subset,))
+        return SubsetFacts(**json.loads(rows[0][0])) if rows else SubsetFacts()
 
     def set_facts(self, subset: str, facts: SubsetFacts) -> None:
         """Replaces what is known of the whole subset."""
@@ -282,7 +219,7 @@ class Ledger:
         """Notes the start of a run; returns its number."""
         with self._writing():
             cursor = self._db.execute(
-                "INSERT INTO runs (command, started) VALUES (?, ?)", (command, int(time.time()))
+                "INSERT INTO runs (command, started) VALUES (?, ?)", (command, self.now())
             )
         self.commit()
         return int(cursor.lastrowid or 0)
@@ -292,42 +229,82 @@ class Ledger:
         with self._writing():
             self._db.execute(
                 "UPDATE runs SET ended = ?, exit_code = ?, changes = ? WHERE id = ?",
-                (int(time.time()), exit_code, json.dumps(changes), run),
+                (self.now(), exit_code, json.dumps(changes), run),
             )
         self.commit()
 
     def runs(self) -> list[dict[str, Any]]:
         """All runs, oldest first; `ended` is None for one that was killed."""
-        cursor = self._db.execute("SELECT * FROM runs ORDER BY id")
-        names = [column[0] for column in cursor.description]
-        rows = [dict(zip(names, row, strict=True)) for row in cursor]
+        names = ("id", "command", "started", "ended", "exit_code", "changes")
+        found = self._rows(f"SELECT {', '.join(names)} FROM runs ORDER BY id")
+        rows = [dict(zip(names, row, strict=True)) for row in found]
         for row in rows:
             row["changes"] = json.loads(row["changes"]) if row["changes"] else {}
         return rows
 
+    def _items(self, where: str, values: Sequence[Any]) -> dict[str, Item]:
+        rows = self._rows(f"{_SELECT} WHERE {where}", values)
+        try:
+            return {row[2]: self._item(row) for row in rows}
+        except (ValueError, TypeError, AttributeError) as error:
+            # SQLite notices a broken page, but not a broken word.
+            raise self._damaged(f"an item makes no sense: {error}") from error
 
-def _migrate(db: sqlite3.Connection) -> None:
-    version = db.execute("PRAGMA user_version").fetchone()[0]
-    if version > len(MIGRATIONS):
-        raise OutputError(
-            f"the ledger has schema {version}, this saco-data knows {len(MIGRATIONS)}",
-            remedy="Install the newer saco-data that wrote it",
+    def _item(self, row: Sequence[Any]) -> Item:
+        subset, is_asset, key, reason, size, digest, first, last, since, attempts = row[:10]
+        gone_first, gone_last, confirmed, detail, head, origin, shared, facts = row[10:]
+        return Item(
+            subset,
+            key,
+            bool(is_asset),
+            Reason(reason),
+            detail,
+            self._texts.origin(key, head, origin),
+            size,
+            digest.hex() if digest else None,
+            self._texts.facts(shared, facts),
+            first,
+            last,
+            since,
+            attempts,
+            gone_first,
+            gone_last,
+            bool(confirmed),
         )
-    for number, script in enumerate(MIGRATIONS[version:], version + 1):
-        db.executescript(f"BEGIN; {script} PRAGMA user_version = {number}; COMMIT;")
+
+    def _columns(self, item: Item) -> tuple[Any, ...]:
+        return (
+            item.subset,
+            int(item.is_asset),
+            item.key,
+            item.reason,
+            item.bytes,
+            bytes.fromhex(item.sha256) if item.sha256 else None,
+            item.first_seen,
+            item.last_seen,
+            item.since,
+            item.attempts,
+            item.gone_first,
+            item.gone_last,
+            int(item.gone_confirmed),
+            item.detail,
+            *self._texts.packed(item.key, item.origin, item.facts),
+        )
 
 
-def _item(row: tuple[Any, ...]) -> Item:
-    subset, key, is_asset, _, reason, detail, origin, size, digest, facts, *rest = row
-    return Item(
-        subset,
-        key,
-        bool(is_asset),
-        Reason(reason),
-        detail,
-        origin,
-        size,
-        digest.hex() if digest else None,
-        json.loads(facts) if facts else {},
-        *rest,
-    )
+def _says_nothing(reason: Reason) -> bool:
+    return reason.state not in (State.DONE, State.GONE) and reason not in _EXISTS
+
+
+def _among(state: State) -> str:
+    """The reasons of a state as SQL; they are words of our own."""
+    return f"({', '.join(repr(reason.value) for reason in Reason if STATE_OF[reason] is state)})"
+
+
+_GONE = _among(State.GONE)
+_IS = "subset = ? AND is_asset = ? AND key = ?"
+_SELECT = f"SELECT {schema.COLUMNS} FROM items"
+_UPDATE = (
+    f"UPDATE items SET {', '.join(f'{name} = ?' for name in schema.COLUMNS.split(', ')[3:])}"
+    f" WHERE {_IS}"
+)

@@ -6,11 +6,12 @@ one queue to the main thread, which records it, shows it, and prunes when a lane
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
 import time
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from saco_data import costs, needs, plan, prune, sources, survey, verify
@@ -21,8 +22,9 @@ from saco_data.config import Settings
 from saco_data.errors import Blocked, Incomplete, SacoError, most_severe
 from saco_data.executors import Executor
 from saco_data.fetch_annotations import Annotations
+from saco_data.files import UnsafeName
 from saco_data.lane import Event, Lane, Learned, Stages
-from saco_data.ledger import Item, Ledger, SubsetFacts
+from saco_data.ledger import Item, Ledger, LedgerDamaged, SubsetFacts
 from saco_data.plan import SubsetPlan
 from saco_data.records import Outcome, Reason, State
 from saco_data.report import Reporter
@@ -51,6 +53,7 @@ class Pipeline:
     """One run over some subsets.
 
     `look_again`: which items that are not done are due, by default what a `prepare` looks at.
+    `renew`: assets by subset that the source has in another version by now, to be fetched anew.
     `confirm_gone`: take sources at their word now (see `gone_confirm_hours` in the config).
     """
 
@@ -64,6 +67,7 @@ class Pipeline:
         stages: Stages | None = None,
         look_again: Callable[[Item], bool] | None = None,
         confirm_gone: bool = False,
+        renew: Mapping[str, Container[str]] | None = None,
         indices: Mapping[str, Index] | None = None,
     ) -> None:
         self.settings = settings
@@ -71,8 +75,9 @@ class Pipeline:
         self.executor = executor
         self.reporter = reporter
         self.stages = stages or Stages()
-        self.look_again = look_again or second_look(settings, ledger)
+        self.look_again = look_again or second_look(settings, ledger.now())
         self.confirm_gone = confirm_gone
+        self.renew = {} if renew is None else renew
         self.stop = threading.Event()
         self._events: queue.Queue[Event] = queue.Queue()
         self._given = indices or {}
@@ -124,9 +129,9 @@ class Pipeline:
             index = self._given.get(subset) or self._read(subset)
             known = self.ledger.known(subset)
             self._note(result, index, known)
-            view = survey.view(self.settings, source, known, self.look_again)
-            if self.stages.process:
-                self._discard(source, index, known, view)
+            renew = self.renew.get(subset, ())
+            view = survey.view(self.settings, source, known, self.look_again, renew)
+            self._lost(result, source, index, known, view)
             result.steps = plan.make(subset, index.products.values(), view)
             self._indices[subset] = index
             self.ledger.forget(subset, known.keys() - index.products.keys())
@@ -144,6 +149,8 @@ class Pipeline:
                 post=self._events.put,
                 stop=self.stop,
             )
+        except LedgerDamaged:
+            raise
         except Exception as error:
             # Who gets the annotations now should not meet the next obstacle in the next run.
             if (
@@ -156,10 +163,10 @@ class Pipeline:
             return None
 
     def _settled(self, source: sources.Source) -> bool:
-        given, confirm = source.name in self._given, self.confirm_gone
-        return not (given or confirm) and settled(
-            self.settings, self.ledger, source, self.look_again
-        )
+        subset = source.name
+        if subset in self._given or self.renew.get(subset) or self.confirm_gone:
+            return False
+        return settled(self.settings, self.ledger, source, self.look_again)
 
     def _note(self, result: Result, index: Index, known: Mapping[str, Item]) -> None:
         """Takes note of the annotations, and that this subset is under way."""
@@ -179,15 +186,33 @@ class Pipeline:
         facts.ended = []
         self.ledger.set_facts(subset, facts)
 
-    def _discard(
-        self, source: sources.Source, index: Index, known: Mapping[str, Item], view: plan.View
+    def _lost(
+        self,
+        result: Result,
+        source: sources.Source,
+        index: Index,
+        known: Mapping[str, Item],
+        view: plan.View,
     ) -> None:
-        """Removes products of another size than was written: cut off, or overwritten."""
-        for name, size in view.sizes.items():
-            item = known.get(name)
-            if item and item.state is State.DONE and item.bytes != size and name in index.products:
-                product = index.products[name]
+        """Takes note of products that were done and are not there any more, or not whole.
+
+        With `process`, removes what is to be had anew: products of another size than was written,
+        and raw files that are outdated.
+        """
+        lost = []
+        for name, product in index.products.items():
+            item, size = known.get(name), view.sizes.get(name)
+            if item is None or item.state is not State.DONE or item.bytes == size:
+                continue
+            detail = "the file is missing" if size is None else f"has {size} of {item.bytes} bytes"
+            lost.append(Outcome(source.name, name, Reason.PRODUCT_LOST, detail=detail, tried=False))
+            if self.stages.process:
                 verify.discard(self.settings, source, product, Reason.WRONG_DIGEST)
+        result.changes.add(self.ledger.record(lost))
+        for product in index.products.values() if view.renew and self.stages.process else ():
+            if (key := source.key_of(product)) in view.renew:
+                with contextlib.suppress(UnsafeName):
+                    source.raw_path(key).unlink(missing_ok=True)
 
     def _make_room(
         self, source: sources.Source, steps: SubsetPlan, assets: Mapping[str, Item]
@@ -248,6 +273,8 @@ class Pipeline:
         try:
             if pruned and index is not None:
                 self._prune(subset, index, facts)
+        except LedgerDamaged:
+            raise
         except (SacoError, OSError) as failed:
             error = error or failed
         result.error = error

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -21,7 +21,7 @@ class Decision(StrEnum):
     ADOPT = "adopt"  # on disk, but the ledger does not know it: verify and keep
     PROCESS = "process"  # the raw asset is at hand
     FETCH = "fetch"  # the raw asset must be fetched first
-    REST = "rest"  # gone: only a sync looks again
+    REST = "rest"  # gone, or not yet due: a later sync looks again
     REFUSE = "refuse"  # the annotation itself is at fault
 
 
@@ -40,6 +40,12 @@ class SubsetPlan:
 
     subset: str
     steps: list[Step] = field(default_factory=list)
+    # Of files on disk that are to be adopted: the sha256 that they had, where one is known.
+    digests: dict[str, str] = field(default_factory=dict)
+    # Names of files on disk that the ledger does not know.
+    unknown: set[str] = field(default_factory=set)
+    # Products that need no step, because nothing changed since the last run (`books.settled`).
+    settled: int = 0
 
     def assets(self, *decisions: Decision) -> list[Asset]:
         """The assets with one of these decisions, in the order of the annotations."""
@@ -50,6 +56,11 @@ class SubsetPlan:
         return sum(len(step.asset.products) for step in self.steps if step.decision is decision)
 
 
+def unless_gone(item: Item) -> bool:
+    """Looks again at what failed or is blocked; what is gone is left to a sync."""
+    return item.state is not State.GONE
+
+
 @dataclass(frozen=True)
 class View:
     """What a plan looks at.
@@ -57,7 +68,8 @@ class View:
     `items`: the ledger's products by `file_name`. `sizes`: bytes of the product files on disk by
     `file_name`. `key_of`: the source's name of a product's asset. `check_name`: raises UnsafeName.
     `raw_at_hand`: whether an asset's raw file needs no fetching. `place`: where a verdict "gone"
-    must come from to hold. `look_again`: whether an item that is gone is due for another look.
+    must come from to hold. `look_again`: whether an item that is not done is due for another look.
+    `renew`: assets to be fetched although they were done, because the source has other ones by now.
     """
 
     items: Mapping[str, Item]
@@ -66,7 +78,8 @@ class View:
     check_name: Callable[[Product], object]
     raw_at_hand: Callable[[str], bool]
     place: str = ""
-    look_again: Callable[[Item], bool] = lambda item: False
+    look_again: Callable[[Item], bool] = unless_gone
+    renew: Container[str] = ()
 
 
 def make(subset: str, products: Iterable[Product], view: View) -> SubsetPlan:
@@ -79,8 +92,14 @@ def make(subset: str, products: Iterable[Product], view: View) -> SubsetPlan:
             asset = Asset(product.file_name, (product,))
             plan.steps.append(Step(Decision.REFUSE, asset, fault))
             continue
-        key = view.key_of(product)
-        groups.setdefault(key, {}).setdefault(_decide(product, key, view), []).append(product)
+        key, name = view.key_of(product), product.file_name
+        decision = _decide(product, key, view)
+        groups.setdefault(key, {}).setdefault(decision, []).append(product)
+        item = view.items.get(name)
+        if item is None and name in view.sizes:
+            plan.unknown.add(name)
+        if decision is Decision.ADOPT and item is not None and item.sha256 is not None:
+            plan.digests[name] = item.sha256
     for key, decisions in groups.items():
         for decision, members in decisions.items():
             plan.steps.append(Step(decision, Asset(key, tuple(members))))
@@ -101,18 +120,21 @@ def _fault(subset: str, product: Product, view: View) -> Outcome | None:
 def _decide(product: Product, key: str, view: View) -> Decision:
     item = view.items.get(product.file_name)
     size = view.sizes.get(product.file_name)
-    if item and item.state is State.DONE and size is not None and size == item.bytes:
+    done = item is not None and item.state is State.DONE
+    if done and key in view.renew:
+        return Decision.FETCH
+    if item and done and size is not None and size == item.bytes:
         return Decision.KEEP
-    if (
-        item
-        and item.state is State.GONE
-        and item.facts.get("place", "") == view.place
-        and not view.look_again(item)
-    ):
+    gone = item is not None and item.state is State.GONE
+    if gone and size is not None:
+        # Someone put it there, from another copy perhaps.
+        return Decision.ADOPT
+    elsewhere = gone and item is not None and item.facts.get("place", "") != view.place
+    if item and not done and not elsewhere and not view.look_again(item):
         return Decision.REST
     if view.raw_at_hand(key):
         return Decision.PROCESS
     # A file of another size than the ledger says is not what we wrote: make it anew.
-    if size is not None and (item is None or item.state is not State.DONE):
+    if size is not None and not done:
         return Decision.ADOPT
     return Decision.FETCH

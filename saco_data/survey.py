@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from pathlib import Path
+from zlib import crc32
 
 from saco_data.config import Settings
 from saco_data.files import inside, is_temporary
 from saco_data.ledger import Item
-from saco_data.plan import View
+from saco_data.plan import View, unless_gone
 from saco_data.records import Product
 from saco_data.sources import Source
 
@@ -18,7 +19,8 @@ def view(
     settings: Settings,
     source: Source,
     items: Mapping[str, Item],
-    look_again: Callable[[Item], bool] = lambda item: False,
+    look_again: Callable[[Item], bool] = unless_gone,
+    renew: Container[str] = (),
 ) -> View:
     """What the plan of a source's subset looks at."""
     images = settings.images(source.name)
@@ -35,6 +37,7 @@ def view(
         raw_at_hand=lambda key: source.local() or source.raw_path(key).is_file(),
         place=source.place(),
         look_again=look_again,
+        renew=renew,
     )
 
 
@@ -55,6 +58,30 @@ def listing(folder: Path) -> dict[str, int]:
             elif entry.is_file():
                 sizes[name] = entry.stat().st_size
     return sizes
+
+
+def fingerprint(folder: Path) -> list[int] | None:
+    """Tells whether any file below a folder came, went or changed its size: [files, checksum].
+
+    Twice as quick as `listing`, which matters at a million files. None where the folder cannot be
+    read.
+    """
+    count = total = 0
+    root, pending = os.fsencode(folder), [b""]
+    try:
+        while pending:
+            prefix = pending.pop()
+            start = crc32(prefix)
+            with os.scandir(os.path.join(root, prefix)) as entries:  # noqa: PTH118 - bytes
+                for entry in entries:
+                    if entry.is_dir(follow_symlinks=False):
+                        pending.append(prefix + entry.name + b"/")
+                    else:
+                        count += 1
+                        total += crc32(entry.name, start ^ (entry.stat().st_size & 0xFFFFFFFF))
+    except OSError:
+        return None
+    return [count, total]
 
 
 def sweep(folder: Path) -> None:

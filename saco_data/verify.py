@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Sequence
 
 from saco_data import executors
@@ -9,11 +10,13 @@ from saco_data.books import read_annotations
 from saco_data.config import Settings
 from saco_data.errors import SacoError, most_severe
 from saco_data.executors import Executor
+from saco_data.files import UnsafeName
 from saco_data.ledger import Ledger
 from saco_data.lock import Lock
 from saco_data.media import process
-from saco_data.records import Outcome, Product, State
+from saco_data.records import Outcome, Product, Reason, State
 from saco_data.report import Reporter
+from saco_data.sources import Source
 
 CHECKS_A_TASK = 64
 TASK_SECONDS = 600.0
@@ -53,6 +56,31 @@ def _subset(
             ledger.record([outcome])
     reporter.note(subset, f"{len(known)} verified, {bad} bad")
     return 3 if bad else 0
+
+
+# What is under a final name and is one of these is no product.
+_WORTHLESS = {Reason.WRONG_DIGEST, Reason.NOT_MEDIA, Reason.CORRUPT_IMAGE, Reason.WRONG_SIZE}
+
+
+def discard(settings: Settings, source: Source, product: Product, reason: Reason) -> None:
+    """Removes a file that is no product, so that its name never stands for less than a whole one.
+
+    Other names of the same file (raw, official view) go too: they are no better.
+    """
+    if reason not in _WORTHLESS:
+        return
+    path, view = settings.images(source.name) / product.file_name, settings.frames(source.name)
+    others = []
+    with contextlib.suppress(UnsafeName):
+        others.append(source.raw_path(source.key_of(product)))
+    if view is not None:
+        others.append(view / product.file_name)
+    for other in others:
+        with contextlib.suppress(OSError):
+            if other.samefile(path):
+                other.unlink()
+    with contextlib.suppress(OSError):
+        path.unlink(missing_ok=True)
 
 
 def checked(

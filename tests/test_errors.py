@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import ast
+import contextlib
+import importlib
 import pickle
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+import saco_data
 from saco_data import errors
 from saco_data.records import Reason
 
@@ -38,3 +43,43 @@ def test_a_block_keeps_its_reason_across_processes() -> None:
 def test_the_most_severe_code_wins(codes: list[int], wins: int) -> None:
     assert errors.most_severe(codes) == wins
     assert errors.most_severe(codes[::-1]) == wins
+
+
+def modules() -> Iterator[tuple[str, Path]]:
+    """Every module of the package, imported, so that the tree of errors is whole."""
+    package = Path(saco_data.__file__).parent
+    for path in sorted(package.rglob("*.py")):
+        parts = ("saco_data", *path.relative_to(package).with_suffix("").parts)
+        name = ".".join(parts).removesuffix(".__init__")
+        with contextlib.suppress(ModuleNotFoundError):  # an extra that is not installed
+            importlib.import_module(name)
+        yield name, path
+
+
+def test_every_error_that_is_raised_says_what_to_do() -> None:
+    paths = dict(modules())
+    kinds = {kind.__name__: kind for kind in tree(errors.SacoError)}
+    # Some classes know the remedy themselves; each must show that it does.
+    own = set()
+    for name, kind in kinds.items():
+        try:
+            error = kind("it broke", item="thing")
+        except TypeError:
+            error = kind("it broke", item="thing", reason=Reason.NETWORK)  # type: ignore[call-arg]
+        if error.remedy:
+            own.add(name)
+    mute = []
+    for name, path in paths.items():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not isinstance(node, ast.Call):
+                continue
+            called = node.func.attr if isinstance(node.func, ast.Attribute) else None
+            called = node.func.id if isinstance(node.func, ast.Name) else called
+            if called not in kinds or called in own:
+                continue
+            given = {keyword.arg: keyword.value for keyword in node.keywords}
+            remedy = given.get("remedy")
+            if remedy is None or (isinstance(remedy, ast.Constant) and not remedy.value):
+                mute.append(f"{name}:{node.lineno}: {called}")
+    assert mute == []
+    assert own >= {"HttpFailure", "ArchiveDamaged"} and len(kinds) > 10

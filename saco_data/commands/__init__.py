@@ -5,11 +5,19 @@ from __future__ import annotations
 # In the order in which help lists them.
 TABLE = {
     "demo": "demo:demo",
+    "annotations": "annotations:get_annotations",
     "plan": "look:show_plan",
+    "doctor": "doctor:doctor",
     "download": "stages:download",
     "process": "stages:process",
     "prune": "stages:prune",
     "verify": "stages:verify",
     "prepare": "stages:prepare",
+    "sync": "sync:sync",
     "status": "look:status",
+    "history": "memory:history",
+    "card": "memory:card",
+    "intersect": "memory:intersect",
+    "report": "report:write_report",
+    "preview": "report:preview",
 }

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import os
+import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +15,11 @@ import click
 if TYPE_CHECKING:
     from saco_data.config import Settings
     from saco_data.lane import Stages
+    from saco_data.pipeline import Result
     from saco_data.report import Reporter
+    from saco_data.report.console import Lines
+    from saco_data.report.progress import Bars
+    from saco_data.run import Finished
 
 
 @dataclass
@@ -31,10 +37,26 @@ class Options:
         return config.load(self.config or config.find())
 
     def reporter(self) -> Reporter:
-        """Who tells the user how the run goes."""
-        from saco_data.report.console import Lines
+        """Who tells the user how the run goes: bars on a terminal, lines elsewhere.
 
-        return Lines(quiet=self.quiet)
+        With `--verbose` lines too: the log would run through the bars.
+        """
+        made: Bars | Lines
+        if sys.stderr.isatty() and os.environ.get("TERM") != "dumb" and not self._plain:
+            from saco_data.report.progress import Bars
+
+            made = Bars()
+        else:
+            from saco_data.report.console import Lines
+
+            made = Lines(quiet=self.quiet)
+        # However the command ends, Ctrl-C included, the screen is left clean.
+        click.get_current_context().call_on_close(made.close)
+        return made
+
+    @property
+    def _plain(self) -> bool:
+        return self.quiet or self.verbose
 
 
 subsets_argument = click.argument("subsets", nargs=-1, metavar="[SUBSET]...")
@@ -50,16 +72,40 @@ def named(subsets: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(subsets)) or manifest.SUBSETS
 
 
+confirm_gone_option = click.option(
+    "--confirm-gone",
+    is_flag=True,
+    help="Prune what is gone without the second look that gone_confirm_hours asks for.",
+)
+
+
 def carry_out(
     options: Options,
     settings: Settings,
     subsets: Sequence[str],
     command: str,
     stages: Stages | None = None,
-) -> int:
+    *,
+    confirm_gone: bool = False,
+) -> Finished:
     from saco_data import run
 
-    return run.run(settings, subsets, command, options.reporter(), stages=stages)
+    reporter = options.reporter()
+    return run.go(settings, subsets, command, reporter, stages=stages, confirm_gone=confirm_gone)
+
+
+def conclude(
+    settings: Settings,
+    subsets: Sequence[str],
+    command: str,
+    code: int,
+    results: Mapping[str, Result],
+) -> None:
+    """The last line, on stderr: a cron mail can be read by it."""
+    from saco_data.report.last_line import last_line
+
+    sys.stdout.flush()
+    click.echo(last_line(command, code, status_of(settings, subsets), results), err=True)
 
 
 def status_of(settings: Settings, subsets: Sequence[str]) -> Any:

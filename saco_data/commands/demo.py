@@ -26,10 +26,10 @@ def demo(options: Options, folder: Path, as_json: bool) -> None:
     if made.exists() and status_of(config.load(made), sandbox.SUBSETS).complete:
         # No server runs now: were anything fetched again, it would fail.
         settings = config.load(made)
-        code = carry_out(options, settings, sandbox.SUBSETS, "demo")
+        code = carry_out(options, settings, sandbox.SUBSETS, "demo").code
         click.echo("Everything was done before: nothing was fetched or written.", err=True)
     else:
         with sandbox.opened(folder) as settings:
-            code = carry_out(options, settings, sandbox.SUBSETS, "demo")
+            code = carry_out(options, settings, sandbox.SUBSETS, "demo").code
     show(settings, sandbox.SUBSETS, as_json)
     sys.exit(code)

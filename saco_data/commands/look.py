@@ -12,14 +12,25 @@ from saco_data.commands.common import Options, json_option, named, show, subsets
 
 @click.command()
 @subsets_argument
+@click.option("--reasons", is_flag=True, help="Each reason, since when, and the source's words.")
 @json_option
 @click.pass_obj
-def status(options: Options, subsets: Sequence[str], as_json: bool) -> None:
+def status(options: Options, subsets: Sequence[str], reasons: bool, as_json: bool) -> None:
     """Count files by state and reason.
 
     Example: saco status --json
     """
-    show(options.settings(), named(subsets), as_json, evaluator=False)
+    settings, names = options.settings(), named(subsets)
+    if not reasons:
+        show(settings, names, as_json, evaluator=False)
+        return
+    from saco_data.report import reasons as report
+
+    found = report.read(settings, names)
+    if as_json:
+        click.echo(json.dumps([each.as_json() for each in found], indent=1))
+    else:
+        report.show(found)
 
 
 @click.command("plan")
@@ -27,14 +38,14 @@ def status(options: Options, subsets: Sequence[str], as_json: bool) -> None:
 @json_option
 @click.pass_obj
 def show_plan(options: Options, subsets: Sequence[str], as_json: bool) -> None:
-    """Say what a run would do. Nothing is downloaded.
+    """Say what a run would do: files, bytes, disk, hours, what needs you.
 
-    Example: saco plan
+    Nothing is downloaded or written, no server is asked. Example: saco plan
     """
     from saco_data.report import plan_table
 
-    plans = plan_table.lines(options.settings(), named(subsets))
+    table = plan_table.make(options.settings(), named(subsets))
     if as_json:
-        click.echo(json.dumps(plan_table.as_json(plans), indent=1))
+        click.echo(json.dumps(table.as_json(), indent=1))
     else:
-        plan_table.show(plans)
+        plan_table.show(table)

@@ -10,6 +10,8 @@ import click
 from saco_data.commands.common import (
     Options,
     carry_out,
+    conclude,
+    confirm_gone_option,
     json_option,
     named,
     show,
@@ -19,17 +21,19 @@ from saco_data.commands.common import (
 
 @click.command()
 @subsets_argument
+@confirm_gone_option
 @json_option
 @click.pass_obj
-def prepare(options: Options, subsets: Sequence[str], as_json: bool) -> None:
+def prepare(options: Options, subsets: Sequence[str], confirm_gone: bool, as_json: bool) -> None:
     """Go the whole road: fetch, process, verify, prune.
 
     Example: saco prepare bdd100k sav
     """
     settings, names = options.settings(), named(subsets)
-    code = carry_out(options, settings, names, "prepare")
+    finished = carry_out(options, settings, names, "prepare", confirm_gone=confirm_gone)
     show(settings, names, as_json)
-    sys.exit(code)
+    conclude(settings, names, "prepare", finished.code, finished.results)
+    sys.exit(finished.code)
 
 
 @click.command()
@@ -44,7 +48,7 @@ def download(options: Options, subsets: Sequence[str], as_json: bool) -> None:
     from saco_data.lane import Stages
 
     settings, names = options.settings(), named(subsets)
-    code = carry_out(options, settings, names, "download", Stages(process=False))
+    code = carry_out(options, settings, names, "download", Stages(process=False)).code
     show(settings, names, as_json)
     sys.exit(code)
 
@@ -61,16 +65,17 @@ def process(options: Options, subsets: Sequence[str], as_json: bool) -> None:
     from saco_data.lane import Stages
 
     settings, names = options.settings(), named(subsets)
-    code = carry_out(options, settings, names, "process", Stages(fetch=False))
+    code = carry_out(options, settings, names, "process", Stages(fetch=False)).code
     show(settings, names, as_json)
     sys.exit(code)
 
 
 @click.command()
 @subsets_argument
+@confirm_gone_option
 @json_option
 @click.pass_obj
-def prune(options: Options, subsets: Sequence[str], as_json: bool) -> None:
+def prune(options: Options, subsets: Sequence[str], confirm_gone: bool, as_json: bool) -> None:
     """Derive the annotation files that evaluation reads from what is known.
 
     Nothing but entries that are gone is left out, and never for good. Example: saco prune yt1b
@@ -78,7 +83,8 @@ def prune(options: Options, subsets: Sequence[str], as_json: bool) -> None:
     from saco_data.lane import Stages
 
     settings, names = options.settings(), named(subsets)
-    code = carry_out(options, settings, names, "prune", Stages(fetch=False, process=False))
+    stages = Stages(fetch=False, process=False)
+    code = carry_out(options, settings, names, "prune", stages, confirm_gone=confirm_gone).code
     show(settings, names, as_json)
     sys.exit(code)
 

@@ -1,4 +1,4 @@
-"""What a person sees: a table on stdout, progress on stderr (bars on a terminal, else lines)."""
+"""What a person sees: tables on stdout, progress on stderr as a plain line now and then."""
 
 from __future__ import annotations
 
@@ -6,68 +6,183 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
 from saco_data.config import Settings
+from saco_data.costs import human
+from saco_data.doctor.finding import Finding
 from saco_data.plan import Decision, SubsetPlan
-from saco_data.records import Outcome, State
+from saco_data.records import Outcome, Reason, State
 from saco_data.report.status import Status
 
 LINE_SECONDS = 10.0
 
 
-class Lines:
-    """Progress as a plain line now and then. `quiet`: only notes."""
+@dataclass
+class Tally:
+    """What became of a subset's files so far. `wanted`: those that are not settled already."""
 
-    def __init__(self, *, quiet: bool = False) -> None:
+    wanted: int
+    total: int
+    bytes: int = 0
+    reasons: Counter[Reason] = field(default_factory=Counter)
+    begun: float = field(default_factory=time.monotonic)
+    _last: dict[str, Reason] = field(default_factory=dict)
+
+    def add(self, outcomes: Sequence[Outcome]) -> None:
+        """Counts outcomes; the last one of a product holds."""
+        for each in outcomes:
+            if each.is_asset:
+                continue
+            if each.key in self._last:
+                self.reasons[self._last[each.key]] -= 1
+            self._last[each.key] = each.reason
+            self.reasons[each.reason] += 1
+            self.bytes += each.bytes or 0
+
+    @property
+    def settled(self) -> int:
+        """Files that have an outcome."""
+        return len(self._last)
+
+    def trouble(self) -> str:
+        """What is not done, by reason, the most frequent first."""
+        counts = [(n, reason) for reason, n in self.reasons.items() if n]
+        worst = sorted((each for each in counts if each[1] is not Reason.OK), reverse=True)
+        return ", ".join(f"{reason} {n}" for n, reason in worst)
+
+    def line(self) -> str:
+        """All of it in a line."""
+        parts = [f"{self.settled} of {self.wanted}"]
+        seconds = time.monotonic() - self.begun
+        if 0 < self.settled < self.wanted and seconds > 1:
+            left = (self.wanted - self.settled) * seconds / self.settled
+            parts.append(f"{_rate(self.settled / seconds)}, {duration(left)} left")
+        if self.bytes:
+            parts.append(human(self.bytes))
+        if trouble := self.trouble():
+            parts.append(trouble)
+        return ", ".join(parts)
+
+    def last_line(self) -> str:
+        """What it came to in the end."""
+        states: Counter[State] = Counter()
+        for reason, count in self.reasons.items():
+            states[reason.state] += count
+        counts = ", ".join(f"{states[state]} {state}" for state in State if states[state])
+        trouble = self.trouble()
+        took = f"in {duration(time.monotonic() - self.begun)}"
+        head = f"ended, {counts or 'nothing done'} of {self.wanted} {took}"
+        return f"{head} ({trouble})" if trouble else head
+
+
+def tally_of(steps: SubsetPlan) -> Tally:
+    """The empty tally of a plan."""
+    total = steps.settled + sum(len(step.asset.products) for step in steps.steps)
+    settled = steps.settled + steps.products(Decision.KEEP) + steps.products(Decision.REST)
+    return Tally(total - settled, total)
+
+
+def first_line(tally: Tally) -> str:
+    """What there is to do."""
+    if not tally.wanted:
+        return f"nothing to do, {tally.total} files are settled"
+    return f"{tally.wanted} of {tally.total} files to make"
+
+
+class Lines:
+    """Progress as plain lines: each subset now and then. `quiet`: only notes."""
+
+    def __init__(self, *, quiet: bool = False, line_seconds: float = LINE_SECONDS) -> None:
         self._quiet = quiet
-        self._wanted: dict[str, int] = {}
-        self._states: dict[str, Counter[State]] = {}
-        self._last = time.monotonic()
+        self._line_seconds = line_seconds
+        self._tallies: dict[str, Tally] = {}
+        self._said: dict[str, float] = {}
 
     def begin(self, steps: SubsetPlan) -> None:
         """See `Reporter`."""
-        kept = steps.products(Decision.KEEP) + steps.products(Decision.REST)
-        total = sum(len(step.asset.products) for step in steps.steps)
-        self._wanted[steps.subset] = total - kept
-        self._states[steps.subset] = Counter()
-        if total == kept:
-            self._say(f"{steps.subset}: nothing to do, {total} files are settled")
-        else:
-            self._say(f"{steps.subset}: {total - kept} of {total} files to make")
+        tally = self._tallies[steps.subset] = tally_of(steps)
+        self._said[steps.subset] = time.monotonic()
+        self._say(steps.subset, first_line(tally))
 
     def learned(self, subset: str, outcomes: Sequence[Outcome]) -> None:
         """See `Reporter`."""
-        self._states[subset].update(each.state for each in outcomes if not each.is_asset)
-        if time.monotonic() - self._last > LINE_SECONDS:
-            self._last = time.monotonic()
-            self._say(f"{subset}: {self._counts(subset)}")
+        tally = self._tallies[subset]
+        tally.add(outcomes)
+        if time.monotonic() - self._said[subset] > self._line_seconds:
+            self._said[subset] = time.monotonic()
+            self._say(subset, tally.line())
 
     def note(self, subset: str, text: str) -> None:
         """See `Reporter`."""
-        print(f"{subset}: {text}", file=sys.stderr, flush=True)
+        print(readable(subset, text), file=sys.stderr, flush=True)
 
     def end(self, subset: str, code: int) -> None:
         """See `Reporter`."""
-        if self._states.get(subset):
-            self._say(f"{subset}: ended, {self._counts(subset)}")
+        tally = self._tallies.pop(subset, None)
+        if tally and tally.settled:
+            self._say(subset, tally.last_line())
 
-    def _counts(self, subset: str) -> str:
-        states = self._states[subset]
-        parts = [f"{count} {state}" for state, count in sorted(states.items())]
-        return f"{', '.join(parts)} of {self._wanted[subset]}"
+    def close(self) -> None:
+        """Nothing is left on the screen."""
 
-    def _say(self, text: str) -> None:
+    def _say(self, subset: str, text: str) -> None:
         if not self._quiet:
-            print(text, file=sys.stderr, flush=True)
+            self.note(subset, text)
+
+
+def readable(subset: str, text: str) -> str:
+    """A note as it is printed: its subset once, paths below this folder short, nothing unseen."""
+    text = text.removeprefix(f"{subset}: ").replace(f"{Path.cwd()}/", "")
+    # Names and words from outside must not steer the terminal.
+    text = "".join(char if char.isprintable() or char == "\n" else "\ufffd" for char in text)
+    return f"{subset}: {text}" if subset else text
+
+
+def duration(seconds: float) -> str:
+    """A time span for people."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"
+
+
+def _rate(number: float) -> str:
+    return f"{number:.0f}/s" if number >= 10 else f"{number * 60:.0f}/min"
 
 
 def stdout() -> Console:
     """The console for data. A pipe has no width of its own: tables get what they need."""
     return Console(width=None if sys.stdout.isatty() else 200, soft_wrap=False)
+
+
+def hanging(console: Console, name: str, text: str) -> None:
+    """A named line, folded on a terminal so that its name stands alone at the left."""
+    head = f"  {name:<12}" if name else 5 * " "
+    if not console.is_terminal:
+        print(f"{head}{text}")
+        return
+    import textwrap
+
+    width = max(40, min(console.width, 110)) - len(head)
+    lines = textwrap.wrap(text, width, break_on_hyphens=False, break_long_words=False)
+    print(head + f"\n{' ' * len(head)}".join(lines or [""]))
+
+
+def print_finding(finding: Finding) -> None:
+    """One line of the doctor; what to do stands below it."""
+    console = stdout()
+    colour = {"ok": "green", "warn": "yellow", "fail": "red"}[finding.verdict]
+    console.print(f"[{colour}]{finding.verdict:<5}[/]", end="", highlight=False)
+    text = readable("", f"{finding.name}: {finding.what}")
+    console.print(text, markup=False, highlight=False, soft_wrap=True)
+    if finding.remedy:
+        hanging(console, "", f"{readable('', finding.remedy)}")
 
 
 def print_status(status: Status) -> None:

@@ -25,6 +25,8 @@ class SubsetStatus:
     keep_list_sha256: str
     complete: bool
     waits: str = ""
+    # Files that are gone, but were not yet seen as gone twice (`gone_confirm_hours`).
+    unconfirmed: int = 0
 
     def as_json(self) -> dict[str, Any]:
         """The shape that INTERFACE promises."""
@@ -38,6 +40,8 @@ class SubsetStatus:
         }
         if self.waits:
             content["waits"] = self.waits
+        if self.unconfirmed:
+            content["unconfirmed"] = self.unconfirmed
         return content
 
 
@@ -88,6 +92,8 @@ def _subset(settings: Settings, ledger: Ledger, subset: str) -> SubsetStatus:
         facts.keep_list_sha256,
         complete=derived
         and facts.files > 0
-        and states[State.DONE] + states[State.GONE] == facts.files,
+        and states[State.DONE] + states[State.GONE] == facts.files
+        and not facts.unconfirmed,
+        unconfirmed=facts.unconfirmed,
         waits=facts.waits[1] if facts.waits else "",
     )

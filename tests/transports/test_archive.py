@@ -89,7 +89,9 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
         "tar": tar,
         "gnu tar": tar_of(FILES, tarfile.GNU_FORMAT),
         "tar.gz": gzip.compress(tar, mtime=0),
-        "two gzips": gzip.compress(tar[:70_000], mtime=0) + gzip.compress(tar[70_000:]) + bytes(1000),
+        "two gzips": gzip.compress(tar[:70_000], mtime=0)
+        + gzip.compress(tar[70_000:])
+        + bytes(1000),
     }
     path.write_bytes(contents[request.param])
     return path
@@ -140,7 +142,9 @@ def test_a_server_without_ranges_serves_too(place: Path, tmp_path: Path) -> None
     assert not folder.exists() or not list(folder.iterdir())
 
 
-@pytest.mark.parametrize("pack", [zip_of, tar_of, lambda files: gzip.compress(tar_of(files), mtime=0)])
+@pytest.mark.parametrize(
+    "pack", [zip_of, tar_of, lambda files: gzip.compress(tar_of(files), mtime=0)]
+)
 def test_every_truncation_is_told(pack: object, tmp_path: Path) -> None:
     assert callable(pack)
     few = {name: content[:700] for name, content in list(FILES.items())[:6]}

@@ -1,0 +1,84 @@
+"""This machine: write access, file systems and their manners, disk, open files."""
+
+from __future__ import annotations
+
+import resource
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from saco_data import costs
+from saco_data.config import Settings
+from saco_data.doctor.finding import Finding, fail, ok, warn
+
+OPEN_FILES = 512
+# DROID's names hold colons; geode's, and others, differ in nothing but case.
+_COLON = "18:50:36.probe"
+
+
+def examine(settings: Settings, subsets: Sequence[str]) -> Iterator[Finding]:
+    """Findings for each folder that a run writes to, then for what they share."""
+    wanted: dict[Path, list[str]] = {}
+    for path in (settings.silver, *(settings.folder(subset) for subset in subsets)):
+        there = costs.existing(path)
+        wanted.setdefault(there, []).append(path.name)
+    for there in wanted:
+        yield from _folder(there, droid="droid" in subsets)
+    yield from _disk(settings, subsets)
+    yield _open_files()
+
+
+def _folder(folder: Path, *, droid: bool) -> Iterator[Finding]:
+    name = f"folder {folder}"
+    try:
+        with tempfile.TemporaryDirectory(prefix=".saco-doctor-", dir=folder) as made:
+            probe = Path(made)
+            (probe / "probe").write_bytes(b"x")
+            exact = not (probe / "PROBE").exists()
+            colons = _takes(probe / _COLON)
+    except OSError as error:
+        remedy = "Make it writable, or choose another folder in the config"
+        yield fail(name, f"cannot be written ({error.strerror})", remedy)
+        return
+    yield ok(name, "can be written")
+    if not exact:
+        remedy = "Use another file system: names that differ in case would overwrite each other"
+        yield fail(name, "does not tell upper case from lower case", remedy)
+    if droid and not colons:
+        remedy = "Put droid_path and silver_path on another file system"
+        yield fail(name, "refuses ':' in names, which DROID's have", remedy)
+
+
+def _takes(path: Path) -> bool:
+    try:
+        path.write_bytes(b"x")
+        # Some file systems take the name, and store it under another one.
+        return path.name in (each.name for each in path.parent.iterdir())
+    except OSError:
+        return False
+
+
+def _disk(settings: Settings, subsets: Sequence[str]) -> Iterator[Finding]:
+    """The same costs as `saco plan`, on the file systems that would bear them."""
+    from saco_data.report import plan_table
+
+    table = plan_table.make(settings, subsets)
+    some = any(each.costs.at_most for each in table.lines)
+    remedy = "Free some space, choose another folder, or set remove_downloaded_videos_*: true"
+    for system in table.systems:
+        name, free = f"disk {system.folder}", f"{costs.human(system.free)} free"
+        if system.problem:
+            yield fail(name, f"does not suffice: {system.problem}", remedy)
+        elif system.doubt and some:
+            yield warn(name, f"may not suffice: up to {system.doubt.partition(' ')[2]}", remedy)
+        elif system.doubt:
+            yield warn(name, f"will probably not suffice: {system.doubt}", remedy)
+        else:
+            yield ok(name, f"{free}, about {costs.human(system.needed.likely)} needed")
+
+
+def _open_files() -> Finding:
+    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if 0 <= limit < OPEN_FILES:
+        return warn("open files", f"only {limit} allowed", f"Run `ulimit -n {OPEN_FILES * 2}`")
+    return ok("open files", f"{limit} allowed")

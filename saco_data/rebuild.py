@@ -1,0 +1,80 @@
+"""What becomes of a damaged ledger: set aside, and read for as long as it can be.
+
+Products are not at stake, they lie on disk. What only the ledger knows is: what was gone and since
+when, and where things came from.
+"""
+
+# ruff: noqa: S608 - queries are made of words of our own, values are always bound
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+from saco_data import schema
+from saco_data.records import Reason
+
+
+def set_aside(path: Path, now: int) -> Path:
+    """Gives a damaged file another name, its journal with it; returns the new place."""
+    aside = path.with_name(f"{path.name}.damaged-{now}")
+    path.replace(aside)
+    journal = path.with_name(f"{path.name}-journal")
+    with contextlib.suppress(FileNotFoundError):
+        journal.replace(aside.with_name(f"{aside.name}-journal"))
+    return aside
+
+
+def salvage(damaged: Path, db: sqlite3.Connection) -> None:
+    """Copies what can still be read of a damaged ledger of the present schema into a new one."""
+    _lengthen(damaged)
+    old = sqlite3.connect(damaged, isolation_level=None)
+    try:
+        db.execute("BEGIN")
+        if schema.version_of(old) == len(schema.MIGRATIONS):
+            for table in ("texts", "items", "past"):
+                for order in ("ASC", "DESC"):
+                    _copy(old, db, table, order)
+        db.execute("COMMIT")
+    except sqlite3.DatabaseError:
+        # Nothing can be read at all, or what was read does not fit: begin with an empty ledger.
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+    finally:
+        old.close()
+
+
+def _lengthen(path: Path) -> None:
+    """Fills a file that was cut off up to the length it speaks of: else SQLite reads none of it."""
+    with path.open("rb") as file:
+        head = file.read(100)
+    # The header of SQLite's file format: page size (1 means 65536) and number of pages.
+    size = int.from_bytes(head[16:18]) * int.from_bytes(head[28:32])
+    if head.startswith(b"SQLite format 3") and path.stat().st_size < size < 1 << 40:
+        os.truncate(path, size)
+
+
+def _copy(old: sqlite3.Connection, db: sqlite3.Connection, table: str, order: str) -> None:
+    """Copies rows up to the first that cannot be read; from both ends, that is most of them."""
+    columns = [row[1] for row in db.execute(f"PRAGMA table_info({table})")]
+    key = {"texts": "id", "items": "subset {0}, is_asset {0}, key", "past": "rowid"}[table]
+    names, marks = ", ".join(columns), ", ".join("?" * len(columns))
+    with contextlib.suppress(sqlite3.DatabaseError):
+        for row in old.execute(f"SELECT {names} FROM {table} ORDER BY {key.format(order)} {order}"):
+            if _makes_sense(dict(zip(columns, row, strict=True))):
+                db.execute(f"INSERT OR IGNORE INTO {table} VALUES ({marks})", row)
+
+
+def _makes_sense(row: dict[str, Any]) -> bool:
+    try:
+        return (
+            row.get("reason", "ok") in set(Reason)
+            and isinstance(json.loads(row.get("facts") or "{}"), dict)
+            and all(isinstance(row.get(name, 0), int) for name in ("since", "attempts", "until"))
+            and isinstance(row.get("sha256") or b"", bytes)
+        )
+    except (ValueError, TypeError):
+        return False

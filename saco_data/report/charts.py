@@ -1,0 +1,112 @@
+"""Plots as inline SVG: coloured by class, so that they follow the page's theme."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from markupsafe import Markup
+
+from saco_data.report import words
+
+WIDTH, HEIGHT = 720, 200
+LEFT, BOTTOM, TOP = 64, 26, 12
+POINTS = 240
+
+
+def stacked(parts: Sequence[tuple[str, int]]) -> Markup:
+    """One bar that fills its width: (class, amount) of each part, in order."""
+    total = sum(amount for _, amount in parts)
+    label = ", ".join(f"{amount:,} {name}" for name, amount in parts if amount)
+    drawn, at = [], 0.0
+    for name, amount in parts:
+        if amount:
+            # The smallest loss must be seen: never less than half a percent.
+            wide = max(100 * amount / total, 0.5)
+            drawn.append(
+                Markup('<rect class="s-{}" x="{:.2f}" width="{:.2f}" height="10"/>').format(
+                    name, min(at, 99.5), wide
+                )
+            )
+            at += wide
+    return Markup(
+        '<svg class="bar" viewBox="0 0 {:.2f} 10" preserveAspectRatio="none" role="img"'
+        ' aria-label="{}">{}</svg>'
+    ).format(max(at, 100), label or "nothing", Markup("").join(drawn))
+
+
+def bar(amount: float, largest: float, label: str) -> Markup:
+    """One plain bar as long as its part of the largest."""
+    wide = 100 * amount / largest if largest else 0
+    return Markup(
+        '<svg class="bar" viewBox="0 0 100 10" preserveAspectRatio="none" role="img"'
+        ' aria-label="{}"><rect class="plain" width="{:.2f}" height="10"/></svg>'
+    ).format(label, max(wide, 0.3 if amount else 0))
+
+
+def growth(times: Sequence[int], runs: Sequence[int]) -> Markup:
+    """How many files were ready when: `times` in seconds at which one became so.
+
+    `runs`: when runs began; each is a mark on the time axis. Empty where no time passed.
+    """
+    times = sorted(times)
+    if not times:
+        return Markup("")
+    # From the run that made the first one, so that the line begins with nothing.
+    first = max((run for run in runs if run <= times[0]), default=times[0])
+    last = times[-1]
+    if first == last:
+        return Markup("")
+    across, up = WIDTH - LEFT - 12, HEIGHT - BOTTOM - TOP
+
+    def x(time: float) -> float:
+        return LEFT + across * (time - first) / (last - first)
+
+    def y(count: float) -> float:
+        return TOP + up * (1 - count / len(times))
+
+    line, counted = [f"M{x(first):.1f} {y(0):.1f}"], 0
+    step = (last - first) / POINTS
+    for point in range(POINTS + 1):
+        until = last if point == POINTS else first + step * point
+        before = counted
+        while counted < len(times) and times[counted] <= until:
+            counted += 1
+        if counted != before:
+            line.append(f"H{x(until):.1f}V{y(counted):.1f}")
+    path = "".join(line)
+    marks = Markup("").join(
+        Markup('<path class="mark" d="M{0:.1f} {1}v6"/>').format(x(run), HEIGHT - BOTTOM)
+        for run in runs
+        if first <= run <= last
+    )
+    grid = Markup("").join(
+        Markup(
+            '<path class="rule" d="M{0} {1:.1f}H{2}"/>'
+            '<text class="end" x="{3}" y="{4:.1f}">{5}</text>'
+        ).format(LEFT, y(count), WIDTH - 12, LEFT - 8, y(count) + 4, words.number(count))
+        for count in sorted({0, len(times) // 2, len(times)})
+    )
+    return Markup(
+        '<svg class="plot" viewBox="0 0 {w} {h}" role="img" aria-label="{label}">{grid}'
+        '<path class="area" d="{path}V{floor}Z"/><path class="line" d="{path}"/>{marks}'
+        '<text x="{left}" y="{foot}">{start}</text>'
+        '<text class="end" x="{right}" y="{foot}">{end}</text></svg>'
+    ).format(
+        w=WIDTH,
+        h=HEIGHT,
+        label=f"{len(times):,} files became ready between {_when(first, last)} and"
+        f" {_when(last, first)} UTC",
+        grid=grid,
+        path=path,
+        floor=HEIGHT - BOTTOM,
+        marks=marks,
+        left=LEFT,
+        right=WIDTH - 12,
+        foot=HEIGHT - 6,
+        start=_when(first, last),
+        end=_when(last, first),
+    )
+
+
+def _when(time: int, other: int) -> str:
+    return words.when(time, seconds=abs(time - other) < 7200)

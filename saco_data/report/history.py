@@ -1,0 +1,91 @@
+"""All that the ledger remembers of one item, for `saco history`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from saco_data.config import Settings
+from saco_data.errors import UsageError
+from saco_data.ledger import Item, Ledger, Past
+
+
+@dataclass(frozen=True)
+class Story:
+    """One item, and what was known of it before, oldest first."""
+
+    item: Item
+    past: list[Past]
+    licence: str
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain data; times in seconds since the epoch."""
+        item = self.item
+        names = ("subset", "key", "reason", "detail", "origin", "bytes", "sha256", "facts")
+        times = ("first_seen", "last_seen", "since", "attempts", "gone_first", "gone_last")
+        return {
+            **{name: getattr(item, name) for name in names},
+            "kind": "asset" if item.is_asset else "product",
+            "state": item.state,
+            **{name: getattr(item, name) for name in times},
+            "licence": self.licence,
+            "past": [
+                {
+                    "reason": each.reason,
+                    "since": each.since,
+                    "until": each.until,
+                    "detail": each.detail,
+                }
+                for each in self.past
+            ],
+        }
+
+    def in_words(self) -> str:
+        """Some lines for people."""
+        item = self.item
+        times = f"first seen {when(item.first_seen)}, attempts {item.attempts}"
+        lines = [f"{item.subset} {item.key} ({'raw' if item.is_asset else 'product'})"]
+        for past in self.past:
+            said = f": {past.detail}" if past.detail else ""
+            lines.append(f"  {when(past.since)} to {when(past.until)}  {past.reason}{said}")
+        said = f": {item.detail}" if item.detail else ""
+        lines.append(f"  {when(item.since)} to {when(item.last_seen)}  {item.reason}{said}  (now)")
+        facts = {
+            "from": item.origin,
+            "bytes": item.bytes,
+            "sha256": item.sha256,
+            "licence": self.licence,
+            **item.facts,
+        }
+        lines += [f"  {name}: {value}" for name, value in facts.items() if value not in (None, "")]
+        return "\n".join([*lines, f"  {times}"])
+
+
+def read(settings: Settings, name: str) -> list[Story]:
+    """The stories of all items of a name, or of the only one alike. Raises UsageError for none."""
+    with Ledger(settings.state, read_only=True) as ledger:
+        found = ledger.find(name)
+        if not found:
+            alike = ledger.like(name)
+            if len(alike) == 1:
+                found = ledger.find(alike[0][1])
+            elif alike:
+                names = ", ".join(f"{key} ({subset})" for subset, key in alike)
+                raise UsageError("several are alike", item=name, remedy=f"Name one of: {names}")
+        if not found:
+            raise UsageError(
+                "the ledger knows nothing of it",
+                item=name,
+                remedy="Give a file_name of the annotations, or a video; run `saco prepare` first",
+            )
+        return [Story(item, ledger.past(item), _licence(settings, item)) for item in found]
+
+
+def _licence(settings: Settings, item: Item) -> str:
+    return str(item.facts.get("licence") or settings.manifest(item.subset).licence)
+
+
+def when(seconds: int) -> str:
+    """A time for people, in their time zone."""
+    return datetime.fromtimestamp(seconds).astimezone().strftime("%Y-%m-%d %H:%M")

@@ -1,0 +1,66 @@
+"""Why products are not done, for `saco status --reasons`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from saco_data.config import Settings
+from saco_data.ledger import Item, Ledger
+from saco_data.records import Reason, State
+from saco_data.report.history import when
+
+EXAMPLES = 3
+
+
+@dataclass(frozen=True)
+class Why:
+    """One reason in one subset: how many products it concerns, and a few of them."""
+
+    subset: str
+    reason: Reason
+    count: int
+    examples: list[Item]
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain data; times in seconds since the epoch."""
+        return {
+            "subset": self.subset,
+            "state": self.reason.state,
+            "reason": self.reason,
+            "count": self.count,
+            "examples": [
+                {
+                    "file_name": each.key,
+                    "detail": each.detail,
+                    "origin": each.origin,
+                    "since": each.since,
+                    "last_seen": each.last_seen,
+                    "attempts": each.attempts,
+                }
+                for each in self.examples
+            ],
+        }
+
+
+def read(settings: Settings, subsets: Sequence[str]) -> list[Why]:
+    """Every reason of every subset, those that concern most products first."""
+    with Ledger(settings.state, read_only=True) as ledger:
+        return [
+            Why(subset, reason, count, ledger.examples(subset, reason, EXAMPLES))
+            for subset in subsets
+            for reason, count in sorted(ledger.counts(subset).items(), key=lambda each: -each[1])
+            if reason.state is not State.DONE
+        ]
+
+
+def show(found: Sequence[Why]) -> None:
+    """Lines on stdout."""
+    for each in found:
+        print(f"{each.subset}: {each.count} {each.reason.state}, {each.reason}")
+        for item in each.examples:
+            said = f": {item.detail}" if item.detail else ""
+            print(f"  {item.key} since {when(item.since)}, attempts {item.attempts}{said}")
+    if not found:
+        print("Nothing failed, nothing is gone.")

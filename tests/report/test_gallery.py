@@ -1,0 +1,115 @@
+"""Which pictures a page shows."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageFilter
+
+from saco_data.errors import AnnotationError
+from saco_data.report import gallery, pairs
+from saco_data.report.gallery import Gallery
+from saco_data.report.pictures import NoPicture, measured, opened
+from tests.builders import document, image
+from tests.report.conftest import HOSTILE, Silver
+
+
+def shown(silver: Silver, budget: int = 10**7) -> Gallery:
+    settings = silver.settings
+    content = pairs.read(settings.pristine("geode"))
+    ready = {path.name for path in settings.images("geode").iterdir()}
+    made = Gallery()
+    gallery.add(made, "geode", settings.images("geode"), content, ready, budget)
+    return made
+
+
+def test_positives_negatives_and_worst_are_shown_and_the_same_each_time(silver: Silver) -> None:
+    made = shown(silver)
+    assert {bool(card.annotated) for card in made.random} == {True, False}
+    assert all(card.picture.startswith("data:image/jpeg;base64,") for card in made.random)
+    assert all(bool(card.over) == bool(card.drawn) for card in made.random + made.worst)
+    kinds = {each.split(":")[0] for card in made.worst for each in card.worst}
+    assert kinds == {"smallest mask", "largest mask", "lowest contrast", "least sharp"}
+    assert made == shown(silver)
+
+
+def test_a_damaged_mask_is_named_and_skipped(silver: Silver) -> None:
+    made = shown(silver)
+    said = [what for _, _, what in made.damaged]
+    assert len(said) == 1 and f"annotation {silver.damaged}" in said[0]
+    cards = {(card.file_name, card.phrase): card for card in made.random + made.worst}
+    assert any(card.drawn < card.annotated for card in cards.values())
+
+
+def test_the_budget_of_bytes_is_kept_and_the_worst_come_first(silver: Silver) -> None:
+    made = shown(silver, budget=20_000)
+    assert made.worst and sum(card.weight for card in made.worst + made.random) <= 20_000
+    assert len(made.random) < len(shown(silver).random)
+
+
+def test_a_picture_that_is_lost_or_broken_is_named(silver: Silver, tmp_path: Path) -> None:
+    content = pairs.read(silver.settings.pristine("geode"))
+    name = content.pairs[0].file_name
+    made = Gallery()
+    gallery.add(made, "geode", tmp_path, content, {name}, 10**7)
+    assert not made.random and "No such file" in next(iter(made.damaged))[2]
+    (tmp_path / name).write_bytes(b"\xff\xd8 not really")
+    made = Gallery()
+    gallery.add(made, "geode", tmp_path, content, {name}, 10**7)
+    assert not made.random and "no picture" in next(iter(made.damaged))[2]
+
+
+def test_measures_say_what_they_measure() -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (120, 160, 3), np.uint8)
+    picture = Image.fromarray(noise)
+    mask = np.zeros((120, 160), bool)
+    mask[30:90, 40:80] = True
+    sharp = measured(picture, [mask])
+    assert sharp.area == pytest.approx(0.125)
+    assert measured(picture.filter(ImageFilter.GaussianBlur(3)), [mask]).sharpness < sharp.sharpness
+    noise[mask] = (255, 0, 0)
+    assert (measured(Image.fromarray(noise), [mask]).contrast or 0) > 10 * (sharp.contrast or 0)
+    assert measured(picture, [np.ones((120, 160), bool)]).contrast is None
+
+
+def test_a_picture_turned_by_its_orientation_is_turned_back(tmp_path: Path) -> None:
+    picture = Image.new("RGB", (40, 20), "red")
+    exif = picture.getexif()
+    exif[0x0112] = 6
+    picture.save(tmp_path / "turned.jpg", exif=exif)
+    assert opened(tmp_path, "turned.jpg", (40, 20), 100).size == (40, 20)
+    assert opened(tmp_path, "turned.jpg", (20, 40), 100).size == (20, 40)
+    with pytest.raises(NoPicture):
+        opened(tmp_path, "../turned.jpg", (20, 40), 100)
+
+
+def test_words_from_outside_lose_what_would_turn_a_line_round() -> None:
+    assert "\u202e" in HOSTILE and "\u202e" not in pairs.plain(HOSTILE)
+    assert pairs.plain("a\x00b\nc\ud800") == "a\ufffdb\ufffdc\ufffd"
+    assert pairs.plain("ein grünes Öhr 猫") == "ein grünes Öhr 猫"
+
+
+@pytest.mark.parametrize("content", [b"{", b'{"images": [{}], "annotations": []}', b"\xff"])
+def test_a_damaged_annotation_file_is_an_error_with_its_name(
+    tmp_path: Path, content: bytes
+) -> None:
+    path = tmp_path / "silver_x.json"
+    with pytest.raises(AnnotationError, match=r"silver_x\.json"):
+        pairs.read(path)
+    path.write_bytes(content)
+    with pytest.raises(AnnotationError, match=r"silver_x\.json"):
+        pairs.read(path)
+
+
+def test_an_annotation_without_sense_spoils_nothing_else(tmp_path: Path) -> None:
+    masks = [{"id": 1, "image_id": 10_000_000, "area": "large", "segmentation": 7}]
+    path = tmp_path / "x.json"
+    path.write_text(json.dumps(document(image(0, "a.jpg"), masks=masks)))
+    content = pairs.read(path)
+    pair = content.pairs[0]
+    found, damaged = pairs.decoded(pair, content.of(pair))
+    assert found == [] and "annotation 1" in damaged[0]
+    assert content.of(pair)[0].part is None

@@ -1,0 +1,264 @@
+"""The page in a real browser: no console errors, filters that filter, a screenshot."""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from saco_data.report import page
+from tests.report.conftest import HOSTILE, Silver
+
+FLAGS = (
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--force-prefers-reduced-motion",  # nothing is still scrolling when it is clicked
+    "--window-size=1200,900",
+)
+
+
+def absent(what: str) -> None:
+    message = f"{what} is not installed: the page was NOT tried in a browser"
+    if os.environ.get("CI"):
+        pytest.fail(message)
+    warnings.warn(message, stacklevel=2)
+    pytest.skip(message)
+
+
+@pytest.fixture(scope="module")
+def browser(silver: Silver, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    driver = shutil.which("chromedriver")
+    if not chromium or not driver:
+        absent("Chromium with chromedriver")
+    try:
+        from selenium import webdriver
+        from selenium.webdriver.chrome.service import Service
+    except ImportError:
+        absent("selenium")
+    built = page.write(silver.settings, ("geode", "sav", "nga"))
+    options = webdriver.ChromeOptions()
+    options.binary_location = chromium
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
+        options.add_argument(flag)
+    started = webdriver.Chrome(options=options, service=Service(driver))
+    try:
+        started.set_script_timeout(20)
+        started.get(built.path.as_uri())
+        yield started
+    finally:
+        started.quit()
+
+
+@pytest.fixture
+def opened(browser: Any) -> Any:
+    """The page, freshly loaded and unpacked."""
+    from selenium.webdriver.support.ui import WebDriverWait
+
+    browser.refresh()
+    WebDriverWait(browser, 20).until(
+        lambda it: it.execute_script("return document.body.dataset.ready") == "yes"
+    )
+    return browser
+
+
+def choose(browser: Any, **values: str) -> None:
+    """Sets filters as a reader does, and waits until they have taken effect."""
+    browser.execute_async_script(
+        """
+        const [values, done] = arguments;
+        for (const [name, value] of Object.entries(values)) {
+            const field = document.getElementById(`f-${name}`);
+            field.value = value;
+            if (field.value !== value) throw new Error(`${name} cannot be ${value}`);
+            field.dispatchEvent(new Event("input", { bubbles: true }));
+        }
+        setTimeout(done, 300);
+        """,
+        values,
+    )
+
+
+def cards(browser: Any) -> list[dict[str, str]]:
+    """What is known of the cards that can be seen."""
+    found: list[dict[str, str]] = browser.execute_script(
+        "return [...document.querySelectorAll('.card')].filter(card => card.checkVisibility())"
+        ".map(card => ({...card.dataset}))"
+    )
+    return found
+
+
+def rows(browser: Any) -> list[str]:
+    """The text of the rows of this page."""
+    found: list[str] = browser.execute_script(
+        "return [...document.querySelectorAll('#rows tr')].map(row => row.textContent)"
+    )
+    return found
+
+
+def told(browser: Any, where: str) -> str:
+    text: str = browser.execute_script(f"return document.getElementById('s-{where}').textContent")
+    return text
+
+
+def test_it_loads_without_errors_and_without_the_network(opened: Any) -> None:
+    assert [each for each in opened.get_log("browser") if each["level"] != "INFO"] == []
+    requests = [
+        each["message"]
+        for each in opened.get_log("performance")
+        if "Network.requestWillBeSent" in each["message"]
+    ]
+    assert requests and all('"url":"http' not in each for each in requests)
+    assert "owned" not in opened.title
+    assert told(opened, "rows") == "18 files."
+    assert len(cards(opened)) > 20
+
+
+def test_the_subset_filter_filters_pictures_and_files(opened: Any) -> None:
+    choose(opened, subset="sav")
+    assert {card["subset"] for card in cards(opened)} == {"sav"}
+    assert told(opened, "rows") == "12 of 18 files match."
+    assert all("sav" in row for row in rows(opened))
+
+
+def test_the_state_filter_shows_what_is_lost_and_why(opened: Any) -> None:
+    choose(opened, state="gone")
+    assert cards(opened) == []
+    shown = rows(opened)
+    assert len(shown) == 4 and all("not in archive" in row for row in shown)
+    assert "None of the sampled pictures match" in told(opened, "cards")
+
+
+def test_the_phrase_filter_finds_positives_and_negatives(opened: Any) -> None:
+    choose(opened, text="RED disc")
+    both = rows(opened)
+    assert both and all("the red disc" in row for row in both)
+    assert {card["text"].split(" sav")[0][:12] for card in cards(opened)} == {"the red disc"}
+    choose(opened, kind="positive")
+    positives = rows(opened)
+    assert 0 < len(positives) < len(both)
+    assert all("in the picture: the red disc" in row for row in positives)
+    assert {card["kind"] for card in cards(opened)} == {"positive"}
+    choose(opened, kind="negative")
+    assert all("not in it: the red disc" in row for row in rows(opened))
+    assert {card["kind"] for card in cards(opened)} == {"negative"}
+    choose(opened, text="no such phrase")
+    assert rows(opened) == [] and "0 of 18" in told(opened, "rows")
+    opened.find_element("css selector", "#filters button").click()
+    choose(opened, text="")
+    assert told(opened, "rows") == "18 files."
+
+
+def test_hostile_words_are_shown_as_words(opened: Any) -> None:
+    choose(opened, text="</script><img src=x")
+    (row,) = rows(opened)
+    assert HOSTILE.replace("\u202e", "\ufffd") in row
+    assert opened.execute_script("return document.querySelectorAll('#rows img').length") == 0
+    assert "owned" not in opened.title
+
+
+def test_masks_can_be_taken_off(opened: Any) -> None:
+    visible = "return document.querySelector('.card .over').checkVisibility()"
+    assert opened.execute_script(visible)
+    opened.find_element("id", "masks").click()
+    assert not opened.execute_script(visible)
+
+
+def test_it_can_be_used_with_the_keyboard(opened: Any) -> None:
+    from selenium.webdriver.common.action_chains import ActionChains
+    from selenium.webdriver.common.keys import Keys
+
+    ActionChains(opened).send_keys(Keys.TAB).perform()
+    focused = "return document.activeElement.className || document.activeElement.id"
+    assert opened.execute_script(focused) == "skip"
+    ActionChains(opened).send_keys(Keys.ENTER).perform()
+    assert opened.execute_script(focused) == "main"
+    unnamed = opened.execute_script(
+        "return [...document.querySelectorAll('input, select, button')].filter("
+        "each => !(each.textContent.trim() || each.labels?.length)).length"
+    )
+    assert unnamed == 0
+
+
+def test_light_and_dark_follow_the_system_and_the_button(opened: Any) -> None:
+    paper = "return getComputedStyle(document.body).backgroundColor"
+
+    def system(value: str) -> None:
+        feature = {"name": "prefers-color-scheme", "value": value}
+        opened.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
+
+    system("light")
+    light = opened.execute_script(paper)
+    system("dark")
+    dark = opened.execute_script(paper)
+    assert light != dark
+    opened.find_element("id", "theme").click()
+    assert opened.execute_script(paper) == light
+    opened.find_element("id", "theme").click()
+    assert opened.execute_script(paper) == dark
+
+
+@pytest.mark.parametrize("width", [390, 1200])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_it_fits_phone_and_desk_and_its_text_can_be_read(
+    opened: Any, width: int, scheme: str, tmp_path: Path
+) -> None:
+    metrics = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500}
+    opened.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    feature = {"name": "prefers-color-scheme", "value": scheme}
+    opened.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
+    opened.execute_script("delete document.documentElement.dataset.theme")
+    assert opened.execute_script("return document.documentElement.scrollWidth") <= width
+    picture = Image.open(io.BytesIO(opened.get_screenshot_as_png())).convert("L")
+    picture.save(tmp_path / "page.png")
+    shades = np.bincount(np.asarray(picture).ravel(), minlength=256)
+    # The paper takes up most of it, and something on it is much darker or lighter.
+    paper = int(shades.argmax())
+    assert (paper > 230) == (scheme == "light")
+    assert shades[:100].sum() > 500 if scheme == "light" else shades[180:].sum() > 500
+    assert poor_contrast(opened) == []
+
+
+def poor_contrast(browser: Any) -> list[str]:
+    """Texts that can be seen but hardly read: a contrast below 4.5 (WCAG AA)."""
+    found: list[str] = browser.execute_script(
+        """
+        const parts = (colour) => colour.match(/[\\d.]+/g).map(Number);
+        const light = (colour) => parts(colour).slice(0, 3).map((value) => {
+            const part = value / 255;
+            return part <= 0.03928 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4;
+        }).reduce((sum, value, at) => sum + value * [0.2126, 0.7152, 0.0722][at], 0);
+        const behind = (node) => {
+            for (let at = node; at; at = at.parentElement) {
+                const colour = getComputedStyle(at).backgroundColor;
+                if (parts(colour)[3] !== 0) return colour;
+            }
+            return "rgb(255, 255, 255)";
+        };
+        const poor = [];
+        for (const node of document.querySelectorAll("main *, header *, footer *")) {
+            const own = [...node.childNodes].some((it) => it.nodeType === 3 && it.data.trim());
+            if (!own || node.closest("svg, option, :disabled") || !node.checkVisibility()) continue;
+            const [one, other] = [getComputedStyle(node).color, behind(node)].map(light);
+            const ratio = (Math.max(one, other) + 0.05) / (Math.min(one, other) + 0.05);
+            if (ratio < 4.5) poor.push(`${ratio.toFixed(1)} ${node.className} ${node.textContent}`);
+        }
+        return poor;
+        """
+    )
+    return found

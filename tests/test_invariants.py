@@ -1,0 +1,331 @@
+"""Whatever happens, in whatever order: nothing is lost, nothing is forgotten, nothing is half.
+
+A small subset comes from an archive on a server on loopback. Hypothesis draws sequences of what
+users, sources and power failures do; after each step the promises of the project are checked.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import random
+import shutil
+import signal
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, seed, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from hypothesis.stateful import run_state_machine_as_test as campaign
+
+from saco_data import run
+from saco_data.errors import SacoError
+from saco_data.lane import Stages
+from saco_data.ledger import Ledger
+from saco_data.prune import sidecar
+from saco_data.records import Reason, State
+from saco_data.sandbox.http_server import FileServer
+from saco_data.sync import sync
+from tests.builders import annotate, config
+from tests.inline import Inline
+from tests.roads import Notes
+from tests.small import DAY, HOUR, NAMES, PICTURES, START, SUBSET, archive, pairs
+
+
+class Availability(RuleBasedStateMachine):
+    """The model: what the source holds, what is annotated, and what time it is."""
+
+    confirm_hours: float = 0
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = Path(tempfile.mkdtemp(prefix="saco-invariants-"))
+        self.there = set(NAMES)
+        self.version = 0
+        self.time = START
+        self.server = FileServer()
+        self.server.__enter__()
+        self.publish()
+        self.revision = 0
+        self.annotated = list(NAMES)
+        self.annotate()
+        self.settings = config(
+            self.folder,
+            silver_path="silver",
+            bdd100k_raw=f"{self.server.url}/bdd100k.tar",
+            gone_confirm_hours=self.confirm_hours,
+            jobs=1,
+        )
+        self.ran = False
+
+    def teardown(self) -> None:
+        self.server.__exit__(None, None, None)
+        shutil.rmtree(self.folder)
+
+    def publish(self) -> None:
+        # Another version has another ETag, of the same pictures.
+        self.version += 1
+        self.server.files["/bdd100k.tar"] = archive(self.there, self.version)
+
+    def annotate(self) -> None:
+        self.pristine = json.dumps(pairs(self.annotated, self.revision)).encode()
+        self.path = annotate(self.folder, SUBSET, self.pristine)
+
+    def clock(self) -> float:
+        return self.time
+
+    # What users do.
+
+    @rule()
+    def prepare(self) -> None:
+        self.go(Stages())
+
+    @rule()
+    def prune(self) -> None:
+        self.go(Stages(fetch=False, process=False))
+
+    @rule()
+    def confirm(self) -> None:
+        self.go(Stages(fetch=False, process=False), confirm_gone=True)
+
+    @rule(full=st.booleans())
+    def sync(self, full: bool) -> None:
+        before = self.states()
+        sync(
+            self.settings,
+            [SUBSET],
+            Notes(),
+            full=full,
+            clock=self.clock,
+            executor=Inline(),
+        )
+        self.ran = True
+        if full:
+            self.check_whole()
+        if self.server.files["/bdd100k.tar"] and self.long_ago:
+            # However old a verdict, it is looked at again once a month.
+            for name in set(self.annotated) & self.there:
+                assert before.get(name) is None or self.states()[name] is State.DONE
+        self.long_ago = False
+
+    long_ago = False
+
+    @rule(point=st.integers(0, 60), syncs=st.booleans())
+    def killed(self, point: int, syncs: bool) -> None:
+        """A run in a process of its own, killed at its n-th change to the file system."""
+        child = os.fork()
+        if child == 0:
+            die_at(point)
+            with contextlib.suppress(BaseException):
+                if syncs:
+                    sync(self.settings, [SUBSET], Notes(), clock=self.clock, executor=Inline())
+                else:
+                    self.go(Stages())
+            os._exit(0)
+        os.waitpid(child, 0)
+        self.killed_last = True
+
+    killed_last = False
+
+    def go(self, stages: Stages, *, confirm_gone: bool = False) -> None:
+        run.go(
+            self.settings,
+            [SUBSET],
+            "test",
+            Notes(),
+            stages=stages,
+            confirm_gone=confirm_gone,
+            clock=self.clock,
+            executor=Inline(),
+        )
+        self.ran = True
+        self.killed_last = False
+
+    # What sources do.
+
+    @rule(name=st.sampled_from(NAMES))
+    def vanishes(self, name: str) -> None:
+        self.there.discard(name)
+        self.publish()
+
+    @rule(name=st.sampled_from(NAMES))
+    def returns(self, name: str) -> None:
+        self.there.add(name)
+        self.publish()
+
+    @rule()
+    def network_fails(self) -> None:
+        self.server.files["/bdd100k.tar"] = b""
+
+    @rule()
+    def network_recovers(self) -> None:
+        self.publish()
+
+    @rule(names=st.sets(st.sampled_from(NAMES), min_size=1))
+    def annotations_change(self, names: set[str]) -> None:
+        self.revision += 1
+        self.annotated = sorted(names)
+        self.annotate()
+        self.ran = False
+        # What nobody looked after may have rotted meanwhile.
+        self.rotten = True
+
+    # What time and disks do.
+
+    @rule(days=st.sampled_from([0.05, 1.1, 8, 40]))
+    def time_passes(self, days: float) -> None:
+        self.time += int(days * DAY)
+        self.long_ago = days >= 40
+
+    @rule(name=st.sampled_from(NAMES), how=st.sampled_from(["cut", "flipped", "deleted"]))
+    def rots(self, name: str, how: str) -> None:
+        path = self.settings.images(SUBSET) / name
+        if not path.exists():
+            return
+        if how == "deleted":
+            path.unlink()
+        elif how == "cut":
+            path.write_bytes(path.read_bytes()[:-100])
+        else:
+            content = bytearray(path.read_bytes())
+            content[len(content) // 2] ^= 0xFF
+            path.write_bytes(content)
+        self.rotten = True
+
+    rotten = False
+
+    @rule(how=st.sampled_from(["deleted", "damaged", "cut"]))
+    def ledger_is_lost(self, how: str) -> None:
+        path = self.settings.state / "ledger.sqlite"
+        if not path.exists():
+            return
+        if how == "deleted":
+            path.unlink()
+            path.with_name("ledger.sqlite-journal").unlink(missing_ok=True)
+        elif how == "damaged":
+            path.write_bytes(b"not a database at all" + path.read_bytes()[21:])
+        else:
+            path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+        self.ran = False
+
+    # What must hold.
+
+    def states(self) -> dict[str, State]:
+        with contextlib.suppress(SacoError), Ledger(self.settings.state, read_only=True) as ledger:
+            return {name: item.state for name, item in ledger.items(SUBSET).items()}
+        return {}
+
+    @invariant()
+    def pristine_annotations_never_change(self) -> None:
+        assert self.path.read_bytes() == self.pristine
+
+    @invariant()
+    def kept_and_removed_are_the_original(self) -> None:
+        derived = self.settings.pruned(SUBSET)
+        if not derived.exists():
+            return
+        kept = json.loads(derived.read_bytes())
+        record = sidecar(derived)
+        if not (self.ran and not self.killed_last):
+            return
+        original = json.loads(self.pristine)
+        removed = json.loads(record.read_bytes()) if record.exists() else {}
+        names = {
+            each for some in removed.get("removed_files_by_reason", {}).values() for each in some
+        }
+        ids = {each for some in removed.get("removed_ids_by_reason", {}).values() for each in some}
+        # In original order, with every other field.
+        assert kept["images"] == [each for each in original["images"] if each["id"] not in ids]
+        assert kept["annotations"] == [
+            each for each in original["annotations"] if each["image_id"] not in ids
+        ]
+        assert {e["file_name"] for e in original["images"] if e["id"] in ids} == names
+        assert kept["info"] == original["info"]
+
+    @invariant()
+    def removed_is_exactly_what_is_gone_and_confirmed(self) -> None:
+        derived = self.settings.pruned(SUBSET)
+        if not (self.ran and not self.killed_last and derived.exists()):
+            return
+        kept = {each["file_name"] for each in json.loads(derived.read_bytes())["images"]}
+        with Ledger(self.settings.state, read_only=True) as ledger:
+            items = ledger.items(SUBSET)
+        gone = {name for name, item in items.items() if item.confirmed(self.confirm_hours)}
+        assert set(self.annotated) - kept == gone & set(self.annotated)
+        for name in gone:
+            assert items[name].reason is Reason.NOT_IN_ARCHIVE
+            if self.confirm_hours and not items[name].gone_confirmed:
+                first, last = items[name].gone_first, items[name].gone_last
+                assert first and last and last - first >= self.confirm_hours * HOUR
+
+    @invariant()
+    def products_under_final_names_are_whole(self) -> None:
+        if not self.rotten:
+            self.check_whole()
+
+    def check_whole(self) -> None:
+        self.rotten = False
+        # What the annotations no longer name is nobody's product.
+        for name in self.annotated:
+            path = self.settings.images(SUBSET) / name
+            assert not path.exists() or path.read_bytes() == PICTURES[name]
+
+
+class WithSecondLook(Availability):
+    """The same, where a source must say twice, a day apart, that something is gone."""
+
+    confirm_hours = 24
+
+
+def die_at(point: int) -> None:
+    """Has this process killed, as by a power failure, at its n-th change to the file system."""
+    left = [point]
+    changes = {"os.rename", "os.link", "os.remove", "os.mkdir", "os.truncate"}
+
+    def audit(event: str, arguments: tuple[Any, ...]) -> None:
+        writes = event == "open" and isinstance(arguments[2], int) and arguments[2] & os.O_CREAT
+        if event in changes or writes:
+            if left[0] == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+            left[0] -= 1
+
+    sys.addaudithook(audit)
+
+
+def examples(sequences: int, steps: int) -> Any:
+    return settings(
+        max_examples=sequences,
+        stateful_step_count=steps,
+        deadline=None,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+    )
+
+
+def chosen_seed() -> int:
+    """`SACO_SEED` repeats a campaign."""
+    given = os.environ.get("SACO_SEED")
+    return int(given) if given else random.SystemRandom().randrange(2**32)
+
+
+def sequences(machine: type[Availability], count: int) -> None:
+    number = chosen_seed()
+    print(f"\n{machine.__name__}: {count} sequences, SACO_SEED={number}")
+    seed(number)(machine)
+    campaign(machine, settings=examples(count, 16))
+
+
+@pytest.mark.parametrize("machine", [Availability, WithSecondLook])
+def test_some_sequences(machine: type[Availability]) -> None:
+    sequences(machine, 6)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("machine", [Availability, WithSecondLook])
+def test_a_thousand_sequences(machine: type[Availability]) -> None:
+    sequences(machine, 500)

@@ -1,0 +1,162 @@
+"""One run at a time, and no dead process in anyone's way."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from saco_data import lock as module
+from saco_data.errors import LockHeld
+from saco_data.lock import Lock
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from saco_data.lock import Lock
+with Lock(Path(sys.argv[1])):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+def holder(folder: Path) -> subprocess.Popen[str]:
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(folder)], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout and process.stdout.readline() == "held\n"
+    return process
+
+
+def changed(folder: Path, **values: object) -> Path:
+    """The lock of a holder with other particulars."""
+    path = folder / "lock"
+    with Lock(folder):
+        content = json.loads(path.read_text())
+    path.write_text(json.dumps({**content, **values}))
+    return path
+
+
+def test_a_second_run_is_told_who_holds_it(tmp_path: Path) -> None:
+    process = holder(tmp_path)
+    try:
+        with pytest.raises(LockHeld, match=f"process {process.pid}") as caught, Lock(tmp_path):
+            pass
+        assert caught.value.exit_code == 6
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_the_lock_of_a_killed_process_is_taken_over_at_once(tmp_path: Path) -> None:
+    process = holder(tmp_path)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    with Lock(tmp_path):
+        assert json.loads((tmp_path / "lock").read_text())["pid"] == os.getpid()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_process_number_that_is_used_again_holds_nothing(tmp_path: Path) -> None:
+    changed(tmp_path, started="1")
+    with Lock(tmp_path):
+        pass
+
+
+def test_a_lock_from_before_a_reboot_is_stale(tmp_path: Path) -> None:
+    changed(tmp_path, boot="another")
+    with Lock(tmp_path):
+        pass
+
+
+@pytest.mark.parametrize("elsewhere", [{"host": "another"}, {"processes": "pid:[1]"}])
+def test_what_runs_where_we_cannot_look_is_trusted_while_it_touches_its_lock(
+    tmp_path: Path, elsewhere: dict[str, str]
+) -> None:
+    path = changed(tmp_path, pid=1, **elsewhere)
+    with pytest.raises(LockHeld), Lock(tmp_path):
+        pass
+    long_ago = time.time() - module.STALE_SECONDS - 60
+    os.utime(path, (long_ago, long_ago))
+    with Lock(tmp_path):
+        pass
+
+
+def test_a_torn_lock_is_respected_for_a_moment_only(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    path.write_text('{"host": "v')
+    with pytest.raises(LockHeld), Lock(tmp_path):
+        pass
+    os.utime(path, (time.time() - 60, time.time() - 60))
+    with Lock(tmp_path):
+        pass
+
+
+def test_a_takeover_that_was_killed_is_taken_over(tmp_path: Path) -> None:
+    dead = changed(tmp_path, started="1")
+    (tmp_path / "lock.takeover").write_text(dead.read_text())
+    with Lock(tmp_path):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_of_many_that_find_a_stale_lock_one_gets_it(tmp_path: Path) -> None:
+    changed(tmp_path, started="1")
+    script = HOLD.replace("time.sleep(60)", "time.sleep(1.5)").replace('"held"', '"held"')
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", script, str(tmp_path)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        for _ in range(6)
+    ]
+    # Whoever comes before the winner has left is refused; nobody shares.
+    spoken = [process.communicate()[0] for process in processes]
+    assert "held\n" in spoken
+    assert [process.returncode == 0 for process in processes] == [
+        said == "held\n" for said in spoken
+    ]
+
+
+def test_it_is_touched_while_it_is_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "TOUCH_SECONDS", 0.02)
+    with Lock(tmp_path):
+        os.utime(tmp_path / "lock", (0, 0))
+        deadline = time.monotonic() + 10
+        while (tmp_path / "lock").stat().st_mtime == 0:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+
+
+def test_who_lost_it_is_told_and_leaves_the_new_holder_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "TOUCH_SECONDS", 0.02)
+    lost = threading.Event()
+    with Lock(tmp_path) as mine:
+        mine.on_lost = lost.set
+        other = (tmp_path / "lock").read_text().replace('"host": "', '"host": "x')
+        (tmp_path / "lock").write_text(other)
+        assert lost.wait(10)
+    assert (tmp_path / "lock").read_text() == other
+
+
+def test_without_hard_links_it_works_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)
+    with Lock(tmp_path):
+        with pytest.raises(LockHeld), Lock(tmp_path):
+            pass
+        assert (tmp_path / "lock").exists()
+    assert list(tmp_path.iterdir()) == []

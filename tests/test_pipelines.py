@@ -1,0 +1,190 @@
+"""The files for unattended runs: their syntax, and what they do when they run."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT
+from tests.small import NAMES, SUBSET, Small
+
+PIPELINES = ROOT / "pipelines"
+UNITS = ("saco-sync.service", "saco-sync.timer", "saco-mail@.service")
+SACO = Path(sys.executable).with_name("saco")
+
+
+def shell(command: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["/bin/sh", "-c", command],
+        cwd=cwd,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Small:
+    """A silver folder as the files expect it, with the command where they look for it."""
+    small = Small(tmp_path / "silver")
+    (small.folder / ".venv" / "bin").mkdir(parents=True)
+    (small.folder / ".venv" / "bin" / "saco").write_text(f'#!/bin/sh\nexec {SACO} "$@"\n')
+    (small.folder / ".venv" / "bin" / "saco").chmod(0o755)
+    return small
+
+
+def verified(folder: Path, service: str) -> subprocess.CompletedProcess[str]:
+    """What systemd says of the units, with this service, where %h is `folder`."""
+    for name in UNITS:
+        text = service if name == UNITS[0] else (PIPELINES / name).read_text()
+        (folder / name).write_text(text.replace("%h", str(folder)))
+    return subprocess.run(
+        ["systemd-analyze", "verify", "--user", *UNITS],
+        cwd=folder,
+        env={**os.environ, "XDG_RUNTIME_DIR": str(folder)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="needs systemd-analyze")
+def test_systemd_accepts_the_units(home: Small) -> None:
+    text = (PIPELINES / UNITS[0]).read_text()
+    said = verified(home.folder.parent, text)
+    assert (said.returncode, said.stderr) == (0, "")
+    assert verified(home.folder.parent, text.replace("Type=oneshot", "Type=unheard")).stderr
+
+
+@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="needs systemd-analyze")
+def test_the_timer_has_a_next_time() -> None:
+    (when,) = re.findall(r"^OnCalendar=(.*)$", (PIPELINES / UNITS[1]).read_text(), re.M)
+    said = subprocess.run(["systemd-analyze", "calendar", when], capture_output=True, text=True)
+    assert said.returncode == 0 and "Next elapse" in said.stdout
+
+
+def test_what_the_service_starts_works(home: Small) -> None:
+    (command,) = re.findall(r"^ExecStart=(.*)$", (PIPELINES / UNITS[0]).read_text(), re.M)
+    ended = shell(f"{command} {SUBSET}".replace("%h", str(home.folder.parent)), home.folder)
+    assert ended.returncode == 0, ended.stderr
+    assert "saco sync: complete" in ended.stderr
+
+
+FIELDS = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7))
+
+
+def jobs() -> list[str]:
+    """The commands of the crontab; its five time fields are checked on the way."""
+    commands = []
+    for line in (PIPELINES / "crontab").read_text().splitlines():
+        if not line or line.startswith("#") or re.match(r"[A-Z]+=", line):
+            continue
+        *times, command = line.split(None, 5)
+        assert len(times) == 5
+        for value, (least, most) in zip(times, FIELDS, strict=True):
+            numbers = [int(n) for n in re.findall(r"\d+", value)]
+            assert re.fullmatch(r"\*|\d+([-,]\d+)*", value)
+            assert all(least <= number <= most for number in numbers)
+        # An unescaped % ends the command.
+        assert not re.search(r"(?<!\\)%", command)
+        commands.append(command.replace("\\%", "%"))
+    return commands
+
+
+def test_cron_mails_only_what_needs_a_person(home: Small) -> None:
+    assert len(jobs()) == 2
+    # Nine subsets have no annotations here: to name one is all that a test may change.
+    nightly, monthly = (
+        command.replace(" sync", f" sync {SUBSET}").replace(f"sync {SUBSET} --", "sync --")
+        for command in jobs()
+    )
+    monthly = monthly.replace("--full", f"--full {SUBSET}")
+    for command in (nightly, monthly):
+        quiet = shell(command, home.folder.parent, SILVER=str(home.folder))
+        assert (quiet.returncode, quiet.stdout, quiet.stderr) == (0, "", "")
+    home.tar.unlink()
+    home.product(NAMES[0]).unlink()
+    loud = shell(nightly, home.folder.parent, SILVER=str(home.folder))
+    assert loud.returncode == 4
+    assert "blocked, needs you (exit 4)" in loud.stdout.splitlines()[-1]
+    nowhere = shell(nightly, home.folder.parent, SILVER="/nowhere")
+    assert nowhere.returncode and "/nowhere" in nowhere.stderr
+
+
+def slurm(home: Small, **environment: str) -> subprocess.CompletedProcess[str]:
+    script = shlex_quote(PIPELINES / "saco-sync.slurm")
+    return shell(f"exec bash {script}", home.folder, **environment)
+
+
+def shlex_quote(path: Path) -> str:
+    import shlex
+
+    return shlex.quote(str(path))
+
+
+def test_a_slurm_task_syncs_its_subset(home: Small) -> None:
+    number = "1"  # bdd100k
+    done = slurm(home, SLURM_ARRAY_TASK_ID=number)
+    assert (done.returncode, done.stdout) == (0, f"{SUBSET}: 5 made\n"), done.stderr
+    full = slurm(home, SLURM_ARRAY_TASK_ID=number, SACO_FULL="1")
+    assert full.returncode == 0
+    assert "saco sync: complete" in full.stderr
+    home.tar.unlink()
+    home.product(NAMES[0]).unlink()
+    assert slurm(home, SLURM_ARRAY_TASK_ID=number).returncode == 4
+    assert slurm(home).returncode != 0
+
+
+def test_the_slurm_array_names_all_subsets_one_at_a_time() -> None:
+    from saco_data.manifest import SUBSETS
+
+    text = (PIPELINES / "saco-sync.slurm").read_text()
+    (names,) = re.findall(r"^subsets=\((.*)\)$", text, re.M)
+    assert tuple(names.split()) == SUBSETS
+    assert f"#SBATCH --array=0-{len(SUBSETS) - 1}%1" in text
+
+
+def test_a_slurm_task_passes_the_signal_before_its_end_on(home: Small) -> None:
+    """The time limit comes: saco ends cleanly, and the task is put into the queue again."""
+    binaries = home.folder / "fake"
+    binaries.mkdir()
+    (binaries / "scontrol").write_text('#!/bin/sh\necho "$@" > requeued\n')
+    (binaries / "scontrol").chmod(0o755)
+    slow = home.folder / ".venv" / "bin" / "saco"
+    slow.write_text("#!/bin/sh\ntrap 'exit 130' TERM\ntouch begun\nwhile :; do sleep 0.05; done\n")
+    process = subprocess.Popen(
+        ["bash", PIPELINES / "saco-sync.slurm"],
+        cwd=home.folder,
+        env={
+            **os.environ,
+            "SLURM_ARRAY_TASK_ID": "1",
+            "SLURM_JOB_ID": "77",
+            "PATH": f"{binaries}:{os.environ['PATH']}",
+        },
+    )
+    import time
+
+    deadline = time.monotonic() + 30
+    while not (home.folder / "begun").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    process.terminate()
+    assert process.wait(30) == 0
+    assert (home.folder / "requeued").read_text() == "requeue 77\n"
+
+
+@pytest.mark.skipif(not shutil.which("shellcheck"), reason="needs shellcheck")
+def test_shellcheck_has_nothing_to_say() -> None:
+    said = subprocess.run(
+        ["shellcheck", PIPELINES / "saco-sync.slurm"], capture_output=True, text=True
+    )
+    assert (said.returncode, said.stdout) == (0, "")

@@ -1,0 +1,295 @@
+"""What a scheduled run remembers, looks at again, verifies, follows and says."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from saco_data import run
+from saco_data.ledger import Item, Ledger
+from saco_data.records import Reason, State
+from saco_data.sandbox.http_server import Fault, Faults, FileServer
+from saco_data.sync import DAY, SLACK, due
+from tests.builders import annotate, config, miniature, tree
+from tests.conftest import Saco
+from tests.inline import Inline
+from tests.roads import Notes, items
+from tests.small import HOUR, NAMES, PICTURES, START, SUBSET, Small, archive, pairs
+
+LOST = NAMES[2]
+
+
+def gone(**changes: object) -> Item:
+    item = Item("nga", "a", False, Reason.HTTP_404, "", "", None, None, {}, 0, 0, 0, 1)
+    return replace(item, **changes)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("age", "pause"), [(DAY, DAY), (6 * DAY, DAY), (7 * DAY, 7 * DAY), (60 * DAY, 30 * DAY)]
+)
+def test_the_older_a_verdict_the_rarer_it_is_looked_at(age: int, pause: int) -> None:
+    for reason in (Reason.HTTP_404, Reason.NETWORK, Reason.THROTTLED):
+        item = gone(reason=reason, since=START, last_seen=START + age - pause + SLACK)
+        assert due(item, START + age)
+        assert not due(replace(item, last_seen=item.last_seen + 1), START + age)
+
+
+def test_a_fresh_verdict_and_what_waits_for_its_user_are_always_looked_at() -> None:
+    assert due(gone(since=START, last_seen=START), START + 1)
+    waiting = gone(reason=Reason.LINK_EXPIRED, since=START, last_seen=START + 90 * DAY)
+    assert due(waiting, START + 90 * DAY + 1)
+
+
+@pytest.fixture
+def remote(tmp_path: Path):  # type: ignore[no-untyped-def]
+    with FileServer({"/bdd100k.tar": archive(NAMES)}) as server:
+        small = Small(tmp_path, raw=f"{server.url}/bdd100k.tar")
+        small.server = server  # type: ignore[attr-defined]
+        yield small
+
+
+def lose(small: Small, *names: str, version: int = 1) -> None:
+    there = [name for name in NAMES if name not in names]
+    small.server.files["/bdd100k.tar"] = archive(there, version)  # type: ignore[attr-defined]
+
+
+def test_what_comes_back_is_restored_with_its_annotations_in_order(remote: Small) -> None:
+    lose(remote, LOST)
+    assert remote.prepare().code == 0
+    assert remote.kept() == set(NAMES) - {LOST}
+    lose(remote, version=2)
+    remote.time += 3 * DAY
+    # A prepare leaves it at rest, a sync looks again.
+    assert remote.prepare().code == 0
+    assert LOST not in remote.kept()
+    synced = remote.sync()
+    assert synced.code == 0
+    assert synced.as_json()["subsets"][SUBSET]["returned"] == [LOST]
+    assert remote.product(LOST).read_bytes() == PICTURES[LOST]
+    pristine = remote.settings.pristine(SUBSET).read_bytes()
+    assert remote.settings.pruned(SUBSET).read_bytes() == pristine
+    assert not remote.settings.pruned(SUBSET).with_name("x.pruned.json").exists()
+
+
+def test_nothing_to_do_asks_nothing_and_writes_nothing(remote: Small) -> None:
+    lose(remote, LOST)
+    remote.prepare()
+    remote.time += 2 * DAY
+    remote.sync()
+    remote.time += HOUR
+    server = remote.server  # type: ignore[attr-defined]
+    asked, before = server.requests.total(), tree(remote.folder)
+    synced = remote.sync()
+    assert (synced.code, server.requests.total(), tree(remote.folder)) == (0, asked, before)
+    assert synced.results[SUBSET].changes.in_words() == []
+
+
+def test_a_failure_is_no_news_of_what_is_gone(remote: Small) -> None:
+    lose(remote, LOST)
+    remote.prepare()
+    remote.time += 2 * DAY
+    server = remote.server  # type: ignore[attr-defined]
+    server.faults = Faults(kinds=(Fault.EXPIRED,), probability=1)
+    synced = remote.sync()
+    assert synced.code == 4
+    assert items(remote.settings, SUBSET)[LOST].state is State.GONE
+    assert LOST not in remote.kept()
+
+
+def test_rot_is_found_and_repaired_even_where_size_and_raw_file_tell_nothing(
+    tmp_path: Path,
+) -> None:
+    with FileServer({"/bdd100k.tar": archive(NAMES)}) as server:
+        small = Small(tmp_path, raw=f"{server.url}/bdd100k.tar")
+        small.prepare()
+        path = small.product(LOST)
+        content = bytearray(path.read_bytes())
+        content[300] ^= 0xFF
+        # In place: a raw file that is the same file rots with it.
+        with path.open("r+b") as file:
+            file.write(content)
+        assert small.prepare().results[SUBSET].changes.in_words() == []
+        synced = small.sync()
+    report = synced.as_json()["subsets"][SUBSET]
+    assert (synced.code, report["rotten"], report["repaired"]) == (0, [LOST], [LOST])
+    assert path.read_bytes() == PICTURES[LOST]
+
+
+def test_the_sample_goes_round_all_products(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("saco_data.sync.SAMPLE", 2)
+    small = Small(tmp_path)
+    small.prepare()
+    seen = []
+    for name in NAMES:
+        small.product(name).write_bytes(PICTURES[name] + b"?")
+        small.product(name).write_bytes(PICTURES[name][:-1] + b"\0")
+    for _ in range(3):
+        with Ledger(small.settings.state) as ledger:
+            seen.append(ledger.facts(SUBSET).sampled_to)
+        assert small.sync().code == 0
+    assert seen[0] == "" and len(set(seen)) == 3
+    assert all(small.product(name).read_bytes() == PICTURES[name] for name in NAMES)
+    assert small.sync(full=True).checked[SUBSET].verified == len(NAMES)
+
+
+def test_rot_that_cannot_be_repaired_leaves_no_half_file(tmp_path: Path) -> None:
+    small = Small(tmp_path)
+    small.prepare()
+    small.product(LOST).write_bytes(PICTURES[LOST][:-40])
+    small.holds(set(NAMES) - {LOST}, version=1)
+    synced = small.sync(full=True)
+    assert synced.as_json()["subsets"][SUBSET]["gone"] == {LOST: "not_in_archive"}
+    assert not small.product(LOST).exists()
+    assert small.kept() == set(NAMES) - {LOST}
+
+
+def test_a_file_that_the_user_brings_counts_for_what_is_gone(tmp_path: Path) -> None:
+    small = Small(tmp_path)
+    small.holds(set(NAMES) - {LOST})
+    small.prepare()
+    small.product(LOST).write_bytes(PICTURES[LOST])
+    assert small.sync().results[SUBSET].changes.returned() == [LOST]
+    assert small.kept() == set(NAMES)
+
+
+def test_other_annotations_are_followed_and_said(tmp_path: Path) -> None:
+    small = Small(tmp_path)
+    small.prepare()
+    annotate(tmp_path, SUBSET, pairs(NAMES[1:4], revision=2))
+    small.sync()
+    small.holds(NAMES)
+    annotate(tmp_path, SUBSET, pairs(NAMES[2:], revision=3))
+    changes = small.sync().as_json()["subsets"][SUBSET]
+    assert changes["annotations"]["added"] == 1 and changes["annotations"]["dropped"] == 1
+    assert small.kept() == set(NAMES[2:])
+    assert set(items(small.settings, SUBSET)) == set(NAMES[2:])
+
+
+def test_a_video_that_is_another_one_at_its_source_is_fetched_anew(tmp_path: Path) -> None:
+    subset = miniature(tmp_path, "droid")
+    videos = {
+        f"/gresearch/robotics/droid_raw/1.0.1/{name}": video for name, video in subset.raw.items()
+    }
+    with FileServer(videos) as server:
+        settings = config(
+            tmp_path,
+            silver_path="silver",
+            endpoints={"droid_https": f"{server.url}/gresearch/robotics/droid_raw/1.0.1"},
+        )
+        from saco_data.sync import sync
+
+        run.go(settings, ["droid"], "prepare", Notes(), executor=Inline())
+        ((first, _one), (_, other), *_) = videos.items()
+        server.files[first] = other
+        synced = sync(settings, ["droid"], Notes(), executor=Inline())
+        followed = synced.checked["droid"].followed
+        assert [first.endswith(name.rpartition("_")[2]) for name in followed] == [True]
+        assert server.requests[first] > 1
+        # And what is known now is the new version.
+        assert sync(settings, ["droid"], Notes(), executor=Inline()).checked["droid"].followed == []
+
+
+# gone_confirm_hours
+
+
+def test_gone_waits_for_a_second_look_where_that_is_asked(remote: Small) -> None:
+    small = Small(remote.folder, raw=str(remote.settings.raw(SUBSET)), gone_confirm_hours=24)
+    small.server = remote.server  # type: ignore[attr-defined]
+    lose(small, LOST)
+    assert small.prepare().code == 3
+    assert small.kept() == set(NAMES)
+    small.time += 23 * HOUR
+    assert small.sync().code == 3
+    assert small.kept() == set(NAMES)
+    small.time += HOUR
+    assert small.sync().code == 0
+    assert small.kept() == set(NAMES) - {LOST}
+    item = items(small.settings, SUBSET)[LOST]
+    assert (item.gone_first, item.gone_last) == (START, START + 24 * HOUR)
+
+
+def test_a_prepare_brings_the_second_look_too(tmp_path: Path) -> None:
+    small = Small(tmp_path, gone_confirm_hours=24)
+    small.holds(set(NAMES) - {LOST})
+    assert small.prepare().code == 3
+    small.time += 25 * HOUR
+    assert small.prepare().code == 0
+    assert small.kept() == set(NAMES) - {LOST}
+
+
+def test_the_user_may_take_the_source_at_its_word_once_and_for_all(tmp_path: Path) -> None:
+    small = Small(tmp_path, gone_confirm_hours=24)
+    small.holds(set(NAMES) - {LOST})
+    assert small.prepare().code == 3
+    assert small.prepare(confirm_gone=True).code == 0
+    assert small.kept() == set(NAMES) - {LOST}
+    assert small.prepare().code == 0
+    assert small.kept() == set(NAMES) - {LOST}
+    # What came back must be seen twice again, should it go once more.
+    small.holds(NAMES, version=1)
+    small.sync()
+    small.product(LOST).unlink()
+    small.holds(set(NAMES) - {LOST}, version=2)
+    assert small.sync().code == 3
+    assert small.kept() == set(NAMES)
+
+
+def test_the_word_of_a_throttled_source_does_not_count(tmp_path: Path) -> None:
+    from saco_data.ledger import Change
+    from saco_data.pipeline import Pipeline, Result
+    from saco_data.records import Outcome
+
+    small = Small(tmp_path, gone_confirm_hours=24)
+    small.prepare()
+    with Ledger(small.settings.state) as ledger:
+        pipeline = Pipeline(small.settings, ledger, Inline(), small.notes)
+        said = [
+            Outcome(SUBSET, LOST, Reason.VIDEO_UNAVAILABLE),
+            Outcome(SUBSET, NAMES[0], Reason.THROTTLED),
+        ]
+        for outcomes in (said, said[:1]):
+            result = Result(SUBSET)
+            changes: list[Change] = ledger.record(outcomes)
+            result.changes.add(changes)
+            pipeline._count(result, outcomes)
+            pipeline._conclude(result, None)
+            witnessed = ledger.items(SUBSET)[LOST].gone_first is not None
+            assert witnessed == (len(outcomes) == 1)
+
+
+# As users see it.
+
+
+def test_the_command_says_what_changed_in_json_and_in_a_last_line(
+    tmp_path: Path, saco: Saco
+) -> None:
+    small = Small(tmp_path)
+    small.holds(set(NAMES) - {LOST})
+    first = saco("prepare", SUBSET, cwd=tmp_path)
+    assert first.returncode == 0
+    last = first.stderr.splitlines()[-1]
+    assert "saco prepare: complete (exit 0). 5 files: 4 done, 1 gone" in last
+    assert "4 made, 1 newly gone" in last
+    small.holds(NAMES, version=1)
+    second = saco("-q", "sync", "--json", SUBSET, cwd=tmp_path)
+    assert second.returncode == 0
+    assert json.loads(second.stdout)["subsets"][SUBSET]["returned"] == [LOST]
+    assert "1 came back" in second.stderr.splitlines()[-1]
+    third = saco("-q", "sync", SUBSET, cwd=tmp_path)
+    assert third.stdout == "" and "no change" in third.stderr.splitlines()[-1]
+    reasons = saco("status", "--reasons", "--json", SUBSET, cwd=tmp_path)
+    assert json.loads(reasons.stdout) == []
+
+
+def test_a_blocked_sync_ends_with_4_and_names_its_obstacle(tmp_path: Path, saco: Saco) -> None:
+    small = Small(tmp_path)
+    small.tar.unlink()
+    ended = saco("-q", "sync", SUBSET, cwd=tmp_path)
+    assert ended.returncode == 4
+    assert "blocked, needs you (exit 4)" in ended.stderr.splitlines()[-1]
+    assert "bdd100k.tar does not exist" in ended.stderr.splitlines()[-1]
