@@ -35,12 +35,25 @@ def note_index(settings: Settings, ledger: Ledger, subset: str, index: Index) ->
 
 
 def removable(settings: Settings, ledger: Ledger, subset: str) -> dict[str, str]:
-    """The files that may be pruned now, with their reasons: {file_name: reason}."""
+    """The files that may be pruned now, with their reasons: {file_name: reason}.
+
+    Where a source says that every single file is gone, a wrong address is likelier than the truth:
+    nothing may be pruned then before the user confirms it.
+    """
     if not settings.may_prune(subset):
         return {}
     hours = settings.keys.gone_confirm_hours
     items = ledger.items(subset, state=State.GONE)
+    if all_gone(ledger, subset):
+        items = {key: item for key, item in items.items() if item.gone_confirmed}
     return {key: item.reason.value for key, item in items.items() if item.confirmed(hours)}
+
+
+def all_gone(ledger: Ledger, subset: str) -> bool:
+    """Whether the source says of every file of a subset that it is gone."""
+    counts = ledger.counts(subset)
+    gone = sum(count for reason, count in counts.items() if reason.state is State.GONE)
+    return 0 < ledger.facts(subset).files <= gone
 
 
 def second_look(settings: Settings, now: int) -> Callable[[Item], bool]:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 
 from saco_data import costs, needs, plan, prune, sources, survey, verify
 from saco_data.annotations import Index, read
-from saco_data.books import ending, note_index, removable, second_look, settled, stamp
+from saco_data.books import all_gone, ending, note_index, removable, second_look, settled, stamp
 from saco_data.changes import Changes
 from saco_data.config import Settings
 from saco_data.errors import Blocked, Incomplete, SacoError, most_severe
@@ -30,6 +30,11 @@ from saco_data.records import Outcome, Reason, State
 from saco_data.report import Reporter
 
 COMMIT_SECONDS = 0.5
+_ALL_GONE = (
+    "the source says that every single file is gone, which a wrong address would say too: nothing "
+    "was left out. Check the raw medium and `endpoints` in the config; if it is true, run again "
+    "with --confirm-gone"
+)
 _THROTTLED = (Reason.THROTTLED, Reason.BOT_CHECK)
 STOPPING = "stopping: what is under way comes to its end; Ctrl-C again stops at once"
 
@@ -307,6 +312,8 @@ class Pipeline:
         facts.removed_sha256 = prune.keep_list_sha256(gone)
         waiting = self.ledger.items(subset, state=State.GONE).keys() - gone.keys()
         facts.unconfirmed = len(waiting) if self.settings.may_prune(subset) else 0
+        if facts.unconfirmed and all_gone(self.ledger, subset):
+            self.reporter.note(subset, _ALL_GONE)
 
     def _code(self, result: Result) -> int:
         codes = []
@@ -315,9 +322,10 @@ class Pipeline:
             codes.append(result.error.exit_code if known else 1)  # type: ignore[attr-defined]
         counts = self.ledger.counts(result.subset)
         states = {reason.state for reason, count in counts.items() if count}
-        if State.BLOCKED in states:
-            codes.append(Blocked.exit_code)
         facts = self.ledger.facts(result.subset)
+        doubtful = facts.unconfirmed and all_gone(self.ledger, result.subset)
+        if State.BLOCKED in states or doubtful:
+            codes.append(Blocked.exit_code)
         unfinished = self.stages.process and sum(counts.values()) < facts.files
         if State.FAILED in states or unfinished or facts.unconfirmed:
             codes.append(Incomplete.exit_code)

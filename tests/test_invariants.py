@@ -185,7 +185,9 @@ class Availability(RuleBasedStateMachine):
     @rule(name=st.sampled_from(NAMES), how=st.sampled_from(["cut", "flipped", "deleted"]))
     def rots(self, name: str, how: str) -> None:
         path = self.settings.images(SUBSET) / name
-        if not path.exists():
+        # Of a file that changed without a trace only the ledger knows that it did.
+        unknown = how == "flipped" and self.states().get(name) is not State.DONE
+        if unknown or not path.exists():
             return
         if how == "deleted":
             path.unlink()
@@ -202,7 +204,7 @@ class Availability(RuleBasedStateMachine):
     @rule(how=st.sampled_from(["deleted", "damaged", "cut"]))
     def ledger_is_lost(self, how: str) -> None:
         path = self.settings.state / "ledger.sqlite"
-        if not path.exists():
+        if self.rotten or not path.exists():
             return
         if how == "deleted":
             path.unlink()
@@ -256,6 +258,10 @@ class Availability(RuleBasedStateMachine):
         with Ledger(self.settings.state, read_only=True) as ledger:
             items = ledger.items(SUBSET)
         gone = {name for name, item in items.items() if item.confirmed(self.confirm_hours)}
+        said = {name for name, item in items.items() if item.state is State.GONE}
+        if said >= set(self.annotated):
+            # That everything is gone is believed only when the user says so.
+            gone = {name for name in gone if items[name].gone_confirmed}
         assert set(self.annotated) - kept == gone & set(self.annotated)
         for name in gone:
             assert items[name].reason is Reason.NOT_IN_ARCHIVE

@@ -14,7 +14,7 @@ from saco_data.records import Product, Reason, State
 from saco_data.sandbox.http_server import FileServer
 from saco_data.sandbox.world import Subset, tarred, zipped
 from tests.builders import config, miniature
-from tests.roads import products, states, travel
+from tests.roads import Notes, products, states, travel
 
 SUBSETS = ("geode", "bdd100k", "food_rec")
 
@@ -138,6 +138,20 @@ def test_a_new_archive_is_asked_again_for_what_the_old_one_lacked(tmp_path: Path
     assert travel(settings, "geode") == 0
     assert State.GONE not in states(settings, "geode").values()
     assert settings.pruned("geode").read_bytes() == settings.pristine("geode").read_bytes()
+
+
+def test_that_everything_is_gone_is_not_believed(tmp_path: Path) -> None:
+    subset = miniature(tmp_path, "geode")
+    (tmp_path / "other.zip").write_bytes(zipped({"readme.txt": b"another archive"}))
+    settings = config(tmp_path, geode_raw="other.zip")
+    notes = Notes()
+    assert travel(settings, "geode", notes=notes) == 4
+    assert settings.pruned("geode").read_bytes() == settings.pristine("geode").read_bytes()
+    assert any("wrong address" in line for line in notes.lines)
+    # The right archive mends it without further ado.
+    settings = config(tmp_path, geode_raw=as_zip(tmp_path, subset))
+    assert travel(settings, "geode") == 0
+    assert len(products(settings, "geode")) == 5
 
 
 def test_a_cut_archive_prunes_nothing(tmp_path: Path) -> None:
