@@ -97,8 +97,8 @@ def atomic(path: Path) -> Iterator[BinaryIO]:
                 yield file
                 file.flush()
                 os.fsync(file.fileno())
+            # The rename need not be durable: lost by a power cut, the file is made again.
             temporary.replace(path)
-            sync_folder(path.parent)
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise

@@ -25,6 +25,7 @@ from saco_data.fetch_annotations import Annotations
 from saco_data.files import UnsafeName
 from saco_data.lane import Event, Lane, Learned, Stages
 from saco_data.ledger import Item, Ledger, LedgerDamaged, SubsetFacts
+from saco_data.media import process
 from saco_data.plan import SubsetPlan
 from saco_data.records import Outcome, Reason, State
 from saco_data.report import Reporter
@@ -199,18 +200,29 @@ class Pipeline:
         known: Mapping[str, Item],
         view: plan.View,
     ) -> None:
-        """Takes note of products that were done and are not there any more, or not whole.
+        """Takes note of products that were done and are lost, cut off, or of another revision.
 
-        With `process`, removes what is to be had anew: products of another size than was written,
-        and raw files that are outdated.
+        With `process`, removes what is to be had anew: what is left of them, and raw files that are
+        outdated.
         """
         lost = []
+        # Only other annotations can mean something else by the same name.
+        facts = self.ledger.items(source.name) if result.changes.annotations else {}
         for name, product in index.products.items():
             item, size = known.get(name), view.sizes.get(name)
-            if item is None or item.state is not State.DONE or item.bytes == size:
+            if item is None or item.state is not State.DONE:
                 continue
-            detail = "the file is missing" if size is None else f"has {size} of {item.bytes} bytes"
+            meant = process.meaning(product) if facts else {}
+            if size is None:
+                detail = "the file is missing"
+            elif size != item.bytes:
+                detail = f"has {size} of {item.bytes} bytes"
+            elif any(facts[name].facts.get(each, value) != value for each, value in meant.items()):
+                detail = "the annotations mean another frame or size by it now"
+            else:
+                continue
             lost.append(Outcome(source.name, name, Reason.PRODUCT_LOST, detail=detail, tried=False))
+            view.sizes.pop(name, None)
             if self.stages.process:
                 verify.discard(self.settings, source, product, Reason.WRONG_DIGEST)
         result.changes.add(self.ledger.record(lost))

@@ -73,7 +73,7 @@ class View:
     """
 
     items: Mapping[str, Item]
-    sizes: Mapping[str, int]
+    sizes: dict[str, int]
     key_of: Callable[[Product], str]
     check_name: Callable[[Product], object]
     raw_at_hand: Callable[[str], bool]
@@ -87,15 +87,22 @@ def make(subset: str, products: Iterable[Product], view: View) -> SubsetPlan:
     plan = SubsetPlan(subset)
     groups: dict[str, dict[Decision, list[Product]]] = {}
     for product in products:
+        name = product.file_name
+        item = view.items.get(name)
+        if item is not None and item.state is State.DONE and item.bytes == view.sizes.get(name, -1):
+            # Its name stood every test when it was made.
+            key = view.key_of(product)
+            decision = Decision.FETCH if key in view.renew else Decision.KEEP
+            groups.setdefault(key, {}).setdefault(decision, []).append(product)
+            continue
         fault = _fault(subset, product, view)
         if fault:
-            asset = Asset(product.file_name, (product,))
+            asset = Asset(name, (product,))
             plan.steps.append(Step(Decision.REFUSE, asset, fault))
             continue
-        key, name = view.key_of(product), product.file_name
+        key = view.key_of(product)
         decision = _decide(product, key, view)
         groups.setdefault(key, {}).setdefault(decision, []).append(product)
-        item = view.items.get(name)
         if item is None and name in view.sizes:
             plan.unknown.add(name)
         if decision is Decision.ADOPT and item is not None and item.sha256 is not None:
@@ -118,13 +125,10 @@ def _fault(subset: str, product: Product, view: View) -> Outcome | None:
 
 
 def _decide(product: Product, key: str, view: View) -> Decision:
+    """What to do about a product that is not there as it was written."""
     item = view.items.get(product.file_name)
     size = view.sizes.get(product.file_name)
     done = item is not None and item.state is State.DONE
-    if done and key in view.renew:
-        return Decision.FETCH
-    if item and done and size is not None and size == item.bytes:
-        return Decision.KEEP
     gone = item is not None and item.state is State.GONE
     if gone and size is not None:
         # Someone put it there, from another copy perhaps.

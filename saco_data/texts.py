@@ -21,6 +21,8 @@ _SHARED = {
     "libavcodec",
     "libswscale",
     "way",
+    "size",
+    "video",
     "format_id",
     "uploader",
 }

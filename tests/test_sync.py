@@ -7,11 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from saco_data import run
 from saco_data.ledger import Item, Ledger
 from saco_data.records import Reason, State
 from saco_data.sandbox.http_server import Fault, Faults, FileServer
+from saco_data.sandbox.scene import number_of
+from saco_data.sandbox.world import tarred
 from saco_data.sync import DAY, SLACK, due
 from tests.builders import annotate, config, miniature, tree
 from tests.conftest import Saco
@@ -192,6 +195,25 @@ def test_a_video_that_is_another_one_at_its_source_is_fetched_anew(tmp_path: Pat
         assert server.requests[first] > 1
         # And what is known now is the new version.
         assert sync(settings, ["droid"], Notes(), executor=Inline()).checked["droid"].followed == []
+
+
+def test_another_frame_by_the_same_name_is_another_product(tmp_path: Path) -> None:
+    subset = miniature(tmp_path, "sav")
+    (tmp_path / "videos_fps_6.tar").write_bytes(tarred(subset.raw))
+    settings = config(
+        tmp_path, silver_path="silver", sav_videos_fps_6_download_path="videos_fps_6.tar"
+    )
+    run.go(settings, ["sav"], "prepare", Notes(), executor=Inline())
+    path = settings.pristine("sav")
+    content = json.loads(path.read_bytes())
+    name = content["images"][0]["file_name"]
+    for entry in content["images"]:
+        if entry["file_name"] == name:
+            entry["global_frame_idx"] = 17
+    path.write_text(json.dumps(content))
+    run.go(settings, ["sav"], "prepare", Notes(), executor=Inline())
+    assert number_of(Image.open(settings.images("sav") / name)) == 17
+    assert items(settings, "sav")[name].facts["frame"] == 17
 
 
 # gone_confirm_hours

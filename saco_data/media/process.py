@@ -69,6 +69,17 @@ def size_of(product: Product) -> tuple[int, int]:
     return product.width, product.height
 
 
+def meaning(product: Product) -> dict[str, object]:
+    """What the annotation says of a product that its content depends on, for the ledger.
+
+    A later revision of the annotations may mean another frame by the same name.
+    """
+    meant: dict[str, object] = {"size": list(size_of(product))}
+    if product.video is not None:
+        meant |= {"video": product.video, "frame": product.frame}
+    return meant
+
+
 def _image(job: Job, product: Product) -> Outcome:
     raw = job.arrival.raw
     path = files.inside(job.images, product.file_name)
@@ -129,7 +140,11 @@ def _done(job: Job, product: Product, content: bytes, **facts: object) -> Outcom
         origin=job.arrival.origin,
         bytes=len(content),
         sha256=hashlib.sha256(content).hexdigest(),
-        facts={**(job.arrival.facts if job.how != "frames" else {}), **facts},
+        facts={
+            **(job.arrival.facts if job.how != "frames" else {}),
+            **facts,
+            **meaning(product),
+        },
     )
 
 

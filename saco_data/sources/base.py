@@ -19,7 +19,7 @@ from saco_data.config_file import is_url
 from saco_data.errors import Blocked
 from saco_data.files import UnsafeName, inside
 from saco_data.manifest import Manifest
-from saco_data.records import Arrival, Asset, Outcome, Product, Reason
+from saco_data.records import Arrival, Asset, Outcome, Product, Reason, State
 
 if TYPE_CHECKING:
     from saco_data.ledger import Item
@@ -100,16 +100,18 @@ class Source(ABC):
             for key, item in known.items()
             if item.facts.get("etag") and is_url(item.origin)
         }
-        if not tagged:
+        if not tagged or self.local():
             return
         from saco_data.transports.http import HttpFailure
 
-        with self.http() as http:
+        with self.http(attempts=1, connect_timeout=5) as http:
             for key, item in tagged.items():
                 try:
                     now = http.open(item.origin).identity
-                except HttpFailure:
-                    continue
+                except HttpFailure as failure:
+                    if failure.reason.state is State.GONE:
+                        continue
+                    return
                 except Blocked:
                     return
                 if now and now not in (item.facts["etag"], item.facts.get("last_modified")):
@@ -123,11 +125,15 @@ class Source(ABC):
             self.name, asset.key, reason, detail=detail, origin=origin, facts=facts, is_asset=True
         )
 
-    def http(self) -> Http:
-        """An HTTP client that keeps to this source's polite rates."""
+    def http(self, **policy: Any) -> Http:
+        """An HTTP client that keeps to this source's polite rates; `policy` as in `Policy`."""
         from saco_data.transports.http import Http, Policy
 
         rates = self.settings.rates(self.name)
         return Http(
-            Policy(concurrency=rates.concurrency, requests_per_second=rates.requests_per_second)
+            Policy(
+                concurrency=rates.concurrency,
+                requests_per_second=rates.requests_per_second,
+                **policy,
+            )
         )

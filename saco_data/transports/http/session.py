@@ -99,7 +99,7 @@ class Session:
     def __init__(self, policy: Policy) -> None:
         self.policy = policy
         self.limits = Limits(policy)
-        self._disk = ThreadPoolExecutor(min(16, policy.concurrency + 2), "saco-disk")
+        self._disk = ThreadPoolExecutor(min(4, policy.concurrency + 2), "saco-disk")
         self._client = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, ssl=_trust()),
             timeout=aiohttp.ClientTimeout(
