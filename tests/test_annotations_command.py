@@ -196,7 +196,7 @@ def test_roboflow_gives_annotations_and_ready_pictures(
     assert "6 ok (compressed again" in done.stdout
     assert set(products(settings, "nga")) == set(names)
     known = items(settings, "nga").values()
-    assert all(item.facts == {"recompressed": True} for item in known)
+    assert all(item.facts["recompressed"] is True for item in known)
     assert {item.reason for item in known} == {Reason.OK}
     assert KEY not in done.stdout + done.stderr
     assert all(KEY not in item.origin for item in known)

@@ -14,8 +14,8 @@ PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").g
 PAGES += sorted((ROOT / "pipelines").glob("*.md"))
 # What stands for something else in a text.
 EXAMPLES = {"ITEM": "GEODE_FILE", "[SUBSET...]": "", "...": "", "FILE": "CONFIG_FRAMES.yaml"}
-# Cards and lists of other laboratories, other places: run by tests of their own.
-ELSEWHERE = {"intersect", "demo", "annotations"}
+# What needs cards of other laboratories or a live source: run by tests of their own.
+ELSEWHERE = {"intersect", "demo", "annotations", "sync"}
 
 
 def commands() -> set[str]:

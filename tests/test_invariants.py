@@ -14,13 +14,14 @@ import shutil
 import signal
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, seed, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from hypothesis.stateful import run_state_machine_as_test as campaign
 
 from saco_data import run
@@ -96,18 +97,18 @@ class Availability(RuleBasedStateMachine):
     @rule(full=st.booleans())
     def sync(self, full: bool) -> None:
         before = self.states()
-        sync(
-            self.settings,
-            [SUBSET],
-            Notes(),
-            full=full,
-            clock=self.clock,
-            executor=Inline(),
-        )
-        self.ran = True
+        with self.watched():
+            sync(
+                self.settings,
+                [SUBSET],
+                Notes(),
+                full=full,
+                clock=self.clock,
+                executor=Inline(),
+            )
         if full:
             self.check_whole()
-        if self.server.files["/bdd100k.tar"] and self.long_ago:
+        if self.reachable and self.long_ago:
             # However old a verdict, it is looked at again once a month.
             for name in set(self.annotated) & self.there:
                 assert before.get(name) is None or self.states()[name] is State.DONE
@@ -133,25 +134,54 @@ class Availability(RuleBasedStateMachine):
     killed_last = False
 
     def go(self, stages: Stages, *, confirm_gone: bool = False) -> None:
-        run.go(
-            self.settings,
-            [SUBSET],
-            "test",
-            Notes(),
-            stages=stages,
-            confirm_gone=confirm_gone,
-            clock=self.clock,
-            executor=Inline(),
-        )
+        with self.watched():
+            run.go(
+                self.settings,
+                [SUBSET],
+                "test",
+                Notes(),
+                stages=stages,
+                confirm_gone=confirm_gone,
+                clock=self.clock,
+                executor=Inline(),
+            )
+
+    @contextlib.contextmanager
+    def watched(self) -> Iterator[None]:
+        """A run: what it learns of availability must be true, and is all that it may learn."""
+        before = self.states()
+        there = {name for name in NAMES if (self.settings.images(SUBSET) / name).exists()}
+        yield
+        after = self.states()
+        for name in self.annotated:
+            was, now = before.get(name), after.get(name)
+            if now is State.GONE and was is not State.GONE:
+                assert self.reachable and name not in self.there
+            if was is State.GONE and now is not State.GONE:
+                assert name in there or (self.reachable and name in self.there)
+            if was is State.DONE and name in there and not self.rotten:
+                assert now is State.DONE
         self.ran = True
         self.killed_last = False
 
+    @property
+    def reachable(self) -> bool:
+        return self.server.files["/bdd100k.tar"] != b""
+
     # What sources do.
 
-    @rule(name=st.sampled_from(NAMES))
-    def vanishes(self, name: str) -> None:
+    @initialize(names=st.sets(st.sampled_from(NAMES)))
+    def some_are_not_there(self, names: set[str]) -> None:
+        self.there -= names
+        self.publish()
+
+    @rule(name=st.sampled_from(NAMES), everywhere=st.booleans())
+    def vanishes(self, name: str, everywhere: bool) -> None:
         self.there.discard(name)
         self.publish()
+        if everywhere:
+            for folder in (self.settings.images(SUBSET), self.settings.raw_folder(SUBSET)):
+                (folder / name).unlink(missing_ok=True)
 
     @rule(name=st.sampled_from(NAMES))
     def returns(self, name: str) -> None:
@@ -180,7 +210,7 @@ class Availability(RuleBasedStateMachine):
     @rule(days=st.sampled_from([0.05, 1.1, 8, 40]))
     def time_passes(self, days: float) -> None:
         self.time += int(days * DAY)
-        self.long_ago = days >= 40
+        self.long_ago |= days >= 40
 
     @rule(name=st.sampled_from(NAMES), how=st.sampled_from(["cut", "flipped", "deleted"]))
     def rots(self, name: str, how: str) -> None:

@@ -89,7 +89,8 @@ def test_pictures_arrive_in_the_annotated_size_and_unchanged_where_they_have_it(
     assert Image.open(io.BytesIO(made[f"{uuid(2)}.jpg"])).mode == "L"
     known = items(settings, "nga")
     assert known[f"{uuid(0)}.jpg"].facts["openaccess"] is True
-    assert known[f"{uuid(1)}.jpg"].facts == {"openaccess": False, "maxpixels": "160"}
+    facts = {"openaccess": False, "maxpixels": "160", "size": [160, 120]}
+    assert known[f"{uuid(1)}.jpg"].facts == facts
     assert known[f"{uuid(3)}.jpg"].reason is Reason.HTTP_404
     before = server.requests.total()
     assert travel(settings, "nga") == 0
