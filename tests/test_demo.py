@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import time
+import resource
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +24,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory, saco: Saco) -> Path:
     done = saco("demo", "here", cwd=base)
     assert done.returncode == 0, done.stderr
     assert f"silver_img_path: {base}/here/data/silver/images" in done.stdout
+    assert "<html" in (base / "here/data/silver/.saco/report.html").read_text()
     assert f"base_annotation_path_silver: {base}/here/data/silver/annotations" in done.stdout
     for name in SUBSETS:
         assert name in done.stdout
@@ -46,10 +47,11 @@ def test_everything_is_complete_and_what_is_missing_has_its_reason(
 def test_the_second_time_does_nothing_quickly_and_says_so(folder: Path, saco: Saco) -> None:
     before = {path: path.stat().st_mtime_ns for path in (folder / "data").rglob("*.jpg")}
     content = tree(folder)
-    started = time.monotonic()
+    before_work = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
     again = saco("demo", folder, cwd=folder.parent)
     assert again.returncode == 0
-    assert time.monotonic() - started < 5
+    # Processor time: how long it takes on a clock depends on who else is at work.
+    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before_work < 5
     assert "nothing was fetched or written" in again.stderr
     assert tree(folder) == content
     assert {path: path.stat().st_mtime_ns for path in before} == before

@@ -21,7 +21,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, seed, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from hypothesis.stateful import run_state_machine_as_test as campaign
 
 from saco_data import run
@@ -30,7 +30,7 @@ from saco_data.lane import Stages
 from saco_data.ledger import Ledger
 from saco_data.prune import sidecar
 from saco_data.records import Reason, State
-from saco_data.sandbox.http_server import FileServer
+from saco_data.sandbox.http_server import Fault, Faults, FileServer
 from saco_data.sync import sync
 from tests.builders import annotate, config
 from tests.inline import Inline
@@ -166,14 +166,16 @@ class Availability(RuleBasedStateMachine):
 
     @property
     def reachable(self) -> bool:
-        return self.server.files["/bdd100k.tar"] != b""
+        return self.server.files["/bdd100k.tar"] != b"" and self.server.faults is None
 
     # What sources do.
 
-    @initialize(names=st.sets(st.sampled_from(NAMES)))
-    def some_are_not_there(self, names: set[str]) -> None:
+    @initialize(names=st.sets(st.sampled_from(NAMES)), prepared=st.booleans())
+    def some_are_not_there(self, names: set[str], prepared: bool) -> None:
         self.there -= names
         self.publish()
+        if prepared:
+            self.prepare()
 
     @rule(name=st.sampled_from(NAMES), everywhere=st.booleans())
     def vanishes(self, name: str, everywhere: bool) -> None:
@@ -188,12 +190,19 @@ class Availability(RuleBasedStateMachine):
         self.there.add(name)
         self.publish()
 
-    @rule()
-    def network_fails(self) -> None:
-        self.server.files["/bdd100k.tar"] = b""
+    @rule(refused=st.booleans())
+    def network_fails(self, refused: bool) -> None:
+        """Until further notice: an empty answer, or a refusal as of a link that expired."""
+        if refused:
+            self.server.faults = Faults(kinds=(Fault.EXPIRED,), probability=1)
+        else:
+            self.server.files["/bdd100k.tar"] = b""
 
-    @rule()
-    def network_recovers(self) -> None:
+    @rule(all_return=st.booleans())
+    def network_recovers(self, all_return: bool) -> None:
+        self.server.faults = None
+        if all_return:
+            self.there = set(NAMES)
         self.publish()
 
     @rule(names=st.sets(st.sampled_from(NAMES), min_size=1))
@@ -231,6 +240,7 @@ class Availability(RuleBasedStateMachine):
 
     rotten = False
 
+    @precondition(lambda self: self.ran)
     @rule(how=st.sampled_from(["deleted", "damaged", "cut"]))
     def ledger_is_lost(self, how: str) -> None:
         path = self.settings.state / "ledger.sqlite"
@@ -353,7 +363,7 @@ def sequences(machine: type[Availability], count: int) -> None:
     number = chosen_seed()
     print(f"\n{machine.__name__}: {count} sequences, SACO_SEED={number}")
     seed(number)(machine)
-    campaign(machine, settings=examples(count, 16))
+    campaign(machine, settings=examples(count, 20))
 
 
 @pytest.mark.parametrize("machine", [Availability, WithSecondLook])

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from saco_data import run
+from saco_data import run, verify
 from saco_data.ledger import Item, Ledger
 from saco_data.records import Reason, State
 from saco_data.sandbox.http_server import Fault, Faults, FileServer
@@ -138,6 +138,19 @@ def test_the_sample_goes_round_all_products(
     assert seen[0] == "" and len(set(seen)) == 3
     assert all(small.product(name).read_bytes() == PICTURES[name] for name in NAMES)
     assert small.sync(full=True).checked[SUBSET].verified == len(NAMES)
+
+
+def test_what_verify_finds_is_made_anew_and_not_taken_for_good(tmp_path: Path) -> None:
+    with FileServer({"/bdd100k.tar": archive(NAMES)}) as server:
+        small = Small(tmp_path, raw=f"{server.url}/bdd100k.tar")
+        small.prepare()
+        # Another whole picture of the same size, and no raw file to compare it with.
+        (small.settings.raw_folder(SUBSET) / LOST).unlink()
+        small.product(LOST).unlink()
+        small.product(LOST).write_bytes(PICTURES[NAMES[0]])
+        assert verify.run(small.settings, [SUBSET], small.notes) == 3
+        assert small.prepare().code == 0
+    assert small.product(LOST).read_bytes() == PICTURES[LOST]
 
 
 def test_rot_that_cannot_be_repaired_leaves_no_half_file(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ def demo(options: Options, folder: Path, as_json: bool) -> None:
     Everything is served on loopback; nothing leaves the machine. Example: saco demo /tmp/try
     """
     from saco_data import config
+    from saco_data.report import page
     from saco_data.sandbox import demo as sandbox
 
     made = folder / config.FILE_NAME
@@ -31,5 +32,7 @@ def demo(options: Options, folder: Path, as_json: bool) -> None:
     else:
         with sandbox.opened(folder) as settings:
             code = carry_out(options, settings, sandbox.SUBSETS, "demo").code
+            report = page.write(settings, sandbox.SUBSETS).path
+            click.echo(f"The report, for any browser: {report}", err=True)
     show(settings, sandbox.SUBSETS, as_json)
     sys.exit(code)
