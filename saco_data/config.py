@@ -283,6 +283,8 @@ def _check_values(settings: Settings, where: Where) -> None:
         if transport not in choices:
             hint = _one_of(choices) if choices else "Remove it: there is only one way"
             raise where.error(f"transport.{subset}", f"unknown transport {transport!r}", hint)
+    if keys.executor != "local":
+        raise where.error("executor", f"{keys.executor!r} is not available", "Write local")
     if settings.annotations == settings.silver / "annotations":
         raise where.error(
             "path_annotations",

@@ -75,6 +75,7 @@ def test_the_committed_file_loads() -> None:
         ("limits:\n  ngaa: {concurrency: 3}\n", 2, "limits.ngaa", "Did you mean 'nga'"),
         ("endpoints:\n  nga_iif: http://x\n", 2, "endpoints.nga_iif", "Did you mean 'nga_iiif'"),
         ("transport: {droid: ftp}\n", 1, "transport.droid", "One of https, gsutil"),
+        ("executor: tcp://10.0.0.1:8786\n", 1, "executor", "Write local"),
         ("jobs: 1\njobs: 2\n", 2, "jobs", "given twice"),
         ("silver_path: x\npath_annotations: x/annotations\n", 2, "path_annotations", "share"),
     ],
