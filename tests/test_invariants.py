@@ -359,11 +359,13 @@ def chosen_seed() -> int:
     return int(given) if given else random.SystemRandom().randrange(2**32)
 
 
-def sequences(machine: type[Availability], count: int) -> None:
+def sequences(machine: type[Availability], count: int, at_once: int = 25) -> None:
+    """Runs so many sequences. A fresh start now and then: Hypothesis likes to vary what it had."""
     number = chosen_seed()
     print(f"\n{machine.__name__}: {count} sequences, SACO_SEED={number}")
-    seed(number)(machine)
-    campaign(machine, settings=examples(count, 20))
+    for start in range(0, count, at_once):
+        seed(number + start)(machine)
+        campaign(machine, settings=examples(min(at_once, count - start), 20))
 
 
 @pytest.mark.parametrize("machine", [Availability, WithSecondLook])
