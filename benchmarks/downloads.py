@@ -4,11 +4,17 @@
 
 The official way is `requests.get` in 16 processes, without checks; ours computes sha256, syncs and
 renames each file. Rounds are interleaved and ratios are those of the medians.
+
+Small files come from a server that does next to nothing, because it shares the cores with what is
+measured. A round trip takes 30 ms, as over a network: a request costs one, a new connection one
+more. Both ways write them into memory (/dev/shm) unless --folder says where: ext4 takes the more
+time to create files the more were just deleted, so a disk would carry over from round to round.
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import multiprocessing
 import os
 import random
@@ -31,19 +37,51 @@ LATENCY = 0.03  # seconds
 BANDWIDTH = 20_000_000  # bytes a second for each connection
 
 
-def _serve(root: str, latency: float, bandwidth: int, pipe: Connection) -> None:
-    with FileServer(Path(root), latency=latency, bandwidth=bandwidth) as server:
+def _serve_large(root: Path, pipe: Connection) -> None:
+    with FileServer(root, latency=LATENCY, bandwidth=BANDWIDTH) as server:
         pipe.send(server.url)
         pipe.recv()
 
 
-class Server:
-    """A FileServer in another process."""
+class _Small(asyncio.Protocol):
+    """One connection to files in memory; a GET at a time, anything else in it is ignored."""
 
-    def __init__(self, root: Path, latency: float, bandwidth: int = 0) -> None:
+    def __init__(self, answers: dict[bytes, list[bytes]]) -> None:
+        self.answers = answers
+        self.wait = 2 * LATENCY
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        answer = self.answers[data.split(b" ", 2)[1]]
+        asyncio.get_running_loop().call_later(self.wait, self.transport.writelines, answer)
+        self.wait = LATENCY
+
+
+def _serve_small(root: Path, pipe: Connection) -> None:
+    answers = {}
+    for path in root.iterdir():
+        head = f'HTTP/1.1 200 OK\r\nETag: "1"\r\nContent-Length: {path.stat().st_size}\r\n\r\n'
+        answers[f"/{path.name}".encode()] = [head.encode(), path.read_bytes()]
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(lambda: _Small(answers), "127.0.0.1", 0, backlog=1024)
+        pipe.send(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+        await loop.run_in_executor(None, pipe.recv)
+
+    asyncio.run(main())
+
+
+class Server:
+    """A server for a folder, in another process."""
+
+    def __init__(self, serve: Callable[[Path, Connection], None], root: Path) -> None:
         self._pipe, theirs = multiprocessing.Pipe()
-        arguments = (str(root), latency, bandwidth, theirs)
-        self._process = multiprocessing.get_context("spawn").Process(target=_serve, args=arguments)
+        context = multiprocessing.get_context("spawn")
+        self._process = context.Process(target=serve, args=(root, theirs))
 
     def __enter__(self) -> str:
         self._process.start()
@@ -116,6 +154,7 @@ def measured(work: Callable[..., None], *arguments: object) -> Cost:
 def compare(
     title: str,
     rounds: int,
+    folder: Path,
     sizes: dict[str, int],
     plain: Callable[[Path], Cost],
     fast: Callable[[Path], Cost],
@@ -123,13 +162,15 @@ def compare(
     """Runs both ways in turn and prints medians, their ratio, and every round."""
     costs: dict[str, list[Cost]] = {"plain": [], "ours": []}
     loads = []
-    for _ in range(rounds):
+    for turn in range(rounds):
         for name, way in (("plain", plain), ("ours", fast)):
-            with tempfile.TemporaryDirectory() as folder:
-                loads.append(os.getloadavg()[0])
-                costs[name].append(way(Path(folder)))
-                for file, size in sizes.items():
-                    assert (Path(folder) / file).stat().st_size == size, file
+            to = folder / f"{len(sizes)}-{name}-{turn}"
+            to.mkdir()
+            os.sync()  # what one way left to be written must not slow down the other
+            loads.append(os.getloadavg()[0])
+            costs[name].append(way(to))
+            for file, size in sizes.items():
+                assert (to / file).stat().st_size == size, file
     seconds = {name: statistics.median(c.seconds for c in each) for name, each in costs.items()}
     print(title)
     for name, each in costs.items():
@@ -154,36 +195,54 @@ def main() -> None:
     parser.add_argument("--megabytes", type=int, default=1024)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--concurrency", type=int, default=64)
+    memory = Path("/dev/shm")
+    parser.add_argument("--folder", type=Path, default=memory if memory.is_dir() else None)
     options = parser.parse_args()
+    if options.files:
+        with tempfile.TemporaryDirectory(dir=options.folder) as folder:
+            small(Path(folder), options.files, options.rounds, options.concurrency)
+    if options.megabytes:
+        with tempfile.TemporaryDirectory() as folder:
+            large(Path(folder), options.megabytes, options.rounds)
+
+
+def small(folder: Path, files: int, rounds: int, concurrency: int) -> None:
+    """Many small files."""
     dice = random.Random(1)
-    with tempfile.TemporaryDirectory() as folder:
-        root = Path(folder)
-        sizes = {f"{i}.bin": dice.randint(50_000, 300_000) for i in range(options.files)}
-        for name, size in sizes.items():
-            (root / name).write_bytes(dice.randbytes(size))
-        names, policy = list(sizes), Policy(concurrency=options.concurrency)
-        if names:
-            with Server(root, LATENCY) as url:
-                compare(
-                    f"{options.files} files of 50-300 kB, 30 ms",
-                    options.rounds,
-                    sizes,
-                    lambda to: measured(official, url, names, to),
-                    lambda to: measured(ours, url, names, to, policy),
-                )
-        if options.megabytes:
-            with (root / "large.bin").open("wb") as file:
-                for _ in range(options.megabytes):
-                    file.write(dice.randbytes(1 << 20))
-            large = {"large.bin": options.megabytes << 20}
-            with Server(root, LATENCY, BANDWIDTH) as url:
-                compare(
-                    f"{options.megabytes} MB, 20 MB/s a connection",
-                    options.rounds,
-                    large,
-                    lambda to: measured(one_stream, url, "large.bin", to),
-                    lambda to: measured(ours, url, ["large.bin"], to, Policy()),
-                )
+    sizes = {f"{number}.bin": dice.randint(50_000, 300_000) for number in range(files)}
+    root = folder / "small"
+    root.mkdir()
+    for name, size in sizes.items():
+        (root / name).write_bytes(dice.randbytes(size))
+    names, policy = list(sizes), Policy(concurrency=concurrency)
+    with Server(_serve_small, root) as url:
+        compare(
+            f"{files} files of 50-300 kB, 30 ms",
+            rounds,
+            folder,
+            sizes,
+            lambda to: measured(official, url, names, to),
+            lambda to: measured(ours, url, names, to, policy),
+        )
+
+
+def large(folder: Path, megabytes: int, rounds: int) -> None:
+    """One large file from a server that throttles each connection."""
+    root = folder / "large"
+    root.mkdir()
+    dice = random.Random(1)
+    with (root / "large.bin").open("wb") as file:
+        for _ in range(megabytes):
+            file.write(dice.randbytes(1 << 20))
+    with Server(_serve_large, root) as url:
+        compare(
+            f"{megabytes} MB, 20 MB/s a connection",
+            rounds,
+            folder,
+            {"large.bin": megabytes << 20},
+            lambda to: measured(one_stream, url, "large.bin", to),
+            lambda to: measured(ours, url, ["large.bin"], to, Policy()),
+        )
 
 
 if __name__ == "__main__":

@@ -75,7 +75,11 @@ class Http:
         def start(request: Request) -> None:
             task = self._loop.create_task(Download(session, request).run())
             tasks.add(task)
-            task.add_done_callback(ready.put)
+            task.add_done_callback(ended)
+
+        def ended(task: asyncio.Task[Reply]) -> None:
+            tasks.discard(task)
+            ready.put(task)
 
         under_way, drawn = 0, False
         try:
@@ -98,7 +102,6 @@ class Http:
                         if not late.cancelled() and late.exception() is None:
                             yield late.result()
                     raise error
-                self._loop.call_soon_threadsafe(tasks.discard, task)
                 yield task.result()
         finally:
             self._stop(tasks)

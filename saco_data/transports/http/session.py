@@ -99,7 +99,8 @@ class Session:
     def __init__(self, policy: Policy) -> None:
         self.policy = policy
         self.limits = Limits(policy)
-        self._disk = ThreadPoolExecutor(min(4, policy.concurrency + 2), "saco-disk")
+        # More threads than cores only take turns; two, so that one slow file holds up no other.
+        self._disk = ThreadPoolExecutor(max(2, min(4, os.cpu_count() or 2)), "saco-disk")
         self._client = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, ssl=_trust()),
             timeout=aiohttp.ClientTimeout(
