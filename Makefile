@@ -20,8 +20,8 @@ prepare-silver: $(VENV)/.run ## prepare all ten subsets as CONFIG_FRAMES.yaml sa
 test: $(VENV)/.test ## all tests but the long campaigns
 	$(BIN)/python -m pytest -n 2 -m "not long"
 
-test-long: $(VENV)/.test ## the long campaigns: an hour or so
-	$(BIN)/python -m pytest -m long
+test-long: $(VENV)/.test ## the long campaigns, with their seeds: an hour or so
+	$(BIN)/python -m pytest -m long -s
 
 check: $(VENV)/.test $(VENV)/.check ## lint, format and types
 	$(BIN)/ruff check .

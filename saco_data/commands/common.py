@@ -51,7 +51,14 @@ class Options:
 
             made = Lines(quiet=self.quiet)
         # However the command ends, Ctrl-C included, the screen is left clean.
-        click.get_current_context().call_on_close(made.close)
+        context = click.get_current_context()
+        context.call_on_close(made.close)
+        if not self.verbose:  # which shows the whole log
+            from saco_data.report.logged import Warnings
+
+            warnings = Warnings(made)
+            warnings.listen()
+            context.call_on_close(warnings.close)
         return made
 
     @property

@@ -119,7 +119,9 @@ class Lines:
 
     def note(self, subset: str, text: str) -> None:
         """See `Reporter`."""
-        print(readable(subset, text), file=sys.stderr, flush=True)
+        # In one piece: `print` writes the end of the line apart, and other lanes talk too.
+        sys.stderr.write(f"{readable(subset, text)}\n")
+        sys.stderr.flush()
 
     def end(self, subset: str, code: int) -> None:
         """See `Reporter`."""
