@@ -10,13 +10,17 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
+from saco_data import run
 from saco_data.config import Settings, load
+from saco_data.executors.local import LocalExecutor
 from saco_data.manifest import FRAME_SUBSETS
 from saco_data.records import Reason, State
 from saco_data.sandbox.demo import variables_set
@@ -98,6 +102,48 @@ def test_an_expired_link_expired_keys_and_a_bot_check_prune_nothing(tmp_path: Pa
         ground.servers["ego4d"].gate.all = ""
         ground.servers["yt1b"].everything = None
         assert travel(settings, "sav", "ego4d", "yt1b") == 0
+
+
+class Sick(LocalExecutor):
+    """Workers to which the first videos do what a hostile video may do to its decoder."""
+
+    harm: tuple[tuple[Callable[..., Any], int, float], ...] = (
+        (time.sleep, 600, 1.0),  # it never ends
+        (signal.raise_signal, signal.SIGSEGV, 60.0),  # a wild pointer
+    )
+
+    def __init__(self) -> None:
+        super().__init__(2)
+        self.met: dict[str, int] = {}
+
+    def submit(self, function: Callable[..., Any], *arguments: Any, seconds: float) -> Future[Any]:
+        """See `Executor.submit`."""
+        kind = self.met.setdefault(arguments[0].arrival.asset.key, len(self.met))
+        if kind >= len(self.harm):
+            return super().submit(function, *arguments, seconds=seconds)
+        harmful, argument, limit = self.harm[kind]
+        return super().submit(harmful, argument, seconds=limit)
+
+
+def test_a_video_that_hangs_or_crashes_the_decoder_costs_only_itself(tmp_path: Path) -> None:
+    with videos(tmp_path, only=("sav",)) as (_, settings, subsets):
+        executor = Sick()
+        code = run.go(settings, ["sav"], "test", Notes(), executor=executor).code
+        assert code == 3
+        reasons: dict[str, set[Reason]] = {}
+        for name, item in items(settings, "sav").items():
+            reasons.setdefault(name.split("/")[0], set()).add(item.reason)
+        lost = subsets["sav"].missing
+        assert len(executor.met) == len(reasons) - len(lost)
+        harmed = [{Reason.WORKER_TIMEOUT}, {Reason.WORKER_CRASHED}, {Reason.OK}]
+        assert [reasons.pop(Path(key).stem) for key in executor.met] == harmed
+        assert set(map(frozenset, reasons.values())) == {frozenset({Reason.NOT_IN_ARCHIVE})}
+        # They are tried again, and nothing of them was pruned.
+        assert travel(settings, "sav") == 0
+        assert {item.reason for item in items(settings, "sav").values()} == {
+            Reason.OK,
+            Reason.NOT_IN_ARCHIVE,
+        }
 
 
 @pytest.mark.parametrize("name", FRAME_SUBSETS)
