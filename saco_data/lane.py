@@ -26,6 +26,10 @@ IMAGE_SECONDS = 120.0
 VIDEO_SECONDS = 1800.0
 
 
+# What a raw file is removed for: another try must not meet it again.
+_NO_USE = {Reason.CORRUPT_IMAGE, Reason.NOT_MEDIA, Reason.CORRUPT_VIDEO, Reason.WRONG_DIGEST}
+
+
 @dataclass(frozen=True)
 class Stages:
     """Which parts of the road a command goes."""
@@ -82,6 +86,9 @@ class Lane:
         self._width = executor.width if bounded else 2 * executor.width + 2
         self._slots = threading.Semaphore(self._width)
         self._fatal: BaseException | None = None
+        # Assets whose raw file is on the disk from before, and those of them that proved spoilt.
+        self._found: set[str] = set()
+        self._spoilt: list[Asset] = []
 
     def run(self) -> None:
         """Goes the whole road; never raises."""
@@ -102,7 +109,14 @@ class Lane:
             self._tidy()
             lost = self._adopt(self.plan.assets(Decision.ADOPT))
             todo += lost if self.stages.fetch else []
-        self._fetch(todo)
+        self._found = {asset.key for asset in self.plan.assets(Decision.PROCESS)}
+        try:
+            self._fetch(todo)
+        except Blocked as closed:
+            self._spare(self._spoilt, closed)
+            raise
+        self._found = set()
+        self._fetch(self._spoilt)
 
     def _tidy(self) -> None:
         """What a killed run left undone for finished assets: the official view, the removal."""
@@ -139,7 +153,7 @@ class Lane:
         return verify.checked(self.settings, self.subset, known, self.executor)
 
     def _fetch(self, assets: list[Asset]) -> None:
-        if not assets:
+        if not assets or self.stop.is_set() or self._fatal is not None:
             return
         waiting = {asset.key: asset for asset in assets}
         arrivals = self.source.fetch(assets, self.context)
@@ -161,18 +175,22 @@ class Lane:
                     waiting.pop(thing.asset.key, None)
                     self._arrived(thing)
         except Blocked as closed:
-            # The source is shut, through no fault of these items: none of them is charged for it.
-            self._learn(
-                Outcome(self.subset, product.file_name, closed.reason, str(closed), tried=False)
-                for asset in waiting.values()
-                for product in asset.products
-            )
+            self._spare(waiting.values(), closed)
             raise
         finally:
             if isinstance(arrivals, Generator):
                 arrivals.close()
-            for _ in range(self._width):
+            for _ in range(self._width):  # all that is under way comes to its end
                 self._slots.acquire()
+            self._slots.release(self._width)
+
+    def _spare(self, assets: Iterable[Asset], closed: Blocked) -> None:
+        """The source is shut, through no fault of these items: none of them is charged for it."""
+        self._learn(
+            Outcome(self.subset, product.file_name, closed.reason, str(closed), tried=False)
+            for asset in assets
+            for product in asset.products
+        )
 
     def _spread(self, outcome: Outcome, asset: Asset) -> Iterable[Outcome]:
         """What became of an asset became of all its products."""
@@ -202,12 +220,14 @@ class Lane:
             self._slots.release()
             return
         facts = self.settings.manifest(self.subset)
+        found = arrival.owned and arrival.asset.key in self._found
         job = process.Job(
             self.subset,
             facts.process,
             arrival,
             self.settings.images(self.subset),
             self.settings.frames(self.subset),
+            self._digests(arrival.asset) if found else {},
         )
         seconds = VIDEO_SECONDS if facts.frames else IMAGE_SECONDS
         try:
@@ -222,6 +242,10 @@ class Lane:
             if done.cancelled():
                 return
             outcomes = self._outcomes(arrival, done)
+            if self._is_spoilt(arrival, outcomes):
+                self._dispose(arrival, outcomes)
+                self._spoilt.append(arrival.asset)
+                return
             # The products are on disk and durable: the ledger may lag behind, never lead.
             self._learn(outcomes)
             self._dispose(arrival, outcomes)
@@ -229,6 +253,19 @@ class Lane:
             self._fatal = error
         finally:
             self._slots.release()
+
+    def _digests(self, asset: Asset) -> dict[str, str]:
+        names = {product.file_name for product in asset.products}
+        return {name: self.plan.digests[name] for name in names & self.plan.digests.keys()}
+
+    def _is_spoilt(self, arrival: Arrival, outcomes: list[Outcome]) -> bool:
+        """Whether a raw file of ours from an earlier run is to be fetched anew in this one."""
+        return (
+            self.stages.fetch
+            and arrival.owned
+            and arrival.asset.key in self._found
+            and {outcome.reason for outcome in outcomes} <= _NO_USE
+        )
 
     def _outcomes(self, arrival: Arrival, done: Future[list[Outcome]]) -> list[Outcome]:
         try:
@@ -248,7 +285,7 @@ class Lane:
             return
         reasons = {outcome.reason for outcome in outcomes}
         used_up = self.settings.removes_videos(self.subset) and reasons == {Reason.OK}
-        no_use = reasons <= {Reason.CORRUPT_IMAGE, Reason.NOT_MEDIA, Reason.CORRUPT_VIDEO}
+        no_use = reasons <= _NO_USE
         if no_use:
             # A product may be the same file under another name (`files.link`).
             for product in arrival.asset.products:

@@ -40,7 +40,7 @@ class SubsetPlan:
 
     subset: str
     steps: list[Step] = field(default_factory=list)
-    # Of files on disk that are to be adopted: the sha256 that they had, where one is known.
+    # The sha256 that a product had, where it is known and its file or raw file lies on the disk.
     digests: dict[str, str] = field(default_factory=dict)
     # Names of files on disk that the ledger does not know.
     unknown: set[str] = field(default_factory=set)
@@ -105,7 +105,8 @@ def make(subset: str, products: Iterable[Product], view: View) -> SubsetPlan:
         groups.setdefault(key, {}).setdefault(decision, []).append(product)
         if item is None and name in view.sizes:
             plan.unknown.add(name)
-        if decision is Decision.ADOPT and item is not None and item.sha256 is not None:
+        at_hand = decision in (Decision.ADOPT, Decision.PROCESS)
+        if at_hand and item is not None and item.sha256 is not None:
             plan.digests[name] = item.sha256
     for key, decisions in groups.items():
         for decision, members in decisions.items():

@@ -11,12 +11,14 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from multiprocessing import forkserver, resource_tracker
+from multiprocessing.synchronize import Semaphore
 from typing import Any, TypeVar
 
 from saco_data.executors import WorkerLost
 
 R = TypeVar("R")
 MEMORY_BYTES = 4 << 30
+START_SECONDS = 5.0
 PRELOAD = ["saco_data.media.process", "saco_data.media.frames"]
 
 
@@ -27,6 +29,7 @@ class LocalExecutor:
         self.width = width
         self._memory = memory_bytes
         self._pool: Any = None
+        self._up: Any = None  # a semaphore: released by each worker that is up
         self._starting = threading.Lock()
 
     def submit(self, function: Callable[..., R], *arguments: Any, seconds: float) -> Future[R]:
@@ -67,6 +70,10 @@ class LocalExecutor:
         """See `Executor.close`."""
         if self._pool is None:
             return
+        patience = time.monotonic() + START_SECONDS
+        for _ in range(self.width):
+            # A worker that is still on its way up would miss what the pool takes down, and say so.
+            self._up.acquire(timeout=max(0.0, patience - time.monotonic()))
         if now:
             self._pool.stop()
         else:
@@ -87,14 +94,13 @@ class LocalExecutor:
                 # Workers are forked from a clean process that has the decoders loaded: quick to
                 # replace, and free of this process's threads.
                 context = multiprocessing.get_context("forkserver")
-                context.set_forkserver_preload(
-                    ["saco_data.media.process", "saco_data.media.frames"]
-                )
+                context.set_forkserver_preload(PRELOAD)
                 _start_quietly()
+                self._up = context.Semaphore(0)
                 self._pool = ProcessPool(
                     max_workers=self.width,
                     initializer=_prepare_worker,
-                    initargs=[self._memory],
+                    initargs=[self._memory, self._up],
                     context=context,
                 )
             return self._pool
@@ -113,13 +119,14 @@ def _start_quietly() -> None:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _prepare_worker(memory_bytes: int) -> None:
+def _prepare_worker(memory_bytes: int, up: Semaphore) -> None:
     """Ctrl-C is the parent's business; a worker dies with its parent and within its memory."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_die_with, args=[os.getppid()], daemon=True).start()
     _, hard = resource.getrlimit(resource.RLIMIT_AS)
     limit = memory_bytes if hard == resource.RLIM_INFINITY else min(memory_bytes, hard)
     resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
+    up.release()
 
 
 def _die_with(parent: int) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -15,13 +15,18 @@ from saco_data.records import Arrival, Outcome, Product, Reason
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One arrival and where its products go. `view`: the official `frames/` folder, if any."""
+    """One arrival and where its products go. `view`: the official `frames/` folder, if any.
+
+    `digests`: the sha256 of products that were made before, by `file_name`. One that is the raw
+    file as it came must have it still.
+    """
 
     subset: str
     how: Literal["copy", "resize", "frames"]
     arrival: Arrival
     images: Path
     view: Path | None
+    digests: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +96,10 @@ def _image(job: Job, product: Product) -> Outcome:
         return _failed(job, product, error.reason, str(error))
     if job.how == "copy" and not fits(found, product, rotated=True):
         return _failed(job, product, Reason.WRONG_SIZE, _sizes(found, product))
+    before = job.digests.get(product.file_name)
+    if content is data and before not in (None, hashlib.sha256(data).hexdigest()):
+        detail = "the raw file changed since it was fetched"
+        return _failed(job, product, Reason.WRONG_DIGEST, detail)
     if content is data and isinstance(raw, Path) and job.arrival.owned:
         if not files.same_content(path, content):
             files.link(raw, path)
