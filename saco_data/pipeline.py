@@ -12,7 +12,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Container, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from saco_data import costs, needs, plan, prune, sources, survey, verify
 from saco_data.annotations import Index, read
@@ -31,6 +31,7 @@ from saco_data.records import Outcome, Reason, State
 from saco_data.report import Reporter
 
 COMMIT_SECONDS = 0.5
+_OTHER = "the annotations mean another frame or size by it now"
 _ALL_GONE = (
     "the source says that every single file is gone, which a wrong address would say too: nothing "
     "was left out. Check the raw medium and `endpoints` in the config; if it is true, run again "
@@ -197,15 +198,15 @@ class Pipeline:
         result: Result,
         source: sources.Source,
         index: Index,
-        known: Mapping[str, Item],
+        known: dict[str, Item],
         view: plan.View,
     ) -> None:
         """Takes note of products that were done and are lost, cut off, or of another revision.
 
         With `process`, removes what is to be had anew: what is left of them, and raw files that are
-        outdated.
+        outdated. Of those that are to be as they were `known` has the digest then.
         """
-        lost = []
+        lost, same = [], []
         # Only other annotations can mean something else by the same name.
         facts = self.ledger.items(source.name) if result.changes.annotations else {}
         for name, product in index.products.items():
@@ -218,14 +219,18 @@ class Pipeline:
             elif size != item.bytes:
                 detail = f"has {size} of {item.bytes} bytes"
             elif any(facts[name].facts.get(each, value) != value for each, value in meant.items()):
-                detail = "the annotations mean another frame or size by it now"
+                detail = _OTHER
             else:
                 continue
+            if detail is not _OTHER:
+                same.append(name)
             lost.append(Outcome(source.name, name, Reason.PRODUCT_LOST, detail=detail, tried=False))
             view.sizes.pop(name, None)
             if self.stages.process:
                 verify.discard(self.settings, source, product, Reason.WRONG_DIGEST)
         result.changes.add(self.ledger.record(lost))
+        before = self.ledger.not_done(source.name) if same else {}
+        known.update({name: replace(known[name], sha256=before[name].sha256) for name in same})
         for product in index.products.values() if view.renew and self.stages.process else ():
             if (key := source.key_of(product)) in view.renew:
                 with contextlib.suppress(UnsafeName):

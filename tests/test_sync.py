@@ -121,6 +121,28 @@ def test_rot_is_found_and_repaired_even_where_size_and_raw_file_tell_nothing(
     assert path.read_bytes() == PICTURES[LOST]
 
 
+@pytest.mark.parametrize("how", ["flipped", "cut"])
+def test_a_raw_file_that_rotted_makes_no_product(tmp_path: Path, how: str) -> None:
+    """The product itself is lost, so that only its digest in the ledger tells what it was."""
+    with FileServer({"/bdd100k.tar": archive(NAMES)}) as server:
+        small = Small(tmp_path, raw=f"{server.url}/bdd100k.tar")
+        small.prepare()
+        raw = small.settings.raw_folder(SUBSET) / LOST
+        content = bytearray(raw.read_bytes())
+        content[300] ^= 0xFF
+        raw.write_bytes(content if how == "flipped" else content[:-100])
+        small.product(LOST).unlink()
+        # At once: what is spoilt is fetched anew in the same run.
+        assert small.prepare().code == 0
+        assert small.product(LOST).read_bytes() == PICTURES[LOST] == raw.read_bytes()
+        raw.write_bytes(content[:-100])
+        small.product(LOST).unlink()
+        server.faults = Faults(kinds=(Fault.EXPIRED,), probability=1)
+        assert small.prepare().code == 4
+    assert not small.product(LOST).exists()
+    assert items(small.settings, SUBSET)[LOST].state is State.BLOCKED
+
+
 def test_the_sample_goes_round_all_products(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
