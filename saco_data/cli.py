@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import sys
 from pathlib import Path
@@ -52,7 +53,7 @@ def saco(context: click.Context, config: Path | None, quiet: bool, verbose: bool
 
 def main() -> None:
     """The entry point: the one place that prints errors and chooses the exit code."""
-    from saco_data.errors import SacoError
+    from saco_data.errors import DiskFull, SacoError
 
     try:
         saco.main(standalone_mode=False)
@@ -62,6 +63,12 @@ def main() -> None:
     except click.ClickException as error:
         error.show()
         sys.exit(2)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        # What we write ourselves has its own words: this is output that someone redirected.
+        click.echo("error: no space left for the output. Free some and run again", err=True)
+        sys.exit(DiskFull.exit_code)
     except (KeyboardInterrupt, click.Abort):
         click.echo("Interrupted. What was done is kept: run again to go on.", err=True)
         sys.exit(130)

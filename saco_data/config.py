@@ -31,11 +31,11 @@ TRANSPORTS = {"droid": ("https", "gsutil"), "ego4d": ("boto3", "ego4d-cli")}
 class Limits(BaseModel):
     """Overrides of a source's polite rates."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     concurrency: int | None = Field(None, ge=1, le=256)
     requests_per_second: float | None = Field(None, ge=0)
-    sleep_seconds: tuple[float, float] | None = None
+    sleep_seconds: tuple[float, float] | None = Field(None, strict=False)
 
 
 class _Keys(BaseModel):
@@ -43,13 +43,13 @@ class _Keys(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
-    path_annotations: str = "data/annotations"
-    silver_path: str = "data/silver"
+    path_annotations: str = Field("data/annotations", min_length=1)
+    silver_path: str = Field("data/silver", min_length=1)
     cookies_path: str | None = None
     sav_links_file: str | None = None
     num_images_show: int = Field(5, ge=1, le=1000)
     saco_subset_show: str = "yt1b"
-    directory_save: str = "data/previews"
+    directory_save: str = Field("data/previews", min_length=1)
     aws_access_key_id: SecretStr | None = None
     aws_secret_access_key: SecretStr | None = None
     hf_token: SecretStr | None = None
@@ -238,7 +238,7 @@ def parse(text: str, file: Path | None = None) -> Settings:
     try:
         # YAML's null means "not given", as in the official file.
         given = {key: value for key, value in content.items() if value is not None}
-        keys = _Keys.model_validate(given, strict=False)
+        keys = _Keys.model_validate(given)
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
@@ -251,7 +251,7 @@ def parse(text: str, file: Path | None = None) -> Settings:
 def overridden(settings: Settings, changed: Mapping[str, Any]) -> Settings:
     """The settings with other values for some keys, as if the file had them."""
     common = {key: value for key, value in changed.items() if key in _Keys.model_fields}
-    keys = _Keys.model_validate({**settings.keys.model_dump(), **common}, strict=False)
+    keys = _Keys.model_validate({**settings.keys.model_dump(), **common})
     by_subset = {key: value for key, value in changed.items() if key in _SUBSET_KEYS}
     return replace(settings, keys=keys, by_subset={**settings.by_subset, **by_subset})
 

@@ -138,10 +138,10 @@ def _fathomnet() -> int:
     parser.add_argument(
         "--image-uuids", type=Path, help="JSON list; default: the annotation file's"
     )
-    parser.add_argument("--num-procs", type=int, help="images at a time")
+    parser.add_argument("--num-procs", type=_procs, help="images at a time")
     options = parser.parse_args()
     keys: dict[str, Any] = {}
-    if options.num_procs:
+    if options.num_procs is not None:
         keys["limits"] = {"fathomnet": {"concurrency": options.num_procs}}
     settings = _settings("fathomnet", options, keys)
     if not options.image_uuids:
@@ -151,6 +151,12 @@ def _fathomnet() -> int:
     uuids = _list_of_text(options.image_uuids)
     names = Fetcher(settings).names(uuids)
     return _run_list(settings, "fathomnet", {name: Product(name, 0, 0) for name in names})
+
+
+def _procs(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 256:
+        raise argparse.ArgumentTypeError(f"{text} is not between 1 and 256")
+    return int(text)
 
 
 def _list_of_text(path: Path) -> list[str]:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -60,3 +63,30 @@ def test_a_broken_pool_is_replaced(executor: LocalExecutor) -> None:
         except WorkerLost:
             continue
     pytest.fail("no worker came back")
+
+
+def test_workers_import_what_we_do_and_not_what_lies_about(tmp_path: Path) -> None:
+    home, folder = tmp_path / "home", tmp_path / "folder"
+    for name in (home, folder):
+        name.mkdir()
+    (folder / "PIL.py").write_text("open('imported', 'w')")
+    (folder / "saco_data").mkdir()
+    (folder / "saco_data" / "__init__.py").write_text("open('imported', 'w')")
+    script = home / "script.py"
+    script.write_text(
+        "from saco_data.executors.local import LocalExecutor\n"
+        "if __name__ == '__main__':\n"
+        "    executor = LocalExecutor(1)\n"
+        "    print(executor.submit(abs, -8, seconds=30).result())\n"
+        "    executor.close()\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, script],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert ended.stderr == "" and ended.stdout == "8\n"
+    assert not (folder / "imported").exists()

@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import resource
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -14,11 +15,13 @@ from multiprocessing import forkserver, resource_tracker
 from multiprocessing.synchronize import Semaphore
 from typing import Any, TypeVar
 
+from saco_data.errors import SacoError
 from saco_data.executors import WorkerLost
 
 R = TypeVar("R")
 MEMORY_BYTES = 4 << 30
-START_SECONDS = 5.0
+START_SECONDS = 60.0
+END_SECONDS = 5.0
 PRELOAD = ["saco_data.media.process", "saco_data.media.frames"]
 
 
@@ -70,7 +73,7 @@ class LocalExecutor:
         """See `Executor.close`."""
         if self._pool is None:
             return
-        patience = time.monotonic() + START_SECONDS
+        patience = time.monotonic() + END_SECONDS
         for _ in range(self.width):
             # A worker that is still on its way up would miss what the pool takes down, and say so.
             self._up.acquire(timeout=max(0.0, patience - time.monotonic()))
@@ -97,26 +100,46 @@ class LocalExecutor:
                 context.set_forkserver_preload(PRELOAD)
                 _start_quietly()
                 self._up = context.Semaphore(0)
-                self._pool = ProcessPool(
+                pool = ProcessPool(
                     max_workers=self.width,
                     initializer=_prepare_worker,
                     initargs=[self._memory, self._up],
                     context=context,
                 )
+                # The pool would replace workers that cannot start for ever, and tasks wait.
+                try:
+                    pool.schedule(os.getpid).result(timeout=START_SECONDS)
+                except TimeoutError:
+                    pool.stop()  # type: ignore[no-untyped-call]
+                    raise SacoError(
+                        "no worker process can start",
+                        remedy="See the messages above; `ulimit -a` may tell what is short",
+                    ) from None
+                self._pool = pool
             return self._pool
 
 
 def _start_quietly() -> None:
     """Starts the clean process where Ctrl-C, which a terminal sends to all, cannot reach it.
 
-    It ignores the signal only once it has loaded the decoders; that takes seconds.
+    It ignores the signal only once it has loaded the decoders; that takes seconds. It imports what
+    this process would: `python -c` alone would look in the current folder first.
     """
-    resource_tracker.ensure_running()  # which would lift the mask
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    path = {"PYTHONSAFEPATH": "1", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    before = {name: os.environ.get(name) for name in path}
+    os.environ.update(path)
     try:
-        forkserver.ensure_running()
+        resource_tracker.ensure_running()  # which would lift the mask
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+        try:
+            forkserver.ensure_running()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        for name, value in before.items():
+            os.environ.pop(name)
+            if value is not None:
+                os.environ[name] = value
 
 
 def _prepare_worker(memory_bytes: int, up: Semaphore) -> None:

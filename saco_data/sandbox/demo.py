@@ -22,7 +22,7 @@ SUBSETS = tuple(STANDS)
 def opened(folder: Path) -> Iterator[Settings]:
     """Builds the miniature Silver below `folder`, serves it, and yields the config for it.
 
-    The folder then holds CONFIG_FRAMES.yaml, so that every other command works in it.
+    The folder then holds CONFIG_FRAMES.yaml, so that commands that fetch nothing work in it later.
     """
     folder = folder.absolute()
     world = build(folder / "world", SUBSETS)
@@ -36,7 +36,10 @@ def opened(folder: Path) -> Iterator[Settings]:
             **{f"{name}_path": f"data/{name}" for name in SUBSETS},
             **ground.keys,
         }
-        text = "# Made by `saco demo`: a miniature SA-Co/Silver on this machine.\n"
+        text = (
+            "# Made by `saco demo`: a miniature SA-Co/Silver on this machine. The servers stop\n"
+            "# with it: what fetches (prepare, sync) finds nobody here afterwards.\n"
+        )
         files.write(folder / FILE_NAME, (text + yaml.safe_dump(keys, sort_keys=False)).encode())
         with variables_set(ground.environment):
             yield load(folder / FILE_NAME)
