@@ -15,10 +15,12 @@ from pathlib import Path
 import msgspec
 
 from saco_data import files
-from saco_data.errors import AnnotationError
+from saco_data.errors import AnnotationError, OutputError
 from saco_data.manifest import Manifest
-from saco_data.records import Product
+from saco_data.records import MAX_PIXELS, Product
 
+# No JPEG is longer or wider, in pixels.
+MAX_SIDE = 65_500
 AGAIN = "Download it again with `saco annotations`"
 
 
@@ -110,12 +112,11 @@ def _same_file(one: _Image, other: _Image) -> bool:
 
 
 def _product(image: _Image, path: Path) -> Product:
-    if image.width < 1 or image.height < 1:
-        raise AnnotationError(
-            f"image {image.id} has the size {image.width} x {image.height}",
-            item=str(path),
-            remedy=AGAIN,
-        )
+    for height, width in filter(None, ((image.height, image.width), image.image_size)):
+        if not (0 < width <= MAX_SIDE and 0 < height <= MAX_SIDE and width * height <= MAX_PIXELS):
+            raise AnnotationError(
+                f"image {image.id} has the size {width} x {height}", item=str(path), remedy=AGAIN
+            )
     return Product(
         image.file_name,
         image.width,
@@ -130,8 +131,15 @@ def derive(source: Path, to: Path, keeps: Callable[[str], bool]) -> Kept:
     """Writes `source` without the pairs whose `file_name` is not kept, and without their masks.
 
     Order, all other fields, `info`, `categories` and negative phrases stay. Atomic; an identical
-    file is left alone. Raises AnnotationError as `read` does, DiskFull and OutputError.
+    file is left alone. Raises AnnotationError as `read` does, DiskFull and OutputError (also where
+    `to` is `source` itself).
     """
+    if to.exists() and to.samefile(source):
+        raise OutputError(
+            "is the downloaded annotation file, which is never modified",
+            item=str(to),
+            remedy="Write elsewhere: choose another folder for what is derived",
+        )
     chosen = _chosen(source, keeps)
     if not chosen.removed:
         files.copy(source, to)
@@ -176,21 +184,23 @@ def _chosen(source: Path, keeps: Callable[[str], bool]) -> _Chosen:
     images: list[msgspec.Raw] = []
     decode = msgspec.json.Decoder(_Name).decode
     verdicts: dict[str, bool] = {}
-    for raw in _entries(parts, "images", source):
-        entry = decode(raw)
-        name = entry.file_name
-        keep = verdicts.get(name)
-        if keep is None:
-            keep = verdicts[name] = keeps(name)
-        if keep:
-            images.append(raw)
-        else:
-            removed.setdefault(name, []).append(entry.id)
-            gone_ids.add(entry.id)
+    with _explained(source, "images"):
+        for raw in _entries(parts, "images", source):
+            entry = decode(raw)
+            name = entry.file_name
+            keep = verdicts.get(name)
+            if keep is None:
+                keep = verdicts[name] = keeps(name)
+            if keep:
+                images.append(raw)
+            else:
+                removed.setdefault(name, []).append(entry.id)
+                gone_ids.add(entry.id)
     masks = _entries(parts, "annotations", source)
     if removed:
         mask_of = msgspec.json.Decoder(_Mask).decode
-        masks = [raw for raw in masks if mask_of(raw).image_id not in gone_ids]
+        with _explained(source, "annotations"):
+            masks = [raw for raw in masks if mask_of(raw).image_id not in gone_ids]
     return _Chosen(parts, images, masks, removed)
 
 
@@ -254,7 +264,7 @@ class _explained:  # noqa: N801  (used as a context manager)
         if isinstance(error, msgspec.ValidationError):
             place = str(error).replace("$", self.key)
             raise AnnotationError(place, item=str(self.path), remedy=AGAIN) from error
-        if isinstance(error, msgspec.DecodeError | UnicodeDecodeError):
+        if isinstance(error, msgspec.DecodeError | UnicodeDecodeError | RecursionError):
             raise AnnotationError(
                 f"is not whole JSON ({error})", item=str(self.path), remedy=AGAIN
             ) from error

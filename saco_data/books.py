@@ -37,8 +37,8 @@ def note_index(settings: Settings, ledger: Ledger, subset: str, index: Index) ->
 def removable(settings: Settings, ledger: Ledger, subset: str) -> dict[str, str]:
     """The files that may be pruned now, with their reasons: {file_name: reason}.
 
-    Where a source says that every single file is gone, a wrong address is likelier than the truth:
-    nothing may be pruned then before the user confirms it.
+    Where a source says so of files and has never given one, a wrong address is likelier than the
+    truth: nothing may be pruned then before the user confirms it.
     """
     if not settings.may_prune(subset):
         return {}
@@ -50,10 +50,11 @@ def removable(settings: Settings, ledger: Ledger, subset: str) -> dict[str, str]
 
 
 def all_gone(ledger: Ledger, subset: str) -> bool:
-    """Whether the source says of every file of a subset that it is gone."""
+    """Whether all files of a subset were asked for, some are gone, and not a single one is here."""
     counts = ledger.counts(subset)
-    gone = sum(count for reason, count in counts.items() if reason.state is State.GONE)
-    return 0 < ledger.facts(subset).files <= gone
+    states = {reason.state for reason in counts}
+    asked = sum(counts.values()) >= ledger.facts(subset).files
+    return asked and State.GONE in states and State.DONE not in states
 
 
 def second_look(settings: Settings, now: int) -> Callable[[Item], bool]:
@@ -68,15 +69,23 @@ def second_look(settings: Settings, now: int) -> Callable[[Item], bool]:
             return True
         if item.confirmed(hours) or not settings.may_prune(item.subset):
             return False
-        return item.gone_first is None or now - item.gone_first >= hours * 3600
+        # A first sight in the future is the work of a clock that was ahead.
+        return item.gone_first is None or not 0 <= now - item.gone_first < hours * 3600
 
     return due
 
 
 def ending(settings: Settings, source: Source) -> list[Any]:
-    """All that a finished subset relies on, as plain data: unchanged, there is nothing to do."""
+    """All that a finished subset relies on, as plain data: unchanged, there is nothing to do.
+
+    Empty where that cannot be told.
+    """
     subset = source.name
     view = settings.frames(subset)
+    folders = [settings.images(subset), *([view] if view else [])]
+    prints = [(str(folder), survey.fingerprint(folder)) for folder in folders]
+    if any(found is None for _, found in prints):
+        return []
     return [
         __version__,
         stamp(settings.pristine(subset)),
@@ -84,8 +93,7 @@ def ending(settings: Settings, source: Source) -> list[Any]:
         stamp(sidecar(settings.pruned(subset))),
         source.place(),
         settings.removes_videos(subset),
-        [str(settings.images(subset)), survey.fingerprint(settings.images(subset))],
-        [str(view), survey.fingerprint(view)] if view else [],
+        *([folder, found] for folder, found in prints),
     ]
 
 
@@ -103,8 +111,10 @@ def settled(
     states = {reason.state for reason in counts}
     if not facts.ended or states - {State.DONE, State.GONE} or sum(counts.values()) != facts.files:
         return False
-    if any(look_again(item) for item in ledger.items(source.name, state=State.GONE).values()):
-        return False
+    place = source.place()
+    for item in ledger.items(source.name, state=State.GONE).values():
+        if look_again(item) or item.facts.get("place", "") != place:
+            return False
     removed = names_sha256(removable(settings, ledger, source.name))
     return removed == facts.removed_sha256 and ending(settings, source) == facts.ended
 

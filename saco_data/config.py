@@ -285,7 +285,7 @@ def _check_values(settings: Settings, where: Where) -> None:
             raise where.error(f"transport.{subset}", f"unknown transport {transport!r}", hint)
     if keys.executor != "local":
         raise where.error("executor", f"{keys.executor!r} is not available", "Write local")
-    if settings.annotations == settings.silver / "annotations":
+    if settings.annotations.resolve() == (settings.silver / "annotations").resolve():
         raise where.error(
             "path_annotations",
             "the downloaded annotations and the derived ones would share a folder",

@@ -159,6 +159,14 @@ class Database:
         )
 
     @contextlib.contextmanager
+    def _making_sense(self) -> Iterator[None]:
+        """Around the reading of rows: SQLite notices a broken page, but not a broken word."""
+        try:
+            yield
+        except (ValueError, TypeError, AttributeError, RecursionError) as error:
+            raise self._damaged(f"an entry makes no sense: {error}") from error
+
+    @contextlib.contextmanager
     def _writing(self) -> Iterator[None]:
         with self._explained():
             if not self._db.in_transaction:

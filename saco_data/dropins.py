@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import json
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from saco_data import config, files, run
+from saco_data import config, files, run, untrusted
 from saco_data.annotations import Index
 from saco_data.config import Places, Settings
 from saco_data.errors import AnnotationError, SacoError, UsageError
@@ -161,7 +160,7 @@ def _procs(text: str) -> int:
 
 def _list_of_text(path: Path) -> list[str]:
     try:
-        content = json.loads(path.read_text())
+        content = untrusted.parse(path.read_text())
     except (OSError, ValueError) as error:
         raise UsageError(
             f"cannot be read ({error})", item=str(path), remedy="Give a JSON list of UUIDs"

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from saco_data import untrusted
 from saco_data.annotations import AGAIN
 from saco_data.books import read_annotations
 from saco_data.config import Settings
@@ -122,10 +123,17 @@ def _export(settings: Settings, subset: str, folder: Path) -> Iterator[tuple[Pat
 
 def _coco(archive: Path) -> dict[str, Any]:
     """The one annotation file of an export."""
-    found = [
-        json.loads(member.read())
-        for member in members(archive, lambda name: PurePosixPath(name).name == COCO)
-    ]
+    try:
+        found = [
+            untrusted.parse(member.read())
+            for member in members(archive, lambda name: PurePosixPath(name).name == COCO)
+        ]
+    except ValueError as error:
+        raise AnnotationError(
+            f"an annotation file of the export is not whole JSON ({error})",
+            item=archive.name,
+            remedy=AGAIN,
+        ) from error
     usable = [each for each in found if isinstance(each, dict) and each.get("images")]
     if len(usable) != 1:
         raise AnnotationError(

@@ -24,6 +24,7 @@ _REFUSALS = (
     errno.EISDIR,
     errno.EEXIST,
     errno.ENOTEMPTY,
+    errno.ELOOP,
 )
 _counter = itertools.count()
 _TEMPORARY = re.compile(r"^\..*\.\d+-\d+\.saco-tmp$")
@@ -37,18 +38,18 @@ def inside(root: Path, name: str) -> Path:
     """`root / name` for a name that came from outside.
 
     Raises UnsafeName for anything absolute, with `..`, empty parts, control characters, a
-    backslash or a part over 255 bytes.
+    backslash, a part over 255 bytes or more than 1024 in all.
     """
     parts = name.split("/")
     if not name or any(part in ("", ".", "..") for part in parts):
-        raise UnsafeName(f"unsafe name {name!r}")
+        raise UnsafeName(f"unsafe name {name[:80]!r}")
     if any(ord(char) < 32 or char == "\\" for char in name):
-        raise UnsafeName(f"unsafe character in name {name!r}")
+        raise UnsafeName(f"unsafe character in name {name[:80]!r}")
     try:
-        too_long = any(len(os.fsencode(part)) > 255 for part in parts)
+        encoded = os.fsencode(name)
     except UnicodeEncodeError:
-        raise UnsafeName(f"name is not valid text: {name!r}") from None
-    if too_long:
+        raise UnsafeName(f"name is not valid text: {name[:80]!r}") from None
+    if len(encoded) > 1024 or max(map(len, encoded.split(b"/"))) > 255:
         raise UnsafeName(f"name too long: {name[:80]!r}...")
     return root.joinpath(*PurePosixPath(name).parts)
 

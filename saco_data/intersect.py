@@ -6,13 +6,12 @@ same names.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from saco_data import card, prune
+from saco_data import card, files, prune, untrusted
 from saco_data.annotations import read
 from saco_data.config import Settings
 from saco_data.errors import UsageError
@@ -70,7 +69,7 @@ def load(path: Path) -> Copy:
             )
         return Copy(path, {subset: _names(path)}, {})
     try:
-        content = json.loads(path.read_bytes())
+        content = untrusted.parse(path.read_bytes())
         entries = {
             str(subset): (str(each["keep_list"]), str(each["keep_list_sha256"]))
             for subset, each in content["subsets"].items()
@@ -81,8 +80,13 @@ def load(path: Path) -> Copy:
         raise UsageError(f"is no card ({error})", item=str(path), remedy=_REMEDY) from error
     names = {}
     for subset, (keep_list, digest) in entries.items():
-        # The name comes from outside: only its last part counts.
-        beside = path.with_name(Path(keep_list).name)
+        try:
+            # The name comes from outside: only its last part counts.
+            beside = files.inside(path.parent, keep_list.rpartition("/")[2])
+        except files.UnsafeName as error:
+            raise UsageError(
+                f"names no keep-list for {subset} ({error})", item=str(path), remedy=_REMEDY
+            ) from error
         names[subset] = _names(beside)
         if prune.keep_list_sha256(names[subset]) != digest:
             raise UsageError(

@@ -97,6 +97,8 @@ class SubsetFacts:
     waits: list[str] = field(default_factory=list)
     # What the last run relied on if it came to a proper end, else empty (see `books.settled`).
     ended: list[Any] = field(default_factory=list)
+    # The sha256 of the annotations whose meaning the finished products were compared with.
+    compared_sha256: str = ""
     # The product up to which the rotating sample was verified.
     sampled_to: str = ""
     # The asset or product up to which the source was asked for newer versions.

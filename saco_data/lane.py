@@ -108,7 +108,7 @@ class Lane:
         if self.stages.process:
             self._tidy()
             lost = self._adopt(self.plan.assets(Decision.ADOPT))
-            todo += lost if self.stages.fetch else []
+            todo = _merged(todo + lost) if self.stages.fetch else todo
         self._found = {asset.key for asset in self.plan.assets(Decision.PROCESS)}
         try:
             self._fetch(todo)
@@ -195,7 +195,7 @@ class Lane:
     def _spread(self, outcome: Outcome, asset: Asset) -> Iterable[Outcome]:
         """What became of an asset became of all its products."""
         facts = dict(outcome.facts)
-        if outcome.state is State.GONE and self.source.place():
+        if outcome.state is State.GONE:
             facts["place"] = self.source.place()
         if self.settings.manifest(self.subset).frames:
             yield replace(outcome, facts=facts)
@@ -214,7 +214,8 @@ class Lane:
 
     def _arrived(self, arrival: Arrival) -> None:
         """Sends an arrival on to be processed; its slot is free once that is done."""
-        if self.settings.manifest(self.subset).frames and arrival.facts:
+        new = arrival.asset.key not in self._found
+        if self.settings.manifest(self.subset).frames and (arrival.facts or new):
             self._learn([_of_asset(self.subset, arrival)])
         if not self.stages.process:
             self._slots.release()
@@ -300,6 +301,14 @@ class Lane:
         learned = list(outcomes)
         if learned:
             self.post(Learned(self.subset, learned))
+
+
+def _merged(assets: Iterable[Asset]) -> list[Asset]:
+    """One asset for each key."""
+    products: dict[str, list[Product]] = {}
+    for asset in assets:
+        products.setdefault(asset.key, []).extend(asset.products)
+    return [Asset(key, tuple(members)) for key, members in products.items()]
 
 
 def _of_asset(subset: str, arrival: Arrival) -> Outcome:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 from saco_data import schema
@@ -68,7 +68,8 @@ class Ledger(Database):
             )
             self._db.execute(schema.INSERT, self._columns(item))
             return Change(new.key, new.is_asset, None, new.reason, made=False)
-        old = self._item(row)
+        with self._making_sense():
+            old = self._item(row)
         change = Change(new.key, new.is_asset, old.reason, new.reason, old.sha256 is not None)
         attempts = old.attempts + new.tried
         if old.state is State.GONE and _says_nothing(new.reason):
@@ -87,8 +88,7 @@ class Ledger(Database):
             new.origin or old.origin,
             old.bytes if new.bytes is None else new.bytes,
             new.sha256 or old.sha256,
-            # What was known of a file that was there is worth keeping when it is not.
-            (new.facts or old.facts) if new.state is State.DONE else {**old.facts, **new.facts},
+            {**old.facts, **new.facts} if _same_file(old, new) else new.facts,
             old.first_seen,
             now,
             old.since if old.reason is new.reason else now,
@@ -105,9 +105,10 @@ class Ledger(Database):
         now = self.now() if now is None else now
         with self._writing():
             self._db.executemany(
-                "UPDATE items SET gone_first = coalesce(gone_first, ?), gone_last = ?"
+                # A clock that was ahead for a while must not put off what it saw.
+                "UPDATE items SET gone_first = min(coalesce(gone_first, ?1), ?1), gone_last = ?1"
                 f" WHERE {_IS} AND {_GONE}",
-                ((now, now, subset, 0, key) for key in keys),
+                ((now, subset, 0, key) for key in keys),
             )
 
     def confirm_gone(self, subset: str) -> None:
@@ -187,7 +188,8 @@ class Ledger(Database):
             f"SELECT reason, since, until, detail FROM past WHERE {_IS} ORDER BY until, rowid",
             (item.subset, int(item.is_asset), item.key),
         )
-        return [Past(Reason(reason), *rest) for reason, *rest in rows]
+        with self._making_sense():
+            return [Past(Reason(reason), *rest) for reason, *rest in rows]
 
     def counts(self, subset: str, *, is_asset: bool = False) -> dict[Reason, int]:
         """How many items there are by reason."""
@@ -195,7 +197,8 @@ class Ledger(Database):
             "SELECT reason, number FROM counts WHERE subset = ? AND is_asset = ? AND number > 0",
             (subset, int(is_asset)),
         )
-        return {Reason(reason): count for reason, count in rows}
+        with self._making_sense():
+            return {Reason(reason): count for reason, count in rows}
 
     def done_bytes(self, subset: str) -> tuple[int, int]:
         """Number and bytes of the products that are done."""
@@ -208,7 +211,10 @@ class Ledger(Database):
     def facts(self, subset: str) -> SubsetFacts:
         """What is known of the whole subset; empty where nothing is."""
         rows = self._rows("SELECT facts FROM subsets WHERE subset = ?", (subset,))
-        return SubsetFacts(**json.loads(rows[0][0])) if rows else SubsetFacts()
+        with self._making_sense():
+            given = json.loads(rows[0][0]) if rows else {}
+            # A newer saco-data may have noted more.
+            return SubsetFacts(**{name: given[name] for name in _FACTS & given.keys()})
 
     def set_facts(self, subset: str, facts: SubsetFacts) -> None:
         """Replaces what is known of the whole subset."""
@@ -240,17 +246,15 @@ class Ledger(Database):
         names = ("id", "command", "started", "ended", "exit_code", "changes")
         found = self._rows(f"SELECT {', '.join(names)} FROM runs ORDER BY id")
         rows = [dict(zip(names, row, strict=True)) for row in found]
-        for row in rows:
-            row["changes"] = json.loads(row["changes"]) if row["changes"] else {}
+        with self._making_sense():
+            for row in rows:
+                row["changes"] = json.loads(row["changes"]) if row["changes"] else {}
         return rows
 
     def _items(self, where: str, values: Sequence[Any], table: str = "items") -> dict[str, Item]:
         rows = self._rows(f"SELECT {schema.COLUMNS} FROM {table} WHERE {where}", values)
-        try:
+        with self._making_sense():
             return {row[2]: self._item(row) for row in rows}
-        except (ValueError, TypeError, AttributeError) as error:
-            # SQLite notices a broken page, but not a broken word.
-            raise self._damaged(f"an item makes no sense: {error}") from error
 
     def _item(self, row: Sequence[Any]) -> Item:
         subset, is_asset, key, reason, size, digest, first, last, since, attempts = row[:10]
@@ -294,6 +298,11 @@ class Ledger(Database):
         )
 
 
+def _same_file(old: Item, new: Outcome) -> bool:
+    """Whether what was known still holds: of the same bytes, or of a file that is not there now."""
+    return new.state is not State.DONE or (new.sha256 is not None and new.sha256 == old.sha256)
+
+
 def _says_nothing(reason: Reason) -> bool:
     return reason.state not in (State.DONE, State.GONE) and reason not in _EXISTS
 
@@ -308,6 +317,7 @@ def _among(state: State) -> str:
 _GONE = _among(State.GONE)
 # Left to itself, SQLite reads a million finished items to find those that are not.
 _NOT_DONE = "items INDEXED BY not_done"
+_FACTS = {each.name for each in fields(SubsetFacts)}
 _IS = "subset = ? AND is_asset = ? AND key = ?"
 _SELECT = f"SELECT {schema.COLUMNS} FROM items"
 _UPDATE = (

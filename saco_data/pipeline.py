@@ -25,7 +25,6 @@ from saco_data.fetch_annotations import Annotations
 from saco_data.files import UnsafeName
 from saco_data.lane import Event, Lane, Learned, Stages
 from saco_data.ledger import Item, Ledger, LedgerDamaged, SubsetFacts
-from saco_data.media import process
 from saco_data.plan import SubsetPlan
 from saco_data.records import Outcome, Reason, State
 from saco_data.report import Reporter
@@ -33,9 +32,9 @@ from saco_data.report import Reporter
 COMMIT_SECONDS = 0.5
 _OTHER = "the annotations mean another frame or size by it now"
 _ALL_GONE = (
-    "the source says that every single file is gone, which a wrong address would say too: nothing "
-    "was left out. Check the raw medium and `endpoints` in the config; if it is true, run again "
-    "with --confirm-gone"
+    "the source says that files are gone and has not given a single one; a wrong address would say "
+    "so too, so nothing was left out. Check the raw medium and `endpoints` in the config; if it is "
+    "true, run again with --confirm-gone"
 )
 _THROTTLED = (Reason.THROTTLED, Reason.BOT_CHECK)
 STOPPING = "stopping: what is under way comes to its end; Ctrl-C again stops at once"
@@ -206,30 +205,38 @@ class Pipeline:
         With `process`, removes what is to be had anew: what is left of them, and raw files that are
         outdated. Of those that are to be as they were `known` has the digest then.
         """
-        lost, same = [], []
+        subset, lost, same = source.name, [], []
+        facts = self.ledger.facts(subset)
         # Only other annotations can mean something else by the same name.
-        facts = self.ledger.items(source.name) if result.changes.annotations else {}
+        compares = self.stages.process and facts.compared_sha256 != index.sha256
+        items = self.ledger.items(subset) if compares else {}
         for name, product in index.products.items():
             item, size = known.get(name), view.sizes.get(name)
-            if item is None or item.state is not State.DONE:
+            if item is None:
                 continue
-            meant = process.meaning(product) if facts else {}
-            if size is None:
+            other = name in items and product.contradicts(items[name].facts)
+            if item.state is not State.DONE and not (other and size is not None):
+                continue
+            if other:
+                detail = _OTHER
+            elif size is None:
                 detail = "the file is missing"
             elif size != item.bytes:
                 detail = f"has {size} of {item.bytes} bytes"
-            elif any(facts[name].facts.get(each, value) != value for each, value in meant.items()):
-                detail = _OTHER
             else:
                 continue
-            if detail is not _OTHER:
-                same.append(name)
-            lost.append(Outcome(source.name, name, Reason.PRODUCT_LOST, detail=detail, tried=False))
+            if item.state is State.DONE:
+                lost.append(Outcome(subset, name, Reason.PRODUCT_LOST, detail, tried=False))
+                if not other:
+                    same.append(name)
             view.sizes.pop(name, None)
             if self.stages.process:
                 verify.discard(self.settings, source, product, Reason.WRONG_DIGEST)
         result.changes.add(self.ledger.record(lost))
-        before = self.ledger.not_done(source.name) if same else {}
+        if compares:
+            facts.compared_sha256 = index.sha256
+            self.ledger.set_facts(subset, facts)
+        before = self.ledger.not_done(subset) if same else {}
         known.update({name: replace(known[name], sha256=before[name].sha256) for name in same})
         for product in index.products.values() if view.renew and self.stages.process else ():
             if (key := source.key_of(product)) in view.renew:
@@ -297,7 +304,7 @@ class Pipeline:
                 self._prune(subset, index, facts)
         except LedgerDamaged:
             raise
-        except (SacoError, OSError) as failed:
+        except Exception as failed:
             error = error or failed
         result.error = error
         if pruned and error is None and self.stages.process and not self.stop.is_set():

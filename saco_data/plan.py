@@ -68,8 +68,9 @@ class View:
     `items`: the ledger's products by `file_name`. `sizes`: bytes of the product files on disk by
     `file_name`. `key_of`: the source's name of a product's asset. `check_name`: raises UnsafeName.
     `raw_at_hand`: whether an asset's raw file needs no fetching. `place`: where a verdict "gone"
-    must come from to hold. `look_again`: whether an item that is not done is due for another look.
-    `renew`: assets to be fetched although they were done, because the source has other ones by now.
+    must come from to hold. `frames`: whether products are frames of videos. `look_again`: whether
+    an item that is not done is due for another look. `renew`: assets to be fetched although they
+    were done, because the source has other ones by now.
     """
 
     items: Mapping[str, Item]
@@ -78,6 +79,7 @@ class View:
     check_name: Callable[[Product], object]
     raw_at_hand: Callable[[str], bool]
     place: str = ""
+    frames: bool = False
     look_again: Callable[[Item], bool] = unless_gone
     renew: Container[str] = ()
 
@@ -119,8 +121,9 @@ def _fault(subset: str, product: Product, view: View) -> Outcome | None:
         view.check_name(product)
     except UnsafeName as error:
         return Outcome(subset, product.file_name, Reason.UNSAFE_NAME, str(error), tried=False)
-    if product.video is not None and (product.frame is None or product.frame < 0):
-        detail = f"the annotation has no usable global_frame_idx ({product.frame})"
+    if view.frames and (product.video is None or product.frame is None or product.frame < 0):
+        lacking = "original_video" if product.video is None else "usable global_frame_idx"
+        detail = f"the annotation has no {lacking} (frame {product.frame} of {product.video})"
         return Outcome(subset, product.file_name, Reason.NO_FRAME_INDEX, detail, tried=False)
     return None
 
@@ -131,7 +134,9 @@ def _decide(product: Product, key: str, view: View) -> Decision:
     size = view.sizes.get(product.file_name)
     done = item is not None and item.state is State.DONE
     gone = item is not None and item.state is State.GONE
-    if gone and size is not None:
+    # What lies there may be what an earlier revision of the annotations meant.
+    usable = size is not None and not (item and product.contradicts(item.facts))
+    if gone and usable:
         # Someone put it there, from another copy perhaps.
         return Decision.ADOPT
     elsewhere = gone and item is not None and item.facts.get("place", "") != view.place
@@ -140,6 +145,6 @@ def _decide(product: Product, key: str, view: View) -> Decision:
     if view.raw_at_hand(key):
         return Decision.PROCESS
     # A file of another size than the ledger says is not what we wrote: make it anew.
-    if size is not None and not done:
+    if usable and not done:
         return Decision.ADOPT
     return Decision.FETCH

@@ -8,13 +8,12 @@ when, and where things came from.
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import sqlite3
 from pathlib import Path
 from typing import Any
 
-from saco_data import schema
+from saco_data import schema, untrusted
 from saco_data.records import Reason
 
 
@@ -32,6 +31,7 @@ def salvage(damaged: Path, db: sqlite3.Connection) -> None:
     """Copies what can still be read of a damaged ledger of the present schema into a new one."""
     _lengthen(damaged)
     old = sqlite3.connect(damaged, isolation_level=None)
+    old.text_factory = lambda text: text.decode(errors="replace")
     try:
         db.execute("BEGIN")
         if schema.version_of(old) == len(schema.MIGRATIONS):
@@ -62,19 +62,32 @@ def _copy(old: sqlite3.Connection, db: sqlite3.Connection, table: str, order: st
     columns = [row[1] for row in db.execute(f"PRAGMA table_info({table})")]
     key = {"texts": "id", "items": "subset {0}, is_asset {0}, key", "past": "rowid"}[table]
     names, marks = ", ".join(columns), ", ".join("?" * len(columns))
+    facts = {number for number, text in db.execute("SELECT id, text FROM texts") if _is_facts(text)}
     with contextlib.suppress(sqlite3.DatabaseError):
-        for row in old.execute(f"SELECT {names} FROM {table} ORDER BY {key.format(order)} {order}"):
-            if _makes_sense(dict(zip(columns, row, strict=True))):
-                db.execute(f"INSERT OR IGNORE INTO {table} VALUES ({marks})", row)
+        for values in old.execute(
+            f"SELECT {names} FROM {table} ORDER BY {key.format(order)} {order}"
+        ):
+            row = dict(zip(columns, values, strict=True))
+            if "facts_shared" in row and row["facts_shared"] not in facts:
+                row["facts_shared"] = None
+            if _makes_sense(row):
+                db.execute(f"INSERT OR IGNORE INTO {table} VALUES ({marks})", list(row.values()))
 
 
 def _makes_sense(row: dict[str, Any]) -> bool:
+    whole = ("first_seen", "last_seen", "since", "attempts", "until")
+    return (
+        row.get("reason", "ok") in set(Reason)
+        and _is_facts(row.get("facts") or "{}")
+        and all(isinstance(row.get(name, 0), int) for name in whole)
+        and all(isinstance(row.get(name, ""), str) for name in ("text", "detail", "origin"))
+        and isinstance(row.get("bytes") or 0, int)
+        and isinstance(row.get("sha256") or b"", bytes)
+    )
+
+
+def _is_facts(text: Any) -> bool:
     try:
-        return (
-            row.get("reason", "ok") in set(Reason)
-            and isinstance(json.loads(row.get("facts") or "{}"), dict)
-            and all(isinstance(row.get(name, 0), int) for name in ("since", "attempts", "until"))
-            and isinstance(row.get("sha256") or b"", bytes)
-        )
+        return isinstance(untrusted.parse(text), dict)
     except (ValueError, TypeError):
         return False

@@ -7,6 +7,7 @@ reason, so the two can never contradict each other.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -131,6 +132,10 @@ STATE_OF: dict[Reason, State] = {
 }
 
 
+# Pillow's own hard limit: above it a few kilobytes could claim gigabytes of memory.
+MAX_PIXELS = 178_956_970
+
+
 @dataclass(frozen=True, slots=True)
 class Product:
     """One processed file that evaluation reads.
@@ -146,6 +151,25 @@ class Product:
     video: str | None = None
     frame: int | None = None
     size: tuple[int, int] | None = None
+
+    @property
+    def pixels(self) -> tuple[int, int]:
+        """The (width, height) that the product must have."""
+        return (self.size[1], self.size[0]) if self.size else (self.width, self.height)
+
+    def meaning(self) -> dict[str, Any]:
+        """What the annotation says of it that its content depends on, for the ledger.
+
+        A later revision of the annotations may mean another frame by the same name.
+        """
+        meant: dict[str, Any] = {"size": list(self.pixels)}
+        if self.video is not None:
+            meant |= {"video": self.video, "frame": self.frame}
+        return meant
+
+    def contradicts(self, facts: Mapping[str, Any]) -> bool:
+        """Whether a file of which these facts are known was made for something else."""
+        return any(facts.get(name, value) != value for name, value in self.meaning().items())
 
 
 @dataclass(frozen=True, slots=True)

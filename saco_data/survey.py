@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable, Container, Mapping
 from pathlib import Path
 from zlib import crc32
 
 from saco_data.config import Settings
+from saco_data.errors import OutputError
 from saco_data.files import inside, is_temporary
 from saco_data.ledger import Item
 from saco_data.plan import View, unless_gone
@@ -36,6 +38,7 @@ def view(
         check_name=check_name,
         raw_at_hand=lambda key: source.local() or source.raw_path(key).is_file(),
         place=source.place(),
+        frames=settings.manifest(source.name).frames,
         look_again=look_again,
         renew=renew,
     )
@@ -51,24 +54,34 @@ def listing(folder: Path) -> dict[str, int]:
             entries = list(os.scandir(folder / prefix))
         except (FileNotFoundError, NotADirectoryError):
             continue
+        except OSError as error:
+            raise OutputError(
+                f"cannot be read ({error.strerror})",
+                item=str(folder / prefix),
+                remedy="Make it readable or choose another folder in the config",
+            ) from error
         for entry in entries:
             name = f"{prefix}{entry.name}"
             if entry.is_dir(follow_symlinks=False):
                 pending.append(f"{name}/")
-            elif entry.is_file():
-                sizes[name] = entry.stat().st_size
+                continue
+            with contextlib.suppress(OSError):  # a link that leads nowhere is no file
+                if entry.is_file():
+                    sizes[name] = entry.stat().st_size
     return sizes
 
 
 def fingerprint(folder: Path) -> list[int] | None:
     """Tells whether any file below a folder came, went or changed its size: [files, checksum].
 
-    Twice as quick as `listing`, which matters at a million files. None where the folder cannot be
-    read.
+    Twice as quick as `listing`, which matters at a million files. None where it cannot be told;
+    a folder that is not there has no files.
     """
     count = total = 0
     root, pending = os.fsencode(folder), [b""]
     try:
+        if not folder.exists():
+            return [0, 0]
         while pending:
             prefix = pending.pop()
             start = crc32(prefix)

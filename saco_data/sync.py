@@ -83,7 +83,8 @@ def due(item: Item, now: float) -> bool:
         return True
     age = now - (item.since if item.gone_first is None else item.gone_first)
     pause = next((pause for limit, pause in PAUSES if age < limit), LONGEST)
-    return now - item.last_seen >= pause - SLACK
+    # One last seen in the future was seen by a clock that was ahead.
+    return not 0 <= now - item.last_seen < pause - SLACK
 
 
 def sync(

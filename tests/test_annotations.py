@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from saco_data.annotations import derive, read
-from saco_data.errors import AnnotationError
+from saco_data.errors import AnnotationError, OutputError
 from saco_data.manifest import load
 from tests.builders import document, image
 
@@ -62,6 +62,11 @@ def test_pairs_that_disagree_about_a_file_are_named(tmp_path: Path) -> None:
         ('{"images": [{"id": 1}], "annotations": []}', "missing required field `file_name`"),
         (json.dumps(document({**image(0, "a"), "width": "wide"})), r"images\[0\].width"),
         (json.dumps(document(image(0, "a"), image(1, "b", width=0))), "size 0 x 120"),
+        (json.dumps(document(image(0, "a", width=70_000))), "size 70000 x 120"),
+        (json.dumps(document(image(0, "a", image_size=[0, 5]))), "size 5 x 0"),
+        (json.dumps(document(image(0, "a", image_size=[60_000, 60_000]))), "size 60000 x 60000"),
+        ("[" * 100_000, "Expected `object`"),
+        ('{"images": ' + "[" * 100_000, "not whole JSON"),
     ],
 )
 def test_damage_is_named(tmp_path: Path, content: str, words: str) -> None:
@@ -101,6 +106,23 @@ def test_a_derived_file_keeps_order_fields_negatives_and_bytes(tmp_path: Path) -
     }
     text = (tmp_path / "out.json").read_text()
     assert text == json.dumps(expected, ensure_ascii=True).replace('": 1.1,', '": 1.1,')
+
+
+@pytest.mark.parametrize("masks", [[{"id": 1}], [3], [{"id": 1, "image_id": [2]}]])
+def test_a_mask_that_is_none_is_named_when_it_matters(tmp_path: Path, masks: list[Any]) -> None:
+    path = written(tmp_path, {**document(image(0, "a"), image(1, "b")), "annotations": masks})
+    with pytest.raises(AnnotationError, match="again"):
+        derive(path, tmp_path / "to.json", lambda name: name == "a")
+
+
+def test_the_downloaded_file_is_never_written_over(tmp_path: Path) -> None:
+    path = written(tmp_path, document(image(0, "a"), image(1, "b")))
+    before = path.read_bytes()
+    (tmp_path / "elsewhere").symlink_to(tmp_path, target_is_directory=True)
+    for to in (path, tmp_path / "elsewhere" / path.name):
+        with pytest.raises(OutputError, match="never modified"):
+            derive(path, to, lambda name: name == "a")
+    assert path.read_bytes() == before
 
 
 def test_nothing_removed_is_a_copy_byte_for_byte(tmp_path: Path) -> None:

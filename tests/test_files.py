@@ -82,6 +82,7 @@ def test_a_file_in_the_way_of_a_folder_is_an_output_error(tmp_path: Path) -> Non
         "a\nb",
         "a\\b",
         "x" * 256,
+        "/".join(["x" * 200] * 6),
         "\ud800",
     ],
 )

@@ -114,7 +114,8 @@ def test_a_keep_list_that_is_not_the_one_on_the_card_is_refused(two: tuple[Small
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"[]", b"{}", b'{"subsets": {"nga": 3}}', b'{"subsets": 1}', b"\xff"]
+    "content",
+    [b"", b"[]", b"{}", b'{"subsets": {"nga": 3}}', b'{"subsets": 1}', b"\xff", b"[" * 99_999],
 )
 def test_what_is_no_card_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "card.json"
@@ -129,6 +130,16 @@ def test_a_card_cannot_point_out_of_its_folder(two: tuple[Small, Small], tmp_pat
     secret.write_text("a\n")
     path.write_text(path.read_text().replace(f"{SUBSET}.keep.txt", f"../../../../{secret.name}"))
     with pytest.raises(UsageError, match="cannot be read"):
+        load_copy(path)
+
+
+@pytest.mark.parametrize("name", ["", "/", "..", "a/", "\0", "\ud800", "x" * 300])
+def test_a_card_that_names_no_keep_list_is_refused(two: tuple[Small, Small], name: str) -> None:
+    path = folder_of(two[0]) / card.NAME
+    content = json.loads(path.read_text())
+    content["subsets"][SUBSET]["keep_list"] = name
+    path.write_text(json.dumps(content))
+    with pytest.raises(UsageError, match="names no keep-list"):
         load_copy(path)
 
 

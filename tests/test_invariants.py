@@ -299,8 +299,9 @@ class Availability(RuleBasedStateMachine):
             items = ledger.items(SUBSET)
         gone = {name for name, item in items.items() if item.confirmed(self.confirm_hours)}
         said = {name for name, item in items.items() if item.state is State.GONE}
-        if said >= set(self.annotated):
-            # That everything is gone is believed only when the user says so.
+        states = {items[name].state for name in set(self.annotated) & items.keys()}
+        if items.keys() >= set(self.annotated) and said and State.DONE not in states:
+            # A source that gives nothing at all is believed only when the user says so.
             gone = {name for name in gone if items[name].gone_confirmed}
         assert set(self.annotated) - kept == gone & set(self.annotated)
         for name in gone:

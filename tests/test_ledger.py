@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from saco_data import schema
 from saco_data.errors import OutputError
-from saco_data.ledger import Ledger, LedgerDamaged
+from saco_data.ledger import Ledger, LedgerDamaged, SubsetFacts
 from saco_data.records import Outcome, Reason, State
 from saco_data.texts import Texts
 from tests.small import DAY, HOUR, NAMES, PICTURES, START, SUBSET, Small
@@ -225,10 +225,54 @@ def test_a_damaged_ledger_is_set_aside_and_what_can_be_read_is_kept(
 def test_a_word_that_makes_no_sense_is_damage_too(tmp_path: Path) -> None:
     many(tmp_path)
     damage(tmp_path / "ledger.sqlite", "words")
-    with Ledger(tmp_path) as ledger, pytest.raises(LedgerDamaged):
-        ledger.items("nga")
+    with Ledger(tmp_path) as ledger:
+        for ask in (ledger.items, ledger.counts, ledger.not_done):
+            with pytest.raises(LedgerDamaged):
+                ask("nga")
     with Ledger(tmp_path, damaged=True) as ledger:
         assert {item.reason for item in ledger.items("nga").values()} == {Reason.OK}
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        "UPDATE texts SET text = '{' || id WHERE text LIKE '{%'",
+        "UPDATE items SET facts = '[1' WHERE facts IS NOT NULL",
+        "UPDATE items SET reason = X'00FF'",
+        "UPDATE subsets SET facts = 'none'",
+        "UPDATE runs SET changes = '{'",
+        "UPDATE past SET reason = 'never heard of'",
+    ],
+)
+def test_a_broken_word_anywhere_is_damage_that_is_got_rid_of(tmp_path: Path, broken: str) -> None:
+    with Ledger(tmp_path) as ledger:
+        number = ledger.begin_run("prepare")
+        ledger.record([FOUND, GONE], START)
+        ledger.set_facts("nga", SubsetFacts(files=1))
+        ledger.end_run(number, 0, {"a": 1})
+
+    def everything(ledger: Ledger) -> None:
+        for item in ledger.items("nga").values():
+            ledger.past(item)
+        ledger.record([GONE])
+        ledger.facts("nga")
+        ledger.runs()
+
+    db = sqlite3.connect(tmp_path / "ledger.sqlite")
+    assert db.execute(broken).rowcount > 0
+    db.commit()
+    db.close()
+    with Ledger(tmp_path) as ledger, pytest.raises(LedgerDamaged, match="makes no sense"):
+        everything(ledger)
+    with Ledger(tmp_path, damaged=True) as ledger:
+        everything(ledger)
+
+
+def test_facts_of_a_newer_version_are_passed_over(tmp_path: Path) -> None:
+    with Ledger(tmp_path) as ledger:
+        ledger.set_facts("nga", SubsetFacts(files=7))
+        ledger._db.execute("UPDATE subsets SET facts = json_set(facts, '$.later', 1)")
+        assert ledger.facts("nga").files == 7
 
 
 @pytest.mark.parametrize("how", ["deleted", "head", "cut", "pages", "words"])

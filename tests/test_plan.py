@@ -87,8 +87,24 @@ def test_an_unsafe_name_is_refused_with_its_reason() -> None:
 
 @pytest.mark.parametrize("frame", [None, -1])
 def test_a_frame_without_its_index_is_refused_not_guessed(frame: int | None) -> None:
-    (step,) = plan.make("sav", [Product("v/1.jpg", 1, 1, "v.mp4", frame)], view()).steps
+    product = Product("v/1.jpg", 1, 1, "v.mp4", frame)
+    (step,) = plan.make("sav", [product], view(frames=True)).steps
     assert step.outcome and step.outcome.reason is Reason.NO_FRAME_INDEX
+
+
+def test_a_frame_without_its_video_is_refused_not_pruned() -> None:
+    (step,) = plan.make("sav", [Product("v/1.jpg", 1, 1, None, 1)], view(frames=True)).steps
+    assert step.outcome and step.outcome.reason is Reason.NO_FRAME_INDEX
+    assert "original_video" in step.outcome.detail
+
+
+@pytest.mark.parametrize("reason", [Reason.HTTP_404, Reason.PRODUCT_LOST, Reason.WRONG_DIGEST])
+def test_a_file_made_for_another_frame_is_not_adopted(reason: Reason) -> None:
+    product = Product("v/1.jpg", 1, 1, "v.mp4", 7)
+    for frame, expected in ((7, Decision.ADOPT), (8, Decision.FETCH)):
+        was = replace(item("v/1.jpg", reason), facts={"video": "v.mp4", "frame": frame})
+        look = view(items={"v/1.jpg": was}, sizes={"v/1.jpg": 5}, look_again=lambda each: True)
+        assert decision(look, product) is expected
 
 
 def test_a_video_is_fetched_for_its_missing_frames_only() -> None:

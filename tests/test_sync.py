@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from saco_data import run, verify
+from saco_data.lane import Stages
 from saco_data.ledger import Item, Ledger
 from saco_data.records import Reason, State
 from saco_data.sandbox.http_server import Fault, Faults, FileServer
@@ -38,6 +39,20 @@ def test_the_older_a_verdict_the_rarer_it_is_looked_at(age: int, pause: int) -> 
         item = gone(reason=reason, since=START, last_seen=START + age - pause + SLACK)
         assert due(item, START + age)
         assert not due(replace(item, last_seen=item.last_seen + 1), START + age)
+
+
+def test_what_a_clock_that_was_ahead_saw_is_not_put_off(tmp_path: Path) -> None:
+    ahead = START + 900 * DAY
+    assert due(gone(since=START - 30 * DAY, last_seen=ahead), START)
+    small = Small(tmp_path, gone_confirm_hours=24)
+    small.holds(set(NAMES) - {LOST})
+    small.time = ahead
+    assert small.prepare().code == 3
+    small.time = START
+    assert small.prepare().code == 3
+    small.time += DAY
+    assert small.prepare().code == 0
+    assert small.kept() == set(NAMES) - {LOST}
 
 
 def test_a_fresh_verdict_and_what_waits_for_its_user_are_always_looked_at() -> None:
@@ -232,7 +247,8 @@ def test_a_video_that_is_another_one_at_its_source_is_fetched_anew(tmp_path: Pat
         assert sync(settings, ["droid"], Notes(), executor=Inline()).checked["droid"].followed == []
 
 
-def test_another_frame_by_the_same_name_is_another_product(tmp_path: Path) -> None:
+@pytest.mark.parametrize("first", ["prepare", "verify", "prune", "download"])
+def test_another_frame_by_the_same_name_is_another_product(tmp_path: Path, first: str) -> None:
     subset = miniature(tmp_path, "sav")
     (tmp_path / "videos_fps_6.tar").write_bytes(tarred(subset.raw))
     settings = config(
@@ -246,6 +262,12 @@ def test_another_frame_by_the_same_name_is_another_product(tmp_path: Path) -> No
         if entry["file_name"] == name:
             entry["global_frame_idx"] = 17
     path.write_text(json.dumps(content))
+    # Whoever reads the new annotations first: nothing but a run that processes can act on them.
+    if first == "verify":
+        assert verify.run(settings, ["sav"], Notes()) == 0
+    else:
+        stages = Stages(fetch=first == "download", process=first == "prepare")
+        run.go(settings, ["sav"], "test", Notes(), executor=Inline(), stages=stages)
     run.go(settings, ["sav"], "prepare", Notes(), executor=Inline())
     assert number_of(Image.open(settings.images("sav") / name)) == 17
     assert items(settings, "sav")[name].facts["frame"] == 17

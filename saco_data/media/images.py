@@ -9,14 +9,12 @@ from typing import TYPE_CHECKING
 import simplejpeg
 from PIL import Image, UnidentifiedImageError
 
-from saco_data.records import Reason
+from saco_data.records import MAX_PIXELS, Reason
 
 if TYPE_CHECKING:
     import numpy
     import numpy.typing
 
-# Pillow's own hard limit: above it a few kilobytes could claim gigabytes of memory.
-MAX_PIXELS = 178_956_970
 # Others (EPS, PDF...) run programs or are no photographs.
 FORMATS = ("PNG", "WEBP", "GIF", "BMP", "TIFF")
 JPEG_START = b"\xff\xd8\xff"
@@ -74,7 +72,7 @@ def resize_like_official(data: bytes, size: tuple[int, int]) -> bytes:
     try:
         with Image.open(io.BytesIO(data)) as image:
             return _saved(image.resize(size, Image.Resampling.BICUBIC))
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise ImageError(
             Reason.CORRUPT_IMAGE, f"cannot be resized and saved as JPEG ({error})"
         ) from error

@@ -61,28 +61,10 @@ def fits(found: tuple[int, int], product: Product, *, rotated: bool) -> bool:
     With `rotated` (files kept as they came) an EXIF orientation may make the two look swapped. A
     product that is only listed (0 x 0) may have any size.
     """
-    wanted = size_of(product)
+    wanted = product.pixels
     if wanted == (0, 0):
         return True
     return found == wanted or (rotated and found == (wanted[1], wanted[0]))
-
-
-def size_of(product: Product) -> tuple[int, int]:
-    """The (width, height) in pixels that the product must have."""
-    if product.size is not None:
-        return product.size[1], product.size[0]
-    return product.width, product.height
-
-
-def meaning(product: Product) -> dict[str, object]:
-    """What the annotation says of a product that its content depends on, for the ledger.
-
-    A later revision of the annotations may mean another frame by the same name.
-    """
-    meant: dict[str, object] = {"size": list(size_of(product))}
-    if product.video is not None:
-        meant |= {"video": product.video, "frame": product.frame}
-    return meant
 
 
 def _image(job: Job, product: Product) -> Outcome:
@@ -91,7 +73,7 @@ def _image(job: Job, product: Product) -> Outcome:
     try:
         data = raw.read_bytes() if isinstance(raw, Path) else raw
         found = check_image(data, name=product.file_name)
-        content = resize_like_official(data, size_of(product)) if job.how == "resize" else data
+        content = resize_like_official(data, product.pixels) if job.how == "resize" else data
     except ImageError as error:
         return _failed(job, product, error.reason, str(error))
     if job.how == "copy" and not fits(found, product, rotated=True):
@@ -124,7 +106,7 @@ def _frames(job: Job) -> Iterator[Outcome]:
                 continue
             facts = {"pts": got.pts, "seconds": got.seconds, "way": got.way, **frames.versions()}
             for product in members:
-                width, height = size_of(product)
+                width, height = product.pixels
                 content = encode_jpeg(got.rgb, (height, width))
                 path = files.inside(job.images, product.file_name)
                 files.write(path, content)
@@ -152,7 +134,7 @@ def _done(job: Job, product: Product, content: bytes, **facts: object) -> Outcom
         facts={
             **(job.arrival.facts if job.how != "frames" else {}),
             **facts,
-            **meaning(product),
+            **product.meaning(),
         },
     )
 
@@ -181,9 +163,17 @@ def _check(each: Check) -> Outcome:
     if not fits(found, each.product, rotated=each.product.video is None):
         return failed(Reason.WRONG_SIZE, _sizes(found, each.product))
     show(each.path, each.view, each.product)
-    return Outcome(each.subset, name, Reason.OK, bytes=len(data), sha256=digest, tried=False)
+    return Outcome(
+        each.subset,
+        name,
+        Reason.OK,
+        bytes=len(data),
+        sha256=digest,
+        facts=each.product.meaning(),
+        tried=False,
+    )
 
 
 def _sizes(found: tuple[int, int], product: Product) -> str:
-    width, height = size_of(product)
+    width, height = product.pixels
     return f"is {found[0]} x {found[1]}, the annotation says {width} x {height}"

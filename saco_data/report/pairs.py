@@ -79,7 +79,7 @@ def read(path: Path) -> Pairs:
             item=str(path),
             remedy="Get it with `saco annotations`, or correct path_annotations",
         ) from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise AnnotationError(
             f"is damaged ({error})",
             item=str(path),
@@ -99,7 +99,7 @@ def decoded(pair: Pair, annotations: list[Annotation]) -> tuple[list[Mask], list
         try:
             segmentation = msgspec.json.decode(each.segmentation)
             masks.append(decode(segmentation, pair.width, pair.height))
-        except (DamagedMask, msgspec.DecodeError) as error:
+        except (DamagedMask, msgspec.DecodeError, RecursionError) as error:
             damaged.append(f"annotation {plain(str(each.id))}: {error}; skipped")
     return masks, damaged
 

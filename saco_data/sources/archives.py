@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 import zipfile
 from abc import abstractmethod
@@ -17,6 +18,10 @@ from saco_data.transports.signed import expiry, when
 
 if TYPE_CHECKING:
     from saco_data.transports.archive import Member
+
+
+# User and password in a URL.
+_USER = re.compile(r"//[^/]*@")
 
 
 class ArchiveSource(Source):
@@ -82,8 +87,11 @@ class ArchiveSource(Source):
                 return str(raw)
             # A folder may be completed at any time; an archive changes as a whole.
             return f"{raw} {status.st_size} {status.st_mtime_ns}" if raw.is_file() else str(raw)
-        # Links and mirrors change; which archive it is does not.
-        return raw.partition("?")[0].rpartition("/")[2] if raw else ""
+        if raw is None:
+            return ""
+        # A signed link is another one each time and from anywhere; its archive is known by name.
+        place, signed, _ = raw.partition("?")
+        return place.rpartition("/")[2] if signed else _USER.sub("//", place)
 
     def fetch(self, assets: Sequence[Asset], context: Context) -> Iterator[Arrival | Outcome]:
         wanted: dict[str, Asset] = {}

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
-from saco_data import files
+from saco_data import files, untrusted
 from saco_data.config_file import is_url
 from saco_data.errors import Blocked
 from saco_data.records import Arrival, Asset, Outcome, Reason
@@ -104,7 +103,7 @@ class Fetcher(ArchiveSource):
 
 def read(path: Path) -> dict[str, str]:
     """A mapping of names. Raises OSError, and ValueError if it is none."""
-    content = json.loads(path.read_bytes())
+    content = untrusted.parse(path.read_bytes())
     if not isinstance(content, dict) or not content:
         raise ValueError("not a JSON object of names")
     for value in content.values():

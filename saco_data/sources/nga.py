@@ -56,8 +56,11 @@ class Row:
 
 
 def _number(text: str) -> int | None:
-    """`640`, and what a table made of it: `640.0`; None for a blank."""
-    return int(float(text)) if text.strip() else None
+    """`640`, and what a table made of it: `640.0`; None for a blank. Raises ValueError."""
+    try:
+        return int(float(text)) if text.strip() else None
+    except OverflowError:
+        raise ValueError(f"{text!r} is no number of pixels") from None
 
 
 class Fetcher(Source):

@@ -6,7 +6,6 @@ ValueError for whatever goes wrong. An adapter mounted on that session does what
 
 from __future__ import annotations
 
-import json
 import logging
 import re
 import threading
@@ -23,6 +22,7 @@ from fathomnet.api import images
 from requests.adapters import HTTPAdapter
 from yarl import URL
 
+from saco_data import untrusted
 from saco_data.errors import Blocked
 from saco_data.records import Reason
 from saco_data.transports.http import HttpFailure
@@ -240,7 +240,7 @@ class _Patient(HTTPAdapter):
         if response.is_redirect:
             return response
         try:
-            json.loads(body)
+            untrusted.parse(body)
         except ValueError:
             detail = f"something other than JSON at {origin_of(asked)}"
             raise Trouble(Reason.NOT_MEDIA, detail, transient=True) from None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import time
 from collections.abc import Callable, Mapping
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
+from saco_data import untrusted
 from saco_data.errors import Blocked, Incomplete
 from saco_data.records import Reason, State
 from saco_data.transports.http import Http, HttpFailure, Policy, Request
@@ -78,7 +78,7 @@ class Roboflow:
     def _ask(self, http: Http, path: str) -> Mapping[str, Any]:
         url = f"{self.root}/{WORKSPACE}/{quote(path)}"
         try:
-            answer = json.loads(http.get(f"{url}?{urlencode({'api_key': self._key})}"))
+            answer = untrusted.parse(http.get(f"{url}?{urlencode({'api_key': self._key})}"))
         except Blocked as blocked:
             raise self._refused(blocked) from None
         except ValueError:

@@ -154,6 +154,29 @@ def test_that_everything_is_gone_is_not_believed(tmp_path: Path) -> None:
     assert len(products(settings, "geode")) == 5
 
 
+def test_a_source_that_gives_nothing_is_not_believed_because_something_else_went_wrong(
+    tmp_path: Path,
+) -> None:
+    subset = miniature(tmp_path, "geode")
+    first = next(iter(subset.raw))
+    (tmp_path / "other.zip").write_bytes(zipped({first: b"no picture at all"}))
+    settings = config(tmp_path, geode_raw="other.zip")
+    assert travel(settings, "geode") == 4
+    assert set(states(settings, "geode").values()) == {State.GONE, State.FAILED}
+    assert settings.pruned("geode").read_bytes() == settings.pristine("geode").read_bytes()
+
+
+def test_the_word_of_one_mirror_is_not_held_against_another(tmp_path: Path) -> None:
+    subset = miniature(tmp_path, "geode")
+    (first, content), *_ = subset.raw.items()
+    with FileServer({"/bad/raw.zip": zipped({first: content})}) as server:
+        server.files["/good/raw.zip"] = zipped(subset.raw)
+        assert travel(config(tmp_path, geode_raw=f"{server.url}/bad/raw.zip"), "geode") == 0
+        settings = config(tmp_path, geode_raw=f"{server.url}/good/raw.zip")
+        assert travel(settings, "geode") == 0
+    assert len(products(settings, "geode")) == 5
+
+
 def test_a_cut_archive_prunes_nothing(tmp_path: Path) -> None:
     subset = miniature(tmp_path, "food_rec")
     name = as_tar_gz(tmp_path, subset)

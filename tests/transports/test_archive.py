@@ -208,6 +208,25 @@ def test_a_hole_of_zeros_is_not_taken_for_the_end(tmp_path: Path) -> None:
         list(members(path, everything))
 
 
+@pytest.mark.parametrize("zipped", [False, True])
+def test_room_that_a_download_reserved_is_not_taken_for_the_end(
+    tmp_path: Path, zipped: bool
+) -> None:
+    whole = tar_of(FILES)
+    at = whole.index(b"root/dog/003.jpg")
+    path = tmp_path / "a.tar"
+    for zeros, cut in ((1 << 20, False), (8 << 20, True)):
+        content = whole[:at] + bytes(zeros)
+        path.write_bytes(gzip.compress(content) if zipped else content)
+        if not cut:
+            # No more than writers of tapes add.
+            assert list(members(path, cats))
+            continue
+        with pytest.raises(ArchiveDamaged, match="nothing but zeros") as caught:
+            list(members(path, everything))
+        assert caught.value.cut
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [

@@ -9,6 +9,9 @@ from saco_data.transports.archive.index import Index
 from saco_data.transports.archive.raw import Raw
 from saco_data.transports.archive.safety import ArchiveDamaged
 
+# Bytes of zeros that a writer of tapes may add; the usual one fills up to 10 KiB.
+PADDING = 4 << 20
+
 
 class Stream(ABC):
     """Output read front to back; `goto` moves on, by a jump where that is cheaper."""
@@ -59,13 +62,21 @@ class Stream(ABC):
             pass
 
     def finish(self) -> None:
-        """Reads what follows the end mark: only zeros may. Then what the container promises."""
+        """Reads what follows the end mark: a few zeros at most. Then what the container promises.
+
+        Many zeros are room that a download reserved and did not fill.
+        """
+        start = self.position
         while view := self._buffer or memoryview(self._more(0)):
             if any(view):
                 raise ArchiveDamaged(
                     f"holds data after its end mark (byte {self.position})", item=self.origin
                 )
             self.position += len(view)
+            if self.position - start > PADDING:
+                raise ArchiveDamaged(
+                    f"holds nothing but zeros from byte {start}", item=self.origin, cut=True
+                )
             self._buffer = memoryview(b"")
         self.raw.finish()
 

@@ -20,6 +20,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from saco_data import __version__
+from saco_data.errors import UsageError
 from saco_data.records import Reason
 from saco_data.transports.http.limits import Limits
 from saco_data.transports.http.records import Policy
@@ -210,7 +211,7 @@ async def _judge(
     etag, modified = headers.get("ETag", ""), headers.get("Last-Modified", "")
     if response.status == 206:
         match = re.fullmatch(
-            r"bytes (\d+)-(\d+)/(\d+|\*)", headers.get("Content-Range", "").strip()
+            r"bytes (\d{1,18})-(\d{1,18})/(\d{1,18}|\*)", headers.get("Content-Range", "").strip()
         )
         if match is None or int(match[1]) != start:
             raise Trouble(Reason.SERVER_ERROR, "another range than asked for", transient=True)
@@ -259,9 +260,19 @@ def _environment_matters() -> bool:
 def _trust() -> ssl.SSLContext:
     """The system's certificates (SSL_CERT_FILE included) and those of REQUESTS_CA_BUNDLE."""
     context = ssl.create_default_context()
-    bundle = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")
-    if bundle and Path(bundle).is_dir():
-        context.load_verify_locations(capath=bundle)
-    elif bundle:
-        context.load_verify_locations(cafile=bundle)
+    name = next(filter(os.environ.get, ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")), None)
+    if name is None:
+        return context
+    bundle = Path(os.environ[name])
+    try:
+        if bundle.is_dir():
+            context.load_verify_locations(capath=bundle)
+        else:
+            context.load_verify_locations(cafile=bundle)
+    except OSError as error:
+        raise UsageError(
+            f"{name} names no file of certificates ({error})",
+            item=str(bundle),
+            remedy="Correct or unset it",
+        ) from error
     return context
