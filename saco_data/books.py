@@ -12,8 +12,7 @@ from saco_data.config import Settings
 from saco_data.fetch_annotations import revision_of
 from saco_data.items import Item
 from saco_data.ledger import Ledger
-from saco_data.prune import keep_list_sha256 as names_sha256
-from saco_data.prune import sidecar
+from saco_data.prune import removed_sha256, sidecar
 from saco_data.records import State
 from saco_data.sources import Source
 
@@ -115,7 +114,7 @@ def settled(
     for item in ledger.items(source.name, state=State.GONE).values():
         if look_again(item) or item.facts.get("place", "") != place:
             return False
-    removed = names_sha256(removable(settings, ledger, source.name))
+    removed = removed_sha256(removable(settings, ledger, source.name))
     return removed == facts.removed_sha256 and ending(settings, source) == facts.ended
 
 

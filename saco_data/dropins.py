@@ -85,9 +85,11 @@ def prune_in_place(settings: Settings, subset: str) -> None:
     note = place.with_name(f".{place.stem}.derived_sha256")
     if not derived.exists():
         return
+    known: list[str] = []
     if original.exists():
-        known = {files.sha256_of(original), note.read_text() if note.exists() else ""}
-        if note.exists() and place.exists() and files.sha256_of(place) not in known:
+        known += note.read_text().split() if note.exists() else []
+        here = files.sha256_of(place) if known and place.exists() else None
+        if here is not None and here not in (files.sha256_of(original), *known):
             raise AnnotationError(
                 f"is neither {original.name} nor what was derived from it",
                 item=str(place),
@@ -98,8 +100,11 @@ def prune_in_place(settings: Settings, subset: str) -> None:
         files.link(place, original)
     else:
         return
-    files.write(note, files.sha256_of(derived).encode())
+    now = files.sha256_of(derived)
+    # All that a kill could leave.
+    files.write(note, "\n".join([*known, now]).encode())
     files.copy(derived, place)
+    files.write(note, now.encode())
 
 
 def _preprocess() -> int:
@@ -186,9 +191,11 @@ def _settings(subset: str, options: argparse.Namespace, keys: Mapping[str, Any])
     raw: Path | None = getattr(options, "raw_images_folder", None)
     annotation_file: Path | None = getattr(options, "annotation_file", None)
     try:
-        base = config.load(config.find())
+        file = config.find()
     except UsageError:
         base = config.parse("")
+    else:
+        base = config.load(file)
     changed = {
         **keys,
         "silver_path": str(processed / ".saco-data"),

@@ -90,7 +90,7 @@ class SubsetFacts:
     # The derived file and the sha256 of its source, so that a rerun does not rewrite it.
     derived_stamp: list[Any] = field(default_factory=list)
     derived_from: str = ""
-    # The sha256 of the names that the derived file lacks, and how many wait for a second look.
+    # The sha256 of what the derived file lacks and why, and how many wait for a second look.
     removed_sha256: str = ""
     unconfirmed: int = 0
     # Why the subset as a whole waits: (reason, message), or empty.

@@ -321,10 +321,12 @@ class Pipeline:
         gone = removable(self.settings, self.ledger, subset)
         to = self.settings.pruned(subset)
         digest = prune.keep_list_sha256(name for name in index.products if name not in gone)
+        removed = prune.removed_sha256(gone)
         up_to_date = (
             facts.derived_stamp == stamp(to)
             and facts.derived_from == index.sha256
             and facts.keep_list_sha256 == digest
+            and facts.removed_sha256 == removed
             and prune.sidecar(to).exists() == bool(gone)
         )
         if not up_to_date:
@@ -333,7 +335,7 @@ class Pipeline:
             facts.keep_list_sha256 = done.keep_list_sha256
         facts.derived_from = index.sha256
         facts.derived_stamp = stamp(to)
-        facts.removed_sha256 = prune.keep_list_sha256(gone)
+        facts.removed_sha256 = removed
         waiting = self.ledger.items(subset, state=State.GONE).keys() - gone.keys()
         facts.unconfirmed = len(waiting) if self.settings.may_prune(subset) else 0
         if facts.unconfirmed and all_gone(self.ledger, subset):

@@ -36,6 +36,11 @@ def keep_list_sha256(names: Iterable[str]) -> str:
     return digest.hexdigest()
 
 
+def removed_sha256(gone: Mapping[str, str]) -> str:
+    """The sha256 of what is to be removed and why ({file_name: reason})."""
+    return keep_list_sha256(f"{name} {reason}" for name, reason in gone.items())
+
+
 def sidecar(path: Path) -> Path:
     """Where the record of removed entries of a derived file lies."""
     return path.with_name(f"{path.stem}.pruned.json")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -11,13 +12,18 @@ from pathlib import Path
 import pytest
 import yaml
 
+from saco_data.config import load as load_config
+from saco_data.dropins import prune_in_place
 from saco_data.manifest import load
 from saco_data.sandbox.fathomnet import FathomNet
 from saco_data.sandbox.http_server import FileServer
 from saco_data.sandbox.stands import STANDS, Ground
 from saco_data.sandbox.world import Subset, tarred
+from saco_data.sync import sync
 from tests.builders import miniature, tree
 from tests.conftest import ROOT
+from tests.inline import Inline
+from tests.roads import Notes
 
 
 def script(name: str, *arguments: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
@@ -120,6 +126,43 @@ def test_an_annotation_file_that_is_neither_is_not_overwritten(tmp_path: Path) -
     done = script("extract_frames.py", "sav", cwd=tmp_path)
     assert done.returncode == 4 and "is neither" in done.stderr
     assert annotation(tmp_path, "sav").read_bytes() == new
+
+
+def test_a_kill_while_the_official_name_is_written_is_mended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    subset = miniature(tmp_path, "sav")
+    pristine = annotation(tmp_path, "sav").read_bytes()
+    (tmp_path / "v.tar").write_bytes(tarred(subset.raw))
+    official_config(tmp_path, sav_videos_fps_6_download_path=str(tmp_path / "v.tar"))
+    settings = load_config(tmp_path / "CONFIG_FRAMES.yaml")
+
+    def killed(*_: object) -> bool:
+        raise KeyboardInterrupt
+
+    for number in range(3):
+        # Each time more is missing, and the second run does not come to its end.
+        raw = dict(list(subset.raw.items())[number:])
+        (tmp_path / "v.tar").write_bytes(tarred(raw))
+        assert sync(settings, ["sav"], Notes(), executor=Inline(), full=True).code == 0
+        with monkeypatch.context() as patch:
+            if number == 1:
+                patch.setattr("saco_data.files.copy", killed)
+            with contextlib.suppress(KeyboardInterrupt):
+                prune_in_place(settings, "sav")
+        assert annotation(tmp_path, "sav", "_original").read_bytes() == pristine
+        for path in (tmp_path / "sav" / "downloaded_videos").glob("*.mp4"):
+            path.unlink()
+        for path in settings.images("sav").rglob("*.jpg"):
+            path.unlink()
+    assert annotation(tmp_path, "sav").read_bytes() == settings.pruned("sav").read_bytes()
+
+
+def test_a_mistake_in_the_config_is_not_passed_over(tmp_path: Path) -> None:
+    (tmp_path / "CONFIG_FRAMES.yaml").write_text("jobs: many\n")
+    flags = ("--processed_images_folder", tmp_path / "out")
+    done = script("download_fathomnet.py", *flags, cwd=tmp_path)
+    assert done.returncode == 2 and ".yaml:1: jobs" in done.stderr
 
 
 def raw_folder(folder: Path, subset: Subset) -> Path:

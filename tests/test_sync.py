@@ -12,7 +12,8 @@ from PIL import Image
 from saco_data import run, verify
 from saco_data.lane import Stages
 from saco_data.ledger import Item, Ledger
-from saco_data.records import Reason, State
+from saco_data.prune import sidecar
+from saco_data.records import Outcome, Reason, State
 from saco_data.sandbox.http_server import Fault, Faults, FileServer
 from saco_data.sandbox.scene import number_of
 from saco_data.sandbox.world import tarred
@@ -208,6 +209,17 @@ def test_a_file_that_the_user_brings_counts_for_what_is_gone(tmp_path: Path) -> 
     small.product(LOST).write_bytes(PICTURES[LOST])
     assert small.sync().results[SUBSET].changes.returned() == [LOST]
     assert small.kept() == set(NAMES)
+
+
+def test_the_record_of_what_was_removed_follows_the_reasons(tmp_path: Path) -> None:
+    small = Small(tmp_path)
+    small.holds(set(NAMES) - {LOST})
+    small.prepare()
+    with Ledger(small.settings.state) as ledger:
+        ledger.record([Outcome(SUBSET, LOST, Reason.HTTP_404)])
+    small.prepare(stages=Stages(fetch=False, process=False))
+    record = json.loads(sidecar(small.settings.pruned(SUBSET)).read_bytes())
+    assert record["removed_files_by_reason"] == {"http_404": [LOST]}
 
 
 def test_other_annotations_are_followed_and_said(tmp_path: Path) -> None:

@@ -113,6 +113,8 @@ def _by_index(video: Path, indices: list[int]) -> Iterator[Frame | FrameFailure]
     with open_video(video) as (container, stream):
         index = build(container, stream, indices[-1])
         inside = [number for number in indices if number < len(index.order)]
+        if not inside:
+            raise Doubt("nothing that is wanted is in the index")
         for run in runs(index, inside):
             for number, frame in decode_run(container, stream, index, run):
                 yield _frame(number, frame, stream, "index", pixels)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import numpy.typing
 
     Numbers = numpy.typing.NDArray[numpy.int64]
+    Flags = numpy.typing.NDArray[numpy.bool_]
 
 # Containers with a time stamp for each picture. MPEG-TS, AVI and others are not to be trusted.
 CONTAINERS = {"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm"}
@@ -38,8 +39,8 @@ class Index:
 
     pts: Numbers
     sizes: Numbers
-    disposable: numpy.typing.NDArray[numpy.bool_]
-    shown: numpy.typing.NDArray[numpy.bool_]
+    disposable: Flags
+    shown: Flags
     starts: Numbers
     order: Numbers
     whole: bool

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import av.error
 import numpy
@@ -16,6 +17,9 @@ from av.video.stream import VideoStream
 from saco_data.media.decode import packets
 from saco_data.media.index import Index
 from saco_data.media.units import Doubt
+
+if TYPE_CHECKING:
+    from saco_data.media.index import Flags
 
 
 @dataclass(slots=True)
@@ -54,12 +58,17 @@ def decode_run(
         int(index.pts[place]): (number, int(latest[place - run.start]))
         for place, number in run.numbers.items()
     }
+    here = slice(run.start, run.end + 1)
+    taken = _taken(index, run)
+    due = iter(numpy.sort(index.pts[here][taken & index.shown[here] & (index.pts[here] >= begin)]))
     waiting: deque[tuple[int, int, VideoFrame]] = deque()
-    for frame in _decoded(container, stream, index, run):
+    for frame in _decoded(container, stream, index, run, taken):
         if frame.pts is None:
             raise Doubt("missing time stamps")
         if frame.pts < begin:
             continue  # stored after the start but shown before it: neither exact nor wanted
+        if frame.pts != next(due, None):
+            raise Doubt("pictures that do not come out where the index has them")
         if frame.is_corrupt:
             # Damage is made good from whatever the decoder has seen, which differs here.
             raise Doubt("damaged pictures")
@@ -71,23 +80,32 @@ def decode_run(
         while waiting and waiting[0][1] <= frame.pts:
             number, _, ready = waiting.popleft()
             yield number, ready
-    if wanted:
-        raise Doubt("a frame did not come out where the index has it")
+    if next(due, None) is not None:
+        raise Doubt("pictures that do not come out")
     for number, _, ready in waiting:
         yield number, ready
 
 
-def _decoded(
-    container: InputContainer, stream: VideoStream, index: Index, run: Run
-) -> Iterator[VideoFrame]:
-    # The decoder keeps hidden pictures to itself, and with them whether they are damaged.
-    hidden = not index.shown[run.start : run.end + 1].all()
-    if hidden and run.start:
+def _taken(index: Index, run: Run) -> Flags:
+    """Which packets of a run are to be decoded: not those that no wanted frame can need."""
+    here = slice(run.start, run.end + 1)
+    if index.shown[here].all():
+        taken = ~index.disposable[here]
+        taken[[place - run.start for place in run.numbers]] = True
+        return taken
+    if run.start:
         raise Doubt("an edit list in the middle")
+    # The decoder keeps hidden pictures to itself, and with them whether they are damaged.
+    return numpy.ones(run.end + 1, dtype=bool)
+
+
+def _decoded(
+    container: InputContainer, stream: VideoStream, index: Index, run: Run, taken: Flags
+) -> Iterator[VideoFrame]:
     for place, packet in enumerate(_from_start(container, stream, index, run.start), run.start):
         if packet.pts != index.pts[place] or packet.size != index.sizes[place]:
             raise Doubt("packets that differ when read again")
-        if hidden or place in run.numbers or not index.disposable[place]:
+        if taken[place - run.start]:
             yield from _decode(stream, packet)
         if place == run.end:
             # Draining brings the last frames out without decoding what follows.

@@ -168,7 +168,7 @@ class ArchiveSource(Source):
             raise Blocked(
                 f"{raw} does not exist",
                 item=self.name,
-                remedy="Correct the path in the config",
+                remedy="Correct the path that names it",
                 reason=Reason.RAW_MISSING,
             )
         if isinstance(raw, str) and not is_url(raw):
