@@ -35,7 +35,7 @@ class Limits(BaseModel):
 
     concurrency: int | None = Field(None, ge=1, le=256)
     requests_per_second: float | None = Field(None, ge=0)
-    sleep_seconds: tuple[float, float] | None = Field(None, strict=False)
+    sleep_seconds: manifest.Pause | None = Field(None, strict=False)
 
 
 class _Keys(BaseModel):

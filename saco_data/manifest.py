@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from saco_data.errors import ManifestError, UsageError
 
@@ -70,19 +70,22 @@ class Access(_Facts):
     page: str
 
 
+def _ordered(value: tuple[float, float]) -> tuple[float, float]:
+    if not 0 <= value[0] <= value[1]:
+        raise ValueError("write [min, max] with 0 <= min <= max")
+    return value
+
+
+# The least and the longest pause between two requests, in seconds.
+Pause = Annotated[tuple[float, float], AfterValidator(_ordered)]
+
+
 class Rates(_Facts):
     """Polite limits for one source; the config's `limits` overrides each."""
 
     concurrency: Annotated[int, Field(ge=1, le=256)] = 8
     requests_per_second: Annotated[float, Field(ge=0)] = 0
-    sleep_seconds: tuple[float, float] = (0, 0)
-
-    @field_validator("sleep_seconds")
-    @classmethod
-    def _ordered(cls, value: tuple[float, float]) -> tuple[float, float]:
-        if not 0 <= value[0] <= value[1]:
-            raise ValueError("write [min, max] with 0 <= min <= max")
-        return value
+    sleep_seconds: Pause = (0, 0)
 
 
 class Manifest(_Facts):

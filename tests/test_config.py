@@ -68,6 +68,8 @@ def test_the_committed_file_loads() -> None:
         ("jobs: true\n", 1, "jobs", "integer"),
         ("num_images_show: '5'\n", 1, "num_images_show", "integer"),
         ("silver_path: ''\n", 1, "silver_path", "at least 1 character"),
+        ("limits:\n  nga: {sleep_seconds: [5, 1]}\n", 2, "limits.nga.sleep_seconds", "min <= max"),
+        ("limits:\n  nga: {sleep_seconds: [-1, 1]}\n", 2, "limits.nga.sleep_seconds", "min <= max"),
         ("limits:\n  nga: {concurrency: true}\n", 2, "limits.nga.concurrency", "integer"),
         ("x_path: 1\n", 1, "x_path", "unknown key"),
         ("sav_path: 3\n", 1, "sav_path", "a path"),

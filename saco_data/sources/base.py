@@ -134,6 +134,7 @@ class Source(ABC):
             Policy(
                 concurrency=rates.concurrency,
                 requests_per_second=rates.requests_per_second,
+                sleep_seconds=rates.sleep_seconds,
                 **policy,
             )
         )

@@ -77,6 +77,7 @@ class Fetcher(Source):
         policy = Policy(
             concurrency=min(rates.concurrency, _LOOK_AHEAD) if bounded else rates.concurrency,
             requests_per_second=rates.requests_per_second,
+            sleep_seconds=rates.sleep_seconds,
         )
         requests = (
             Request(

@@ -176,6 +176,7 @@ class Fetcher(Source):
             secret_key=self.settings.keys.aws_secret_access_key,
             concurrency=min(rates.concurrency, _LOOK_AHEAD) if bounded else rates.concurrency,
             requests_per_second=rates.requests_per_second,
+            sleep_seconds=rates.sleep_seconds,
             remedy=f"Keys last 14 days. {access.steps} ({access.page})",
         )
 

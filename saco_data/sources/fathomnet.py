@@ -137,7 +137,8 @@ class Fetcher(Source):
             return
         from saco_data.transports.fathomnet_api import BATCH, FathomNetApi, Patience, Record
 
-        patience = Patience(self.settings.rates(self.name).requests_per_second)
+        rates = self.settings.rates(self.name)
+        patience = Patience(rates.requests_per_second, rates.sleep_seconds)
         rest = iter(uuids)
         with FathomNetApi(self.place(), patience, context.stop) as api:
             while (batch := list(islice(rest, BATCH))) and not context.stop.is_set():

@@ -29,6 +29,7 @@ from saco_data.transports.http import HttpFailure
 from saco_data.transports.http.limits import blocked
 from saco_data.transports.http.session import USER_AGENT
 from saco_data.transports.http.verdict import Trouble, origin_of, refusal
+from saco_data.transports.pace import gap
 
 # Retries are nothing to report, unless somebody listens.
 logging.getLogger("stamina").addHandler(logging.NullHandler())
@@ -59,6 +60,7 @@ class Patience:
     """All times in seconds; `requests_per_second` 0 for no limit."""
 
     requests_per_second: float = 0
+    sleep_seconds: tuple[float, float] = (0, 0)
     attempts: int = 5
     backoff_seconds: float = 0.5
     connect_timeout: float = 20
@@ -214,9 +216,9 @@ class _Patient(HTTPAdapter):
         return True
 
     def _pause(self) -> None:
-        if self.patience.requests_per_second > 0:
-            self.stop.wait(max(0.0, self._not_before - time.monotonic()))
-            self._not_before = time.monotonic() + 1 / self.patience.requests_per_second
+        self.stop.wait(max(0.0, self._not_before - time.monotonic()))
+        pause = gap(self.patience.requests_per_second, self.patience.sleep_seconds)
+        self._not_before = time.monotonic() + pause
 
     def _once(
         self, request: requests.PreparedRequest, options: dict[str, Any]

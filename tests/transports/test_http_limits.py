@@ -119,6 +119,14 @@ def test_what_had_completed_is_handed_over_before_the_source_closes(tmp_path: Pa
     assert set(done) == {Reason.OK}
 
 
+def test_a_pause_between_two_requests_is_kept(tmp_path: Path) -> None:
+    policy = Policy(sleep_seconds=(0.05, 0.06))
+    with FileServer(FILES) as server, Http(policy) as http:
+        list(http.fetch(requests(server, tmp_path)))
+        assert server.peak_rate(0.5) <= 24
+        assert sum(server.requests.values()) == 20
+
+
 def test_requests_a_second_are_bounded(tmp_path: Path) -> None:
     policy = Policy(requests_per_second=20)
     with FileServer(FILES) as server, Http(policy) as http:

@@ -14,6 +14,7 @@ from saco_data.errors import Blocked
 from saco_data.records import Reason
 from saco_data.transports.http.records import FileChanged, HttpFailure, Policy
 from saco_data.transports.http.verdict import Trouble, origin_of
+from saco_data.transports.pace import gap
 
 WALLS = 5  # refusals in a row, without one success, after which the source is closed
 _LONGEST = 30.0  # seconds between two tries
@@ -76,11 +77,11 @@ class Limits:
                 if now < host.rest_until:
                     await asyncio.sleep(host.rest_until - now + random.uniform(0, 0.05))  # noqa: S311
                     continue
-                if self.policy.requests_per_second <= 0:
-                    break
                 # A turn is taken only when it has come, so a rest also holds those in the queue.
                 if now >= host.next_turn:
-                    host.next_turn = now + 1 / self.policy.requests_per_second
+                    host.next_turn = now + gap(
+                        self.policy.requests_per_second, self.policy.sleep_seconds
+                    )
                     break
                 await asyncio.sleep(host.next_turn - now)
             yield

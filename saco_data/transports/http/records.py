@@ -16,7 +16,8 @@ class Policy:
     """How hard a source may be leaned on. All times in seconds.
 
     `concurrency`: files at once, and requests at once to one host. `requests_per_second` to one
-    host, evenly spaced; 0 for no limit. `attempts` for each file; one that brought 1 MiB or more
+    host, evenly spaced; 0 for no limit. `sleep_seconds`: the least and the longest pause between
+    two requests to one host. `attempts` for each file; one that brought 1 MiB or more
     starts the count again. `backoff_seconds`: the first wait after a transient failure; it
     doubles, with jitter, up to 30. `stall_timeout`: silence (or less than 1 KiB a second) for
     so long is a failure. `patience_seconds`: how long 429 answers may hold the source before it
@@ -25,6 +26,7 @@ class Policy:
 
     concurrency: int = 8
     requests_per_second: float = 0
+    sleep_seconds: tuple[float, float] = (0, 0)
     attempts: int = 5
     backoff_seconds: float = 0.5
     connect_timeout: float = 20

@@ -26,6 +26,7 @@ from pydantic import SecretStr
 from saco_data import files
 from saco_data.errors import Blocked
 from saco_data.records import Reason
+from saco_data.transports.pace import gap
 from saco_data.transports.s3.part import Part, Request, facts_of
 from saco_data.transports.s3.verdict import Failure, failure_of
 
@@ -76,6 +77,8 @@ def split(url: str) -> tuple[str, str]:
 class S3:
     """A client that keeps to `concurrency` objects at once and starts at most so many a second.
 
+    `sleep_seconds`: least and longest pause before the next one.
+
     Keys: the two given, else the usual boto3 chain (environment, profile, role). Region and
     endpoint come from the usual AWS variables. `remedy` ends the message of every Blocked;
     `backoff_seconds` is the first wait after a connection broke in mid-body, it doubles up to 30.
@@ -88,12 +91,13 @@ class S3:
         secret_key: SecretStr | None = None,
         concurrency: int = 4,
         requests_per_second: float = 0,
+        sleep_seconds: tuple[float, float] = (0, 0),
         attempts: int = 5,
         backoff_seconds: float = 0.5,
         remedy: str = "Renew the AWS keys and run again",
     ) -> None:
         self.concurrency = concurrency
-        self.pause = 1 / requests_per_second if requests_per_second else 0.0
+        self.pace = (requests_per_second, sleep_seconds)
         self.attempts = attempts
         self.backoff_seconds = backoff_seconds
         self.remedy = remedy
@@ -165,7 +169,7 @@ class S3:
                         if request is None:
                             break
                         pending.add(pool.submit(self._one, request))
-                        stop.wait(self.pause)
+                        stop.wait(gap(*self.pace))
                     while not ready and pending and not stop.is_set():
                         done, pending = wait(pending, 0.5, return_when=FIRST_COMPLETED)
                         ready.extend(done)
