@@ -7,6 +7,7 @@ import random
 import re
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,8 @@ log = logging.getLogger(__name__)
 _ID = re.compile(r"[A-Za-z0-9_-]{11}")
 # Facts that tell whether a video fetched again is the one that was annotated.
 _SAME = ("fps", "width", "height", "frames")
+# Media that are refused (HTTP 403) one after the other are no matter of the single video.
+WALLS = 5
 _CLOSED = {
     Reason.BOT_CHECK: "YouTube wants to know whether this is a bot",
     Reason.THROTTLED: "YouTube has had enough requests for now",
@@ -93,7 +96,7 @@ class Fetcher(Source):
             requests_per_second=rates.requests_per_second,
             stop=context.stop,
         )
-        not_before = 0.0
+        not_before, refusals = 0.0, 0
         with YoutubeSession(options) as session:
             for asset, path in missing:
                 if context.stop.wait(max(0.0, not_before - time.monotonic())):
@@ -103,6 +106,10 @@ class Fetcher(Source):
                 except Stopped:
                     return
                 not_before = time.monotonic() + random.uniform(*rates.sleep_seconds)  # noqa: S311
+                refusals = refusals + 1 if reply.reason is Reason.HTTP_ERROR else 0
+                if refusals == WALLS:
+                    detail = f"{WALLS} videos in a row were refused: {reply.detail}"
+                    reply = replace(reply, reason=Reason.THROTTLED, detail=detail)
                 if reply.reason is not Reason.OK:
                     yield self._refused(asset, reply)
                     continue

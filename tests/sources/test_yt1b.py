@@ -25,7 +25,7 @@ from saco_data.records import Arrival, Asset, Outcome, Reason, State
 from saco_data.sandbox.proxy import ConnectProxy
 from saco_data.sandbox.youtube import Fault, Video, YouTube
 from saco_data.sources.base import Context
-from saco_data.sources.yt1b import Fetcher
+from saco_data.sources.yt1b import WALLS, Fetcher
 
 IDS = [f"video_id_0{number}" for number in range(6)]
 WATCH = "https://www.youtube.com/watch?v="
@@ -162,6 +162,19 @@ def test_a_closed_source_stops_at_once_and_no_video_pays(
     site.everything = None
     rest = list(fetcher(tmp_path).fetch(assets(*IDS), Context()))
     assert sum(isinstance(result, Arrival) for result in rest) == len(IDS)
+
+
+def test_media_refused_one_after_the_other_close_the_source(
+    start: Start, mp4: Path, tmp_path: Path
+) -> None:
+    refused = {each: Video(mp4, forbidden=99) for each in IDS}
+    start(refused)
+    seen: list[Arrival | Outcome] = []
+    with pytest.raises(Blocked, match="in a row were refused") as caught:
+        seen.extend(fetcher(tmp_path).fetch(assets(*IDS), Context()))
+    assert caught.value.reason is Reason.THROTTLED and "403" in str(caught.value)
+    reasons = [each.reason for each in seen if isinstance(each, Outcome)]
+    assert reasons == [Reason.HTTP_ERROR] * (WALLS - 1)
 
 
 def test_one_transient_failure_is_that_videos_alone(
