@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from saco_data.errors import SacoError
 from saco_data.executors import WorkerLost
 from saco_data.executors.local import LocalExecutor
 
@@ -63,6 +64,19 @@ def test_a_broken_pool_is_replaced(executor: LocalExecutor) -> None:
         except WorkerLost:
             continue
     pytest.fail("no worker came back")
+
+
+def test_workers_that_cannot_start_are_no_reason_to_wait_for_ever(
+    executor: LocalExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("saco_data.executors.local._prepare_worker", _dies)
+    monkeypatch.setattr("saco_data.executors.local.START_SECONDS", 3)
+    with pytest.raises(SacoError, match="no worker process can start"):
+        executor.submit(pow, 2, 3, seconds=30)
+
+
+def _dies(*_: object) -> None:
+    os._exit(1)
 
 
 def test_workers_import_what_we_do_and_not_what_lies_about(tmp_path: Path) -> None:

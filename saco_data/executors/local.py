@@ -109,12 +109,12 @@ class LocalExecutor:
                 # The pool would replace workers that cannot start for ever, and tasks wait.
                 try:
                     pool.schedule(os.getpid).result(timeout=START_SECONDS)
-                except TimeoutError:
+                except Exception as error:
                     pool.stop()  # type: ignore[no-untyped-call]
                     raise SacoError(
-                        "no worker process can start",
+                        f"no worker process can start ({type(error).__name__})",
                         remedy="See the messages above; `ulimit -a` may tell what is short",
-                    ) from None
+                    ) from error
                 self._pool = pool
             return self._pool
 
