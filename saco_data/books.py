@@ -9,6 +9,7 @@ from typing import Any
 from saco_data import __version__, survey
 from saco_data.annotations import Index, read
 from saco_data.config import Settings
+from saco_data.errors import Blocked, Incomplete
 from saco_data.fetch_annotations import revision_of
 from saco_data.items import Item
 from saco_data.ledger import Ledger
@@ -54,6 +55,37 @@ def all_gone(ledger: Ledger, subset: str) -> bool:
     states = {reason.state for reason in counts}
     asked = sum(counts.values()) >= ledger.facts(subset).files
     return asked and State.GONE in states and State.DONE not in states
+
+
+def other_meaning(ledger: Ledger, subset: str, index: Index) -> set[str]:
+    """Products that were made for another frame or size than their names mean by now.
+
+    Only annotations that were not yet compared with what was made are looked at.
+    """
+    if ledger.facts(subset).compared_sha256 == index.sha256:
+        return set()
+    items = ledger.items(subset)
+    return {
+        name
+        for name, product in index.products.items()
+        if name in items and product.contradicts(items[name].facts)
+    }
+
+
+def exit_codes(ledger: Ledger, subset: str, *, whole: bool = True) -> list[int]:
+    """The exit codes that the state of a subset asks for: 3 and 4, or none.
+
+    With `whole`, files that were not yet asked for count too.
+    """
+    counts, facts = ledger.counts(subset), ledger.facts(subset)
+    states = {reason.state for reason in counts}
+    codes = []
+    if State.BLOCKED in states or (facts.unconfirmed and all_gone(ledger, subset)):
+        codes.append(Blocked.exit_code)
+    unfinished = whole and sum(counts.values()) < facts.files
+    if State.FAILED in states or facts.unconfirmed or unfinished:
+        codes.append(Incomplete.exit_code)
+    return codes
 
 
 def second_look(settings: Settings, now: int) -> Callable[[Item], bool]:

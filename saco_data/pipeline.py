@@ -14,9 +14,8 @@ import traceback
 from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from saco_data import costs, needs, plan, prune, sources, survey, verify
+from saco_data import books, costs, needs, plan, prune, sources, survey, verify
 from saco_data.annotations import Index, read
-from saco_data.books import all_gone, ending, note_index, removable, second_look, settled, stamp
 from saco_data.changes import Changes
 from saco_data.config import Settings
 from saco_data.errors import Blocked, Incomplete, SacoError, most_severe
@@ -81,7 +80,7 @@ class Pipeline:
         self.executor = executor
         self.reporter = reporter
         self.stages = stages or Stages()
-        self.look_again = look_again or second_look(settings, ledger.now())
+        self.look_again = look_again or books.second_look(settings, ledger.now())
         self.confirm_gone = confirm_gone
         self.renew = {} if renew is None else renew
         self.stop = threading.Event()
@@ -136,7 +135,9 @@ class Pipeline:
             known = self.ledger.known(subset)
             self._note(result, index, known)
             renew = self.renew.get(subset, ())
-            view = survey.view(self.settings, source, known, self.look_again, renew)
+            processes = self.stages.process
+            other = books.other_meaning(self.ledger, subset, index) if processes else ()
+            view = survey.view(self.settings, source, known, self.look_again, renew, other)
             self._lost(result, source, index, known, view)
             result.steps = plan.make(subset, index.products.values(), view)
             self._indices[subset] = index
@@ -172,7 +173,7 @@ class Pipeline:
         subset = source.name
         if subset in self._given or self.renew.get(subset) or self.confirm_gone:
             return False
-        return settled(self.settings, self.ledger, source, self.look_again)
+        return books.settled(self.settings, self.ledger, source, self.look_again)
 
     def _note(self, result: Result, index: Index, known: Mapping[str, Item]) -> None:
         """Takes note of the annotations, and that this subset is under way."""
@@ -187,7 +188,7 @@ class Pipeline:
                 "added": len(index.products.keys() - known.keys()),
                 "dropped": len(known.keys() - index.products.keys()),
             }
-        note_index(self.settings, self.ledger, subset, index)
+        books.note_index(self.settings, self.ledger, subset, index)
         facts = self.ledger.facts(subset)
         facts.ended = []
         self.ledger.set_facts(subset, facts)
@@ -206,15 +207,11 @@ class Pipeline:
         outdated. Of those that are to be as they were `known` has the digest then.
         """
         subset, lost, same = source.name, [], []
-        facts = self.ledger.facts(subset)
-        # Only other annotations can mean something else by the same name.
-        compares = self.stages.process and facts.compared_sha256 != index.sha256
-        items = self.ledger.items(subset) if compares else {}
         for name, product in index.products.items():
             item, size = known.get(name), view.sizes.get(name)
             if item is None:
                 continue
-            other = name in items and product.contradicts(items[name].facts)
+            other = name in view.other
             if item.state is not State.DONE and not (other and size is not None):
                 continue
             if other:
@@ -233,7 +230,8 @@ class Pipeline:
             if self.stages.process:
                 verify.discard(self.settings, source, product, Reason.WRONG_DIGEST)
         result.changes.add(self.ledger.record(lost))
-        if compares:
+        if self.stages.process:
+            facts = self.ledger.facts(subset)
             facts.compared_sha256 = index.sha256
             self.ledger.set_facts(subset, facts)
         before = self.ledger.not_done(subset) if same else {}
@@ -308,7 +306,7 @@ class Pipeline:
             error = error or failed
         result.error = error
         if pruned and error is None and self.stages.process and not self.stop.is_set():
-            facts.ended = ending(self.settings, sources.get(subset, self.settings))
+            facts.ended = books.ending(self.settings, sources.get(subset, self.settings))
         facts.waits = [error.reason, str(error)] if isinstance(error, Blocked) else []
         self.ledger.set_facts(subset, facts)
         self.ledger.commit()
@@ -318,12 +316,12 @@ class Pipeline:
         self.reporter.end(subset, result.code)
 
     def _prune(self, subset: str, index: Index, facts: SubsetFacts) -> None:
-        gone = removable(self.settings, self.ledger, subset)
+        gone = books.removable(self.settings, self.ledger, subset)
         to = self.settings.pruned(subset)
         digest = prune.keep_list_sha256(name for name in index.products if name not in gone)
         removed = prune.removed_sha256(gone)
         up_to_date = (
-            facts.derived_stamp == stamp(to)
+            facts.derived_stamp == books.stamp(to)
             and facts.derived_from == index.sha256
             and facts.keep_list_sha256 == digest
             and facts.removed_sha256 == removed
@@ -334,11 +332,11 @@ class Pipeline:
             facts.image_nps_kept, facts.masks_kept = done.image_nps, done.masks
             facts.keep_list_sha256 = done.keep_list_sha256
         facts.derived_from = index.sha256
-        facts.derived_stamp = stamp(to)
+        facts.derived_stamp = books.stamp(to)
         facts.removed_sha256 = removed
         waiting = self.ledger.items(subset, state=State.GONE).keys() - gone.keys()
         facts.unconfirmed = len(waiting) if self.settings.may_prune(subset) else 0
-        if facts.unconfirmed and all_gone(self.ledger, subset):
+        if facts.unconfirmed and books.all_gone(self.ledger, subset):
             self.reporter.note(subset, _ALL_GONE)
 
     def _code(self, result: Result) -> int:
@@ -346,15 +344,9 @@ class Pipeline:
         if result.error is not None:
             known = isinstance(result.error, SacoError)
             codes.append(result.error.exit_code if known else 1)  # type: ignore[attr-defined]
-        counts = self.ledger.counts(result.subset)
-        states = {reason.state for reason, count in counts.items() if count}
-        facts = self.ledger.facts(result.subset)
-        doubtful = facts.unconfirmed and all_gone(self.ledger, result.subset)
-        if State.BLOCKED in states or doubtful:
-            codes.append(Blocked.exit_code)
-        unfinished = self.stages.process and sum(counts.values()) < facts.files
-        if State.FAILED in states or unfinished or facts.unconfirmed:
-            codes.append(Incomplete.exit_code)
+        # Who only downloads has made nothing of it yet.
+        whole = self.stages.process or not self.stages.fetch
+        codes += books.exit_codes(self.ledger, result.subset, whole=whole)
         return most_severe(codes)
 
 

@@ -18,7 +18,7 @@ class Decision(StrEnum):
     """What is to be done with an asset and those of its products that are not done."""
 
     KEEP = "keep"  # done and on disk
-    ADOPT = "adopt"  # on disk, but the ledger does not know it: verify and keep
+    ADOPT = "adopt"  # on disk, but not known to be done: verify and keep
     PROCESS = "process"  # the raw asset is at hand
     FETCH = "fetch"  # the raw asset must be fetched first
     REST = "rest"  # gone, or not yet due: a later sync looks again
@@ -70,7 +70,8 @@ class View:
     `raw_at_hand`: whether an asset's raw file needs no fetching. `place`: where a verdict "gone"
     must come from to hold. `frames`: whether products are frames of videos. `look_again`: whether
     an item that is not done is due for another look. `renew`: assets to be fetched although they
-    were done, because the source has other ones by now.
+    were done, because the source has other ones by now. `other`: products that were made for
+    another frame or size than the annotations mean by their names now.
     """
 
     items: Mapping[str, Item]
@@ -82,6 +83,7 @@ class View:
     frames: bool = False
     look_again: Callable[[Item], bool] = unless_gone
     renew: Container[str] = ()
+    other: Container[str] = ()
 
 
 def make(subset: str, products: Iterable[Product], view: View) -> SubsetPlan:
@@ -91,7 +93,7 @@ def make(subset: str, products: Iterable[Product], view: View) -> SubsetPlan:
     for product in products:
         name = product.file_name
         item = view.items.get(name)
-        if item is not None and item.state is State.DONE and item.bytes == view.sizes.get(name, -1):
+        if _is_there(item, name, view):
             # Its name stood every test when it was made.
             key = view.key_of(product)
             decision = Decision.FETCH if key in view.renew else Decision.KEEP
@@ -116,6 +118,15 @@ def make(subset: str, products: Iterable[Product], view: View) -> SubsetPlan:
     return plan
 
 
+def _is_there(item: Item | None, name: str, view: View) -> bool:
+    return (
+        item is not None
+        and item.state is State.DONE
+        and item.bytes == view.sizes.get(name, -1)
+        and name not in view.other
+    )
+
+
 def _fault(subset: str, product: Product, view: View) -> Outcome | None:
     try:
         view.check_name(product)
@@ -135,7 +146,8 @@ def _decide(product: Product, key: str, view: View) -> Decision:
     done = item is not None and item.state is State.DONE
     gone = item is not None and item.state is State.GONE
     # What lies there may be what an earlier revision of the annotations meant.
-    usable = size is not None and not (item and product.contradicts(item.facts))
+    other = product.file_name in view.other or (item and product.contradicts(item.facts))
+    usable = size is not None and not other
     if gone and usable:
         # Someone put it there, from another copy perhaps.
         return Decision.ADOPT

@@ -23,6 +23,7 @@ def view(
     items: Mapping[str, Item],
     look_again: Callable[[Item], bool] = unless_gone,
     renew: Container[str] = (),
+    other: Container[str] = (),
 ) -> View:
     """What the plan of a source's subset looks at."""
     images = settings.images(source.name)
@@ -41,6 +42,7 @@ def view(
         frames=settings.manifest(source.name).frames,
         look_again=look_again,
         renew=renew,
+        other=other,
     )
 
 

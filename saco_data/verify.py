@@ -5,11 +5,10 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterable, Sequence
 
-from saco_data import executors
-from saco_data.books import read_annotations
+from saco_data import books, executors, sources
 from saco_data.config import Settings
 from saco_data.errors import SacoError, most_severe
-from saco_data.executors import Executor
+from saco_data.executors import Executor, WorkerLost
 from saco_data.files import UnsafeName
 from saco_data.ledger import Ledger
 from saco_data.lock import Lock
@@ -23,7 +22,7 @@ TASK_SECONDS = 600.0
 
 
 def run(settings: Settings, subsets: Sequence[str], reporter: Reporter) -> int:
-    """Verifies the finished products of subsets; returns the exit code (3: some must be remade).
+    """Verifies the finished products of subsets; returns the exit code for how they stand then.
 
     Raises LockHeld, DiskFull, OutputError.
     """
@@ -45,7 +44,8 @@ def run(settings: Settings, subsets: Sequence[str], reporter: Reporter) -> int:
 def _subset(
     settings: Settings, ledger: Ledger, subset: str, executor: Executor, reporter: Reporter
 ) -> int:
-    products = read_annotations(settings, ledger, subset).products
+    products = books.read_annotations(settings, ledger, subset).products
+    source = sources.get(subset, settings)
     done = ledger.items(subset, state=State.DONE)
     known = [(products[key], item.sha256) for key, item in done.items() if key in products]
     bad = 0
@@ -54,10 +54,13 @@ def _subset(
             bad += 1
             reporter.note(subset, f"{outcome.key}: {outcome.detail}; prepare makes it anew")
             ledger.record([outcome])
+            discard(settings, source, products[outcome.key], outcome.reason)
     reporter.note(subset, f"{len(known)} verified, {bad} bad")
-    return 3 if bad else 0
+    return most_severe(books.exit_codes(ledger, subset))
 
 
+# How a worker's end shows; the file that it had in hand pays for it.
+_LOST = (WorkerLost, MemoryError, TimeoutError)
 # What is under a final name and is one of these is no product.
 _WORTHLESS = {Reason.WRONG_DIGEST, Reason.NOT_MEDIA, Reason.CORRUPT_IMAGE, Reason.WRONG_SIZE}
 
@@ -95,9 +98,22 @@ def checked(
         process.Check(subset, images / product.file_name, product, digest, view)
         for product, digest in products
     ]
-    futures = [
-        executor.submit(process.check, checks[at : at + CHECKS_A_TASK], seconds=TASK_SECONDS)
-        for at in range(0, len(checks), CHECKS_A_TASK)
-    ]
-    for future in futures:
-        yield from future.result()
+    tasks = [checks[at : at + CHECKS_A_TASK] for at in range(0, len(checks), CHECKS_A_TASK)]
+    futures = [executor.submit(process.check, task, seconds=TASK_SECONDS) for task in tasks]
+    for task, future in zip(tasks, futures, strict=True):
+        try:
+            yield from future.result()
+        except _LOST:
+            # One of them was too much; the others have nothing to do with it.
+            for each in task:
+                yield _alone(each, executor)
+
+
+def _alone(check: process.Check, executor: Executor) -> Outcome:
+    try:
+        return executor.submit(process.check, [check], seconds=TASK_SECONDS).result()[0]
+    except _LOST as error:
+        late = isinstance(error, TimeoutError)
+        reason = Reason.WORKER_TIMEOUT if late else Reason.WORKER_CRASHED
+        detail = "took too long to decode" if late else f"{error or 'out of memory'}"
+        return Outcome(check.subset, check.product.file_name, reason, detail)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from saco_data import costs, needs, plan, sources, survey
+from saco_data import books, costs, needs, plan, sources, survey
 from saco_data.annotations import read
 from saco_data.config import Settings
 from saco_data.costs import Costs, FileSystem, Room, Size, human
@@ -106,7 +106,9 @@ def _line(settings: Settings, ledger: Ledger, subset: str) -> Line:
     try:
         index = read(settings.pristine(subset), settings.manifest(subset))
         line.files = len(index.products)
-        view = survey.view(settings, source, ledger.known(subset))
+        look_again = books.second_look(settings, ledger.now())
+        other = books.other_meaning(ledger, subset, index)
+        view = survey.view(settings, source, ledger.known(subset), look_again, other=other)
         steps = plan.make(subset, index.products.values(), view)
         remembered = ledger.items(subset, is_asset=True)
         line.costs = costs.of_plan(settings, source, steps, remembered)
