@@ -145,7 +145,7 @@ def test_ctrl_c_stops_cleanly_and_leaves_a_clean_screen(slow: Path) -> None:
 
 def test_the_second_ctrl_c_is_at_once(slow: Path) -> None:
     terminal = Terminal(slow, "prepare", "nga")
-    terminal.until("━")
+    terminal.until(r"[1-5]/6")
     terminal.interrupt()
     terminal.until("stopping")
     terminal.interrupt()
