@@ -120,6 +120,24 @@ def test_cron_mails_only_what_needs_a_person(home: Small) -> None:
     assert nowhere.returncode and "/nowhere" in nowhere.stderr
 
 
+@pytest.mark.parametrize("code", [0, 1, 2, 3, 4, 5, 6, 130])
+def test_cron_mails_the_exit_codes_that_the_table_gives_to_a_person(home: Small, code: int) -> None:
+    table = (PIPELINES / "README.md").read_text()
+    (acts,) = [
+        who
+        for codes, who in re.findall(r"^\| ([\d, ]+) \|.*\| ([^|]*) \|$", table, re.M)
+        if str(code) in codes.split(", ")
+    ]
+    # Whatever the command says, and however it ends.
+    command = home.folder / ".venv" / "bin" / "saco"
+    command.write_text(f"#!/bin/sh\necho said >&2\nexit {code}\n")
+    for job in jobs():
+        ended = shell(job, home.folder.parent, SILVER=str(home.folder))
+        mailed = not acts.startswith("nobody")
+        assert (ended.stdout, ended.stderr) == ("said\n" if mailed else "", "")
+        assert ended.returncode == (code if mailed else 0)
+
+
 def slurm(home: Small, **environment: str) -> subprocess.CompletedProcess[str]:
     script = shlex_quote(PIPELINES / "saco-sync.slurm")
     return shell(f"exec bash {script}", home.folder, **environment)
