@@ -32,7 +32,13 @@ def commands() -> set[str]:
 
 
 def test_there_are_commands_to_run() -> None:
-    assert {"saco plan", "saco doctor"} <= commands()
+    assert {"saco plan", "saco doctor", "saco card --to nga-card nga"} <= commands()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_code_is_fenced_so_that_its_commands_are_found(page: Path) -> None:
+    text = re.sub(r"^ *```.*?^ *```$", "", page.read_text(), flags=re.S | re.M)
+    assert not re.findall(r"^\n(?: {4}|\t).*", text, re.M)
 
 
 @pytest.fixture(scope="module")
