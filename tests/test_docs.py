@@ -5,15 +5,24 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import click
 import pytest
 
+from saco_data.cli import saco as cli
 from saco_data.commands import TABLE
+from saco_data.records import Reason
 from tests.conftest import ROOT, Saco
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 PAGES += sorted((ROOT / "pipelines").glob("*.md"))
 # What stands for something else in a text.
-EXAMPLES = {"ITEM": "GEODE_FILE", "[SUBSET...]": "", "...": "", "FILE": "CONFIG_FRAMES.yaml"}
+EXAMPLES = {
+    "ITEM": "GEODE_FILE",
+    "[SUBSET...]": "",
+    "[SUBSET]": "",
+    "...": "",
+    "FILE": "CONFIG_FRAMES.yaml",
+}
 # What needs cards of other laboratories or a live source: run by tests of their own.
 ELSEWHERE = {"intersect", "demo", "annotations", "sync"}
 
@@ -62,6 +71,38 @@ def test_a_documented_command_runs(folder: Path, saco: Saco, command: str) -> No
     done = saco(*arguments, cwd=folder)
     assert done.returncode in (0, 4) if name == "doctor" else done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("reason", sorted(set(Reason) - {Reason.OK, Reason.NOT_TRIED}))
+def test_troubleshooting_knows_every_reason(reason: Reason) -> None:
+    rows = re.findall(r"^\| (.*?) \|", (ROOT / "docs" / "troubleshooting.md").read_text(), re.M)
+    assert any(f"`{reason}`" in row for row in rows)
+
+
+def documented() -> dict[str, set[str]]:
+    """The options of each command by docs/commands.md; `saco` stands for those before it."""
+    text = (ROOT / "docs" / "commands.md").read_text()
+    found: dict[str, set[str]] = {}
+    _heading, *rows = re.findall(r"^\| (.*?) ?\| (.*?) ?\|", text, re.M)
+    for command, options in rows:
+        if command:
+            name = command.strip("`").removeprefix("saco ").split()[0]
+            found[name] = set()
+        found[name] |= {word for word in re.findall(r"[\w-]+", options) if word[0] == "-"}
+    return found
+
+
+def test_every_command_and_option_is_documented_and_no_other() -> None:
+    page = documented()
+    everywhere = page.pop("every")
+    assert list(page) == ["saco", *TABLE]
+    top = click.Context(cli, **cli.context_settings)
+    for name, options in page.items():
+        command = cli if name == "saco" else cli.get_command(top, name)
+        assert command is not None
+        params = command.get_params(click.Context(command, parent=top))
+        real = {word for each in params for word in each.opts if word[0] == "-"}
+        assert real == options | (everywhere if name != "saco" else {"-h", "--help"}), name
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
