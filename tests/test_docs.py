@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from fnmatch import fnmatch
 from pathlib import Path
 
 import click
@@ -71,6 +72,25 @@ def test_a_documented_command_runs(folder: Path, saco: Saco, command: str) -> No
     done = saco(*arguments, cwd=folder)
     assert done.returncode in (0, 4) if name == "doctor" else done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_every_file_that_a_run_leaves_is_described(folder: Path) -> None:
+    text = (ROOT / "docs" / "folders.md").read_text()
+    places = {
+        "silver_path": "data/silver",
+        "path_annotations": "world/annotations",
+        "directory_save": "data/previews",
+    }
+    patterns = []
+    for row in re.findall(r"^\| (`.*?) \|", text, re.M):
+        for path in re.findall(r"`<(.*?)`", row):
+            key, _, rest = path.partition(">")
+            name = key.removesuffix("_path").replace("subset", "*")
+            patterns.append(places.get(key, f"data/{name}") + re.sub(r"<.*?>", "*", rest))
+    left = [*(folder / "data").rglob("*"), *(folder / "world" / "annotations").rglob("*")]
+    for path in left:
+        name = str(path.relative_to(folder))
+        assert path.is_dir() or any(fnmatch(name, each) for each in patterns), name
 
 
 @pytest.mark.parametrize("reason", sorted(set(Reason) - {Reason.OK, Reason.NOT_TRIED}))
