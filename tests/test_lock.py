@@ -9,13 +9,22 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
+from concurrent.futures import Future
 from pathlib import Path
+from typing import Any, TypeVar
 
 import pytest
 
 from saco_data import lock as module
+from saco_data import run
 from saco_data.errors import LockHeld
 from saco_data.lock import Lock
+from saco_data.pipeline import STOPPING
+from tests.inline import Inline
+from tests.small import NAMES, SUBSET, Small
+
+R = TypeVar("R")
 
 HOLD = """
 import sys, time
@@ -148,6 +157,38 @@ def test_who_lost_it_is_told_and_leaves_the_new_holder_alone(
         (tmp_path / "lock").write_text(other)
         assert lost.wait(10)
     assert (tmp_path / "lock").read_text() == other
+
+
+class Slept(Inline):
+    """While its first task runs, another machine takes over, and this one notices."""
+
+    def __init__(self, lock: Path) -> None:
+        self.lock = lock
+        self.submitted = 0
+
+    def submit(self, function: Callable[..., R], *arguments: Any, seconds: float) -> Future[R]:
+        """See `Executor.submit`."""
+        self.submitted += 1
+        if self.submitted == 1:
+            self.lock.write_text(self.lock.read_text().replace('"host": "', '"host": "x'))
+            for each in threading.enumerate():
+                if each.name == "lock":
+                    each.join(10)
+        return super().submit(function, *arguments, seconds=seconds)
+
+
+def test_a_run_that_lost_its_lock_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "TOUCH_SECONDS", 0.02)
+    small = Small(tmp_path)
+    executor = Slept(small.settings.state / "lock")
+    finished = run.go(small.settings, [SUBSET], "prepare", small.notes, executor=executor)
+    assert finished.code == 3
+    assert executor.submitted < len(NAMES)
+    assert any(STOPPING in line for line in small.notes.lines)
+    # Nobody else was disturbed, and what was done before is kept.
+    assert '"host": "x' in executor.lock.read_text()
+    executor.lock.unlink()
+    assert small.prepare().code == 0
 
 
 def test_without_hard_links_it_works_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

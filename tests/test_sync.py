@@ -79,6 +79,7 @@ def test_what_comes_back_is_restored_with_its_annotations_in_order(remote: Small
     lose(remote, LOST)
     assert remote.prepare().code == 0
     assert remote.kept() == set(NAMES) - {LOST}
+    assert sidecar(remote.settings.pruned(SUBSET)).exists()
     lose(remote, version=2)
     remote.time += 3 * DAY
     # A prepare leaves it at rest, a sync looks again.
@@ -90,7 +91,7 @@ def test_what_comes_back_is_restored_with_its_annotations_in_order(remote: Small
     assert remote.product(LOST).read_bytes() == PICTURES[LOST]
     pristine = remote.settings.pristine(SUBSET).read_bytes()
     assert remote.settings.pruned(SUBSET).read_bytes() == pristine
-    assert not remote.settings.pruned(SUBSET).with_name("x.pruned.json").exists()
+    assert not sidecar(remote.settings.pruned(SUBSET)).exists()
 
 
 def test_nothing_to_do_asks_nothing_and_writes_nothing(remote: Small) -> None:
