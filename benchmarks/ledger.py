@@ -1,7 +1,8 @@
 """What a ledger of 1.5 million items costs: its size, `saco status`, an idle `saco sync`.
 
 Makes one subset of so many products (hard links to a few files, so that they cost no disk), its
-annotation file, and a ledger that knows them all as done. Times are of whole processes.
+annotation file, and a ledger that knows them all as done. Times are of whole processes. What is
+promised is marked `kept` or `BROKEN`; the exit code is 1 if anything is broken.
 
     python benchmarks/ledger.py /tmp/ledger-bench --items 1500000
 """
@@ -28,6 +29,10 @@ from saco_data.records import Outcome, Reason
 SUBSET = "bdd100k"
 BATCH = 5000
 LINKS = 30_000  # names of one file; a file system allows only so many
+# Promised for 1.5 million items.
+LEDGER_MB = 400
+STATUS_SECONDS = 2.0
+IDLE_SYNC_SECONDS = 10.0
 
 
 def names(count: int) -> list[str]:
@@ -104,8 +109,20 @@ def build(folder: Path, count: int) -> Path:
         return ledger.path
 
 
-def timed(folder: Path, *arguments: str) -> None:
-    """One run of the command."""
+def mark(kept: bool | None) -> str:
+    """How a row begins; None for what nothing is promised of."""
+    return "" if kept is None else "kept:   " if kept else "BROKEN: "
+
+
+def weighed(path: Path) -> bool:
+    """The size of the ledger; returns whether it is as promised."""
+    size = path.stat().st_size / 1e6
+    print(f"{mark(size < LEDGER_MB)}ledger: {size:.0f} MB of {LEDGER_MB}")
+    return size < LEDGER_MB
+
+
+def timed(folder: Path, *arguments: str, limit: float | None = None) -> bool:
+    """One run of the command; returns whether it went well, within the limit if there is one."""
     before = os.times()
     begun = time.monotonic()
     ended = subprocess.run(
@@ -117,11 +134,17 @@ def timed(folder: Path, *arguments: str) -> None:
     )
     took, after = time.monotonic() - begun, os.times()
     cpu = sum(after[2:4]) - sum(before[2:4])
-    last = (ended.stderr or ended.stdout).strip().splitlines()[-1][:160]
-    print(f"saco {' '.join(arguments)}: {took:.2f} s, {cpu:.2f} s of CPU ({last})", flush=True)
+    last = ((ended.stderr or ended.stdout).strip().splitlines() or ["said nothing"])[-1][:160]
+    kept = ended.returncode == 0 and (limit is None or took < limit)
+    begins = mark(None if kept and limit is None else kept)
+    of = f" of {limit:.0f}" if limit is not None else ""
+    row = f"{begins}saco {' '.join(arguments)}: {took:.2f} s{of}, {cpu:.2f} s of CPU ({last})"
+    print(row, flush=True)
+    return kept
 
 
-def main() -> None:
+def main() -> int:
+    """Builds, measures and judges; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("folder", type=Path, help="a new folder, or one made before")
     parser.add_argument("--items", type=int, default=1_500_000)
@@ -130,15 +153,15 @@ def main() -> None:
     path = folder / "silver" / ".saco" / "ledger.sqlite"
     if not folder.exists():
         path = build(folder, options.items)
-    print(f"ledger: {path.stat().st_size / 1e6:.0f} MB")
-    timed(folder, "status", "--json")
+    kept = [weighed(path)]
+    kept.append(timed(folder, "status", "--json", limit=STATUS_SECONDS))
     # The first reads and plans everything, and notes that nothing was left to do.
-    timed(folder, "sync")
-    for _ in range(3):
-        timed(folder, "sync")
-    timed(folder, "status")
-    print(f"ledger: {path.stat().st_size / 1e6:.0f} MB")
+    kept.append(timed(folder, "sync"))
+    kept += [timed(folder, "sync", limit=IDLE_SYNC_SECONDS) for _ in range(3)]
+    kept.append(timed(folder, "status", limit=STATUS_SECONDS))
+    kept.append(weighed(path))
+    return 0 if all(kept) else 1
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
