@@ -314,11 +314,13 @@ def mount_of(path: Path) -> Path:
 
 
 def human(size: int) -> str:
-    """Bytes for people."""
-    power = min(len(str(size)) - 1, 14) // 3
-    number = size / 1000**power
-    digits = 0 if power == 0 or number >= 100 else 1
-    return f"{number:.{digits}f} {('B', 'kB', 'MB', 'GB', 'TB')[power]}"
+    """Bytes for people: 1.4 GB."""
+    number, unit = float(size), "B"
+    for larger in ("kB", "MB", "GB", "TB"):
+        if number < 999.5:
+            break
+        number, unit = number / 1000, larger
+    return f"{number:.0f} {unit}" if unit == "B" or number >= 99.5 else f"{number:.1f} {unit}"
 
 
 def total(costs: Iterable[Costs]) -> tuple[Size, float]:

@@ -18,6 +18,7 @@ from saco_data.doctor.finding import Finding
 from saco_data.plan import Decision, SubsetPlan
 from saco_data.records import Outcome, Reason, State
 from saco_data.report.status import Status
+from saco_data.report.words import lasting
 
 LINE_SECONDS = 10.0
 
@@ -61,7 +62,7 @@ class Tally:
         seconds = time.monotonic() - self.begun
         if 0 < self.settled < self.wanted and seconds > 1:
             left = (self.wanted - self.settled) * seconds / self.settled
-            parts.append(f"{_rate(self.settled / seconds)}, {duration(left)} left")
+            parts.append(f"{_rate(self.settled / seconds)}, {lasting(left)} left")
         if self.bytes:
             parts.append(human(self.bytes))
         if trouble := self.trouble():
@@ -75,7 +76,7 @@ class Tally:
             states[reason.state] += count
         counts = ", ".join(f"{states[state]} {state}" for state in State if states[state])
         trouble = self.trouble()
-        took = f"in {duration(time.monotonic() - self.begun)}"
+        took = f"in {lasting(time.monotonic() - self.begun)}"
         head = f"ended, {counts or 'nothing done'} of {self.wanted} {took}"
         return f"{head} ({trouble})" if trouble else head
 
@@ -143,15 +144,6 @@ def readable(subset: str, text: str) -> str:
     # Names and words from outside must not steer the terminal.
     text = "".join(char if char.isprintable() or char == "\n" else "\ufffd" for char in text)
     return f"{subset}: {text}" if subset else text
-
-
-def duration(seconds: float) -> str:
-    """A time span for people."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    if seconds < 5400:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h"
 
 
 def _rate(number: float) -> str:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from saco_data.config import Settings
 from saco_data.errors import UsageError
 from saco_data.ledger import Item, Ledger, Past
+from saco_data.report.words import when
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Story:
     def in_words(self) -> str:
         """Some lines for people."""
         item = self.item
-        times = f"first seen {when(item.first_seen)}, attempts {item.attempts}"
+        times = f"first seen {when(item.first_seen)} (all times are UTC), attempts {item.attempts}"
         lines = [f"{item.subset} {item.key} ({'raw' if item.is_asset else 'product'})"]
         for past in self.past:
             said = f": {past.detail}" if past.detail else ""
@@ -84,8 +84,3 @@ def read(settings: Settings, name: str) -> list[Story]:
 
 def _licence(settings: Settings, item: Item) -> str:
     return str(item.facts.get("licence") or settings.manifest(item.subset).licence)
-
-
-def when(seconds: int) -> str:
-    """A time for people, in their time zone."""
-    return datetime.fromtimestamp(seconds).astimezone().strftime("%Y-%m-%d %H:%M")

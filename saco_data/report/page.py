@@ -22,6 +22,7 @@ from markupsafe import Markup
 
 from saco_data import files
 from saco_data.config import Settings
+from saco_data.costs import human
 from saco_data.errors import AnnotationError
 from saco_data.ledger import Item, Ledger
 from saco_data.manifest import Manifest
@@ -189,7 +190,7 @@ def _rendered(found: _Gathered, now: int, images: str) -> str:
     )
     environment.filters.update(
         number=words.number,
-        size=words.size,
+        size=human,
         when=words.when,
         lasting=words.lasting,
         reason=words.reason,

@@ -22,7 +22,8 @@ from rich.text import Text
 from saco_data.costs import human
 from saco_data.plan import SubsetPlan
 from saco_data.records import Outcome
-from saco_data.report.console import Tally, duration, first_line, readable, tally_of
+from saco_data.report.console import Tally, first_line, readable, tally_of
+from saco_data.report.words import lasting
 
 # Slow sources bring the frames of one video at once, a minute after those of the last.
 _SPEED_SECONDS = 300.0
@@ -119,5 +120,5 @@ class _Pace(ProgressColumn):
         if task.fields["bytes"]:
             parts.append(human(task.fields["bytes"]))
         if task.time_remaining:
-            parts.append(f"{duration(task.time_remaining)} left")
+            parts.append(f"{lasting(task.time_remaining)} left")
         return Text(" ".join(parts))

@@ -9,7 +9,7 @@ from typing import Any
 from saco_data.config import Settings
 from saco_data.ledger import Item, Ledger
 from saco_data.records import Reason, State
-from saco_data.report.history import when
+from saco_data.report.words import when
 
 EXAMPLES = 3
 
@@ -61,6 +61,6 @@ def show(found: Sequence[Why]) -> None:
         print(f"{each.subset}: {each.count} {each.reason.state}, {each.reason}")
         for item in each.examples:
             said = f": {item.detail}" if item.detail else ""
-            print(f"  {item.key} since {when(item.since)}, attempts {item.attempts}{said}")
+            print(f"  {item.key} since {when(item.since)} UTC, attempts {item.attempts}{said}")
     if not found:
         print("Nothing failed, nothing is gone.")

@@ -10,18 +10,6 @@ def number(value: int) -> str:
     return f"{value:,}"
 
 
-def size(value: int | None) -> str:
-    """Bytes: 1.4 GB."""
-    if value is None:
-        return ""
-    amount, unit = float(value), "B"
-    for larger in ("kB", "MB", "GB", "TB"):
-        if amount < 999.5:
-            break
-        amount, unit = amount / 1000, larger
-    return f"{amount:.0f} {unit}" if unit == "B" or amount >= 99.5 else f"{amount:.1f} {unit}"
-
-
 def when(value: int | None, *, seconds: bool = False) -> str:
     """Seconds since the epoch as a date and time, UTC."""
     if value is None:
@@ -29,8 +17,9 @@ def when(value: int | None, *, seconds: bool = False) -> str:
     return datetime.fromtimestamp(value, UTC).strftime(f"%Y-%m-%d %H:%M{':%S' * seconds}")
 
 
-def lasting(seconds: int) -> str:
+def lasting(seconds: float) -> str:
     """A span of time: 3 h 05 min."""
+    seconds = round(seconds)
     if seconds < 60:
         return f"{seconds} s"
     if seconds < 3600:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from saco_data.costs import human
 from saco_data.ledger import Ledger, SubsetFacts
 from saco_data.records import Outcome, Reason
 from saco_data.report import page, words
@@ -157,10 +158,14 @@ def test_shares_are_whole_only_when_nothing_is_missing() -> None:
     assert words.percent(99_999, 100_000) == "99.9 %"
     assert words.percent(1, 1_000_000) == "<0.01 %"
     assert words.percent(1, 0) == "–"
-    assert (words.size(0), words.size(999), words.size(1500)) == ("0 B", "999 B", "1.5 kB")
-    assert (words.size(123_456_789), words.size(999_700)) == ("123 MB", "1.0 MB")
-    assert (words.lasting(59), words.lasting(3600), words.lasting(200_000)) == (
+
+
+def test_sizes_and_times_are_for_people() -> None:
+    assert (human(0), human(999), human(1500)) == ("0 B", "999 B", "1.5 kB")
+    assert (human(123_456_789), human(999_700)) == ("123 MB", "1.0 MB")
+    assert (words.lasting(0.4), words.lasting(59), words.lasting(600)) == (
+        "0 s",
         "59 s",
-        "1 h 00 min",
-        "2 d 7 h",
+        "10 min 00 s",
     )
+    assert (words.lasting(3600), words.lasting(200_000)) == ("1 h 00 min", "2 d 7 h")

@@ -22,7 +22,7 @@ from rich.console import Console
 
 from saco_data.plan import Decision, Step, SubsetPlan
 from saco_data.records import Asset, Outcome, Product, Reason
-from saco_data.report.console import Lines, duration, readable
+from saco_data.report.console import Lines, readable
 from saco_data.report.progress import Bars
 from saco_data.sandbox.http_server import FileServer
 from saco_data.sandbox.stands import STANDS, Ground
@@ -225,13 +225,6 @@ def test_names_from_outside_do_not_steer_the_terminal() -> None:
     assert "\x1b" not in readable("nga", "\x1b[2Jgone.jpg: no such file")
     assert readable("nga", "nga: closed") == "nga: closed"
     assert readable("nga", f"{Path.cwd()}/a/b.json: missing") == "nga: a/b.json: missing"
-
-
-@pytest.mark.parametrize(
-    ("seconds", "words"), [(0, "0 s"), (89, "89 s"), (600, "10 min"), (9000, "2.5 h")]
-)
-def test_time_spans_are_for_people(seconds: float, words: str) -> None:
-    assert duration(seconds) == words
 
 
 def test_a_dumb_terminal_gets_lines(slow: Path) -> None:
