@@ -102,8 +102,10 @@ def test_history_tells_what_was_and_what_is(tmp_path: Path, saco: Saco) -> None:
     assert [each["reason"] for each in story["past"]] == ["not_in_archive"]
     assert (story["state"], story["attempts"], story["kind"]) == ("done", 2, "product")
     assert story["licence"] and story["origin"].endswith(NAMES[4])
-    words = saco("history", NAMES[4][:12], cwd=tmp_path).stdout
+    words = saco("history", NAMES[4][:12], cwd=tmp_path, TZ="Asia/Tokyo").stdout
     assert "not_in_archive: no such file in" in words and "(now)" in words
+    # As in the report: UTC, wherever this is read.
+    assert "first seen 2027-01-15 08:00 (all times are UTC)" in words
     several = saco("history", ".jpg", cwd=tmp_path)
     assert several.returncode == 2 and "several are alike" in several.stderr
     none = saco("history", "nothing", cwd=tmp_path)
