@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
 from saco_data import files
-from saco_data.errors import AnnotationError, OutputError
+from saco_data.errors import AnnotationError, Incomplete, OutputError
 from saco_data.manifest import Manifest
 from saco_data.records import MAX_PIXELS, Product
 
@@ -57,7 +57,7 @@ class Index:
     products: dict[str, Product]
     image_nps: int
     masks: int
-    warnings: tuple[str, ...] = field(default=())
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -127,12 +127,12 @@ def _product(image: _Image, path: Path) -> Product:
     )
 
 
-def derive(source: Path, to: Path, keeps: Callable[[str], bool]) -> Kept:
+def derive(source: Path, to: Path, keeps: Callable[[str], bool], sha256: str = "") -> Kept:
     """Writes `source` without the pairs whose `file_name` is not kept, and without their masks.
 
     Order, all other fields, `info`, `categories` and negative phrases stay. Atomic; an identical
     file is left alone. Raises AnnotationError as `read` does, DiskFull and OutputError (also where
-    `to` is `source` itself).
+    `to` is `source` itself), and Incomplete where `source` is not the file that had `sha256`.
     """
     if to.exists() and to.samefile(source):
         raise OutputError(
@@ -140,7 +140,7 @@ def derive(source: Path, to: Path, keeps: Callable[[str], bool]) -> Kept:
             item=str(to),
             remedy="Write elsewhere: choose another folder for what is derived",
         )
-    chosen = _chosen(source, keeps)
+    chosen = _chosen(source, keeps, sha256)
     if not chosen.removed:
         files.copy(source, to)
         return chosen.kept
@@ -176,9 +176,12 @@ class _Chosen:
         return Kept(len(self.images), len(self.masks), self.removed)
 
 
-def _chosen(source: Path, keeps: Callable[[str], bool]) -> _Chosen:
+def _chosen(source: Path, keeps: Callable[[str], bool], sha256: str = "") -> _Chosen:
     """The entries of an annotation file that are kept, as the bytes that were read."""
-    parts = _parts(_bytes(source), source)
+    content = _bytes(source)
+    if sha256 and hashlib.sha256(content).hexdigest() != sha256:
+        raise Incomplete("changed while it was worked with", item=str(source), remedy="Run again")
+    parts = _parts(content, source)
     removed: dict[str, list[int | str]] = {}
     gone_ids: set[int | str] = set()
     images: list[msgspec.Raw] = []

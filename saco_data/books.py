@@ -14,21 +14,24 @@ from saco_data.fetch_annotations import revision_of
 from saco_data.items import Item
 from saco_data.ledger import Ledger
 from saco_data.prune import removed_sha256, sidecar
-from saco_data.records import State
+from saco_data.records import Product, Reason, State
 from saco_data.sources import Source
 
 
 def read_annotations(settings: Settings, ledger: Ledger, subset: str) -> Index:
     """The index of a subset's pristine annotations; notes in the ledger what was read."""
+    before = stamp(settings.pristine(subset))
     index = read(settings.pristine(subset), settings.manifest(subset))
-    note_index(settings, ledger, subset, index)
+    note_index(settings, ledger, subset, index, before)
     return index
 
 
-def note_index(settings: Settings, ledger: Ledger, subset: str, index: Index) -> None:
-    """Notes in the ledger which annotations a subset has."""
+def note_index(
+    settings: Settings, ledger: Ledger, subset: str, index: Index, stamped: list[Any]
+) -> None:
+    """Notes in the ledger which annotations a subset has; their stamp from before the reading."""
     facts = ledger.facts(subset)
-    facts.stamp, facts.sha256 = stamp(index.path), index.sha256
+    facts.stamp, facts.sha256 = stamped, index.sha256
     facts.revision = revision_of(settings, index.path, index.sha256)
     facts.files, facts.image_nps, facts.masks = len(index.products), index.image_nps, index.masks
     ledger.set_facts(subset, facts)
@@ -44,17 +47,27 @@ def removable(settings: Settings, ledger: Ledger, subset: str) -> dict[str, str]
         return {}
     hours = settings.keys.gone_confirm_hours
     items = ledger.items(subset, state=State.GONE)
-    if all_gone(ledger, subset):
+    if all_gone(settings, ledger, subset):
         items = {key: item for key, item in items.items() if item.gone_confirmed}
     return {key: item.reason.value for key, item in items.items() if item.confirmed(hours)}
 
 
-def all_gone(ledger: Ledger, subset: str) -> bool:
-    """Whether all files of a subset were asked for, some are gone, and not a single one is here."""
-    counts = ledger.counts(subset)
-    states = {reason.state for reason in counts}
-    asked = sum(counts.values()) >= ledger.facts(subset).files
-    return asked and State.GONE in states and State.DONE not in states
+def all_gone(settings: Settings, ledger: Ledger, subset: str) -> bool:
+    """Whether files of a subset are gone, and nothing at all of it is here."""
+    states = {reason.state for reason in ledger.counts(subset)}
+    if State.GONE not in states or State.DONE in states:
+        return False
+    if Reason.OK in ledger.counts(subset, is_asset=True):
+        return False
+    return not any(survey.listing(settings.raw_folder(subset)))
+
+
+def doubtful(settings: Settings, ledger: Ledger, subset: str) -> bool:
+    """Whether the source is not believed before the user confirms what it says is gone."""
+    if not all_gone(settings, ledger, subset):
+        return False
+    gone = ledger.items(subset, state=State.GONE).values()
+    return not all(item.gone_confirmed for item in gone)
 
 
 def other_meaning(ledger: Ledger, subset: str, index: Index) -> set[str]:
@@ -68,11 +81,17 @@ def other_meaning(ledger: Ledger, subset: str, index: Index) -> set[str]:
     return {
         name
         for name, product in index.products.items()
-        if name in items and product.contradicts(items[name].facts)
+        if name in items and _is_other(items[name], product)
     }
 
 
-def exit_codes(ledger: Ledger, subset: str, *, whole: bool = True) -> list[int]:
+def _is_other(item: Item, product: Product) -> bool:
+    # Of a frame that nobody knows the number of, nobody knows whether it is the right one.
+    unknown = product.video is not None and "frame" not in item.facts
+    return product.contradicts(item.facts) or (item.state is State.DONE and unknown)
+
+
+def exit_codes(settings: Settings, ledger: Ledger, subset: str, *, whole: bool = True) -> list[int]:
     """The exit codes that the state of a subset asks for: 3 and 4, or none.
 
     With `whole`, files that were not yet asked for count too.
@@ -80,7 +99,7 @@ def exit_codes(ledger: Ledger, subset: str, *, whole: bool = True) -> list[int]:
     counts, facts = ledger.counts(subset), ledger.facts(subset)
     states = {reason.state for reason in counts}
     codes = []
-    if State.BLOCKED in states or (facts.unconfirmed and all_gone(ledger, subset)):
+    if State.BLOCKED in states or doubtful(settings, ledger, subset):
         codes.append(Blocked.exit_code)
     unfinished = whole and sum(counts.values()) < facts.files
     if State.FAILED in states or facts.unconfirmed or unfinished:
@@ -106,10 +125,10 @@ def second_look(settings: Settings, now: int) -> Callable[[Item], bool]:
     return due
 
 
-def ending(settings: Settings, source: Source) -> list[Any]:
+def ending(settings: Settings, source: Source, annotations: list[Any]) -> list[Any]:
     """All that a finished subset relies on, as plain data: unchanged, there is nothing to do.
 
-    Empty where that cannot be told.
+    `annotations`: the stamp of the annotation file. Empty where it cannot be told.
     """
     subset = source.name
     view = settings.frames(subset)
@@ -119,10 +138,11 @@ def ending(settings: Settings, source: Source) -> list[Any]:
         return []
     return [
         __version__,
-        stamp(settings.pristine(subset)),
-        stamp(settings.pruned(subset)),
-        stamp(sidecar(settings.pruned(subset))),
+        annotations,
+        derived_stamp(settings, subset),
         source.place(),
+        settings.may_prune(subset),
+        settings.keys.gone_confirm_hours,
         settings.removes_videos(subset),
         *([folder, found] for folder, found in prints),
     ]
@@ -144,10 +164,17 @@ def settled(
         return False
     place = source.place()
     for item in ledger.items(source.name, state=State.GONE).values():
-        if look_again(item) or item.facts.get("place", "") != place:
+        if look_again(item) or place not in ("", item.facts.get("place", "")):
             return False
     removed = removed_sha256(removable(settings, ledger, source.name))
-    return removed == facts.removed_sha256 and ending(settings, source) == facts.ended
+    now = ending(settings, source, stamp(settings.pristine(source.name)))
+    return removed == facts.removed_sha256 and now == facts.ended
+
+
+def derived_stamp(settings: Settings, subset: str) -> list[Any]:
+    """The stamps of the annotations for evaluation and of the record of what they lack."""
+    path = settings.pruned(subset)
+    return [*stamp(path), *stamp(sidecar(path))]
 
 
 def stamp(path: Path) -> list[Any]:

@@ -46,6 +46,7 @@ class SubsetCard:
     masks: tuple[int, int]
     losses: dict[str, int]
     unfinished: dict[str, int]
+    complete: bool
     names: list[str]
 
     def as_json(self, subset: str) -> dict[str, Any]:
@@ -61,7 +62,7 @@ class SubsetCard:
             "unfinished": self.unfinished,
             "keep_list": keep_list_name(subset),
             "keep_list_sha256": keep_list_sha256(self.names),
-            "complete": not self.unfinished,
+            "complete": self.complete,
         }
 
 
@@ -75,8 +76,8 @@ class Card:
 
     @property
     def complete(self) -> bool:
-        """Whether nothing is unfinished."""
-        return bool(self.subsets) and not any(each.unfinished for each in self.subsets.values())
+        """Whether every subset is, as `saco status` says it."""
+        return bool(self.subsets) and all(each.complete for each in self.subsets.values())
 
     def as_json(self) -> dict[str, Any]:
         """Plain data, as in `card.json`."""
@@ -144,7 +145,8 @@ def _subset(settings: Settings, ledger: Ledger, subset: str) -> SubsetCard:
     known = ledger.known(subset)
     names = sorted(name for name, item in known.items() if item.state is State.DONE)
     nps, masks = facts.image_nps_kept, facts.masks_kept
-    if keep_list_sha256(names) != facts.keep_list_sha256:
+    known_for = (facts.keep_list_sha256, facts.derived_from)
+    if known_for != (keep_list_sha256(names), facts.sha256):
         # The annotation file names files that are not there.
         kept = coverage(path, set(names).__contains__)
         nps, masks = kept.image_nps, kept.masks
@@ -152,6 +154,8 @@ def _subset(settings: Settings, ledger: Ledger, subset: str) -> SubsetCard:
     unfinished = {r.value: n for r, n in by_reason.items() if r.state is not State.GONE}
     if stands.states[State.PENDING]:
         unfinished[State.PENDING.value] = stands.states[State.PENDING]
+    if stands.unconfirmed:
+        unfinished["unconfirmed"] = stands.unconfirmed
     return SubsetCard(
         settings.manifest(subset).annotations.file,
         facts.sha256,
@@ -161,6 +165,7 @@ def _subset(settings: Settings, ledger: Ledger, subset: str) -> SubsetCard:
         (facts.masks, masks),
         {r.value: n for r, n in by_reason.items() if r.state is State.GONE},
         unfinished,
+        stands.complete,
         names,
     )
 
@@ -201,11 +206,11 @@ def paragraph(card: Card) -> str:
         "results are comparable with those on copies that have the same one.",
     ]
     unfinished = sum(sum(each.unfinished.values()) for each in subsets)
-    if unfinished:
-        sentences.append(
-            f"This copy is NOT complete: {unfinished:,} files are neither there nor gone, "
-            "and its numbers are not final."
+    if not card.complete:
+        why = (
+            f"{unfinished:,} files are neither there nor gone for sure, and " if unfinished else ""
         )
+        sentences.append(f"This copy is NOT complete: {why}its numbers are not final.")
     return " ".join(sentence for sentence in sentences if sentence)
 
 

@@ -6,13 +6,14 @@ A lane never touches the ledger: what it needs of it comes in, what it learns go
 from __future__ import annotations
 
 import contextlib
+import logging
 import threading
 from collections.abc import Callable, Generator, Iterable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from saco_data import sources, survey, verify
+from saco_data import files, sources, survey, verify
 from saco_data.config import Settings
 from saco_data.errors import Blocked
 from saco_data.executors import Executor, WorkerLost
@@ -21,6 +22,7 @@ from saco_data.media import process
 from saco_data.plan import Decision, SubsetPlan
 from saco_data.records import Arrival, Asset, Outcome, Product, Reason, State
 
+_log = logging.getLogger(__name__)
 IMAGE_SECONDS = 120.0
 # A two-hour video that has to be decoded in full fits in.
 VIDEO_SECONDS = 1800.0
@@ -109,12 +111,18 @@ class Lane:
             self._tidy()
             lost = self._adopt(self.plan.assets(Decision.ADOPT))
             todo = _merged(todo + lost) if self.stages.fetch else todo
-        self._found = {asset.key for asset in self.plan.assets(Decision.PROCESS)}
+        renewed = set(self.plan.renewed.values())
+        self._found = {asset.key for asset in self.plan.assets(Decision.PROCESS)} - renewed
         try:
+            for key in renewed:
+                survey.put_by(self.source.raw_path(key))
             self._fetch(todo)
         except Blocked as closed:
             self._spare(self._spoilt, closed)
             raise
+        finally:
+            if renewed:
+                survey.sweep(self.settings.raw_folder(self.subset))
         self._found = set()
         self._fetch(self._spoilt)
 
@@ -131,7 +139,7 @@ class Lane:
                         images = self.settings.images(self.subset)
                         process.show(images / product.file_name, view, product)
             if self.settings.removes_videos(self.subset) and asset.key not in unfinished:
-                self.source.raw_path(asset.key).unlink(missing_ok=True)
+                _remove(self.source.raw_path(asset.key))
 
     def _adopt(self, assets: list[Asset]) -> list[Asset]:
         """Verifies files that the ledger does not know; returns the assets that must be fetched."""
@@ -189,7 +197,7 @@ class Lane:
         self._learn(
             Outcome(self.subset, product.file_name, closed.reason, str(closed), tried=False)
             for asset in assets
-            for product in asset.products
+            for product in self._left(asset)
         )
 
     def _spread(self, outcome: Outcome, asset: Asset) -> Iterable[Outcome]:
@@ -199,29 +207,37 @@ class Lane:
             facts["place"] = self.source.place()
         if self.settings.manifest(self.subset).frames:
             yield replace(outcome, facts=facts)
-        # Where the ledger was lost, files on disk may be all that is left of what is gone.
-        left = [each for each in asset.products if each.file_name in self.plan.unknown]
-        rescued = {each.key for each in self._rescued(left)} if self.stages.process else set()
-        for product in asset.products:
-            if product.file_name not in rescued:
-                yield replace(outcome, key=product.file_name, is_asset=False, facts=facts)
+        for product in self._left(asset):
+            yield replace(outcome, key=product.file_name, is_asset=False, facts=facts)
 
-    def _rescued(self, products: list[Product]) -> Iterable[Outcome]:
-        for outcome in self._checked(products):
-            if outcome.state is State.DONE:
-                self._learn([outcome])
-                yield outcome
+    def _left(self, asset: Asset) -> list[Product]:
+        """The products of an asset that cannot be had, without those whose files are whole.
+
+        Where the ledger was lost, or a disk did not answer, such files may be all that is left.
+        """
+        lying = [each for each in asset.products if each.file_name in self.plan.lying]
+        if not (lying and self.stages.process):
+            return list(asset.products)
+        rescued = [each for each in self._checked(lying) if each.state is State.DONE]
+        self._learn(rescued)
+        names = {each.key for each in rescued}
+        return [each for each in asset.products if each.file_name not in names]
 
     def _arrived(self, arrival: Arrival) -> None:
         """Sends an arrival on to be processed; its slot is free once that is done."""
-        new = arrival.asset.key not in self._found
-        if self.settings.manifest(self.subset).frames and (arrival.facts or new):
+        key = arrival.asset.key
+        new = key not in self._found
+        renewed = key in self.plan.renewed.values()
+        # What replaces something done is believed once all of it could be used.
+        if self.settings.manifest(self.subset).frames and (arrival.facts or new) and not renewed:
             self._learn([_of_asset(self.subset, arrival)])
         if not self.stages.process:
             self._slots.release()
             return
         facts = self.settings.manifest(self.subset)
-        found = arrival.owned and arrival.asset.key in self._found
+        found = arrival.owned and not new
+        before = {} if new else self.context.known.get(key, {})
+        known = {**before, **arrival.facts}
         job = process.Job(
             self.subset,
             facts.process,
@@ -229,6 +245,8 @@ class Lane:
             self.settings.images(self.subset),
             self.settings.frames(self.subset),
             self._digests(arrival.asset) if found else {},
+            whole=renewed,
+            known=None if "frames" in known else known,
         )
         seconds = VIDEO_SECONDS if facts.frames else IMAGE_SECONDS
         try:
@@ -295,12 +313,29 @@ class Lane:
                     if path.samefile(arrival.raw):
                         path.unlink()
         if used_up or no_use:
-            arrival.raw.unlink(missing_ok=True)
+            _remove(arrival.raw)
 
     def _learn(self, outcomes: Iterable[Outcome]) -> None:
-        learned = list(outcomes)
+        learned = [each for each in outcomes if not self._stays(each)]
         if learned:
             self.post(Learned(self.subset, learned))
+
+    def _stays(self, outcome: Outcome) -> bool:
+        """Whether what is done stays as it is, since nothing came that could replace it."""
+        if outcome.state is State.DONE:
+            return False
+        if outcome.is_asset:
+            return outcome.key in self.plan.renewed.values()
+        if outcome.key not in self.plan.renewed:
+            return False
+        words = "%s: stays as it is: the source has another version, but %s"
+        _log.warning(words, outcome.key, outcome.detail or outcome.reason)
+        return True
+
+
+def _remove(path: Path) -> None:
+    with files.explained(path):
+        path.unlink(missing_ok=True)
 
 
 def _merged(assets: Iterable[Asset]) -> list[Asset]:

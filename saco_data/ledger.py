@@ -8,7 +8,7 @@ annotations hold all that is needed to rebuild the rest.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import fields, replace
 from typing import Any
 
@@ -120,12 +120,28 @@ class Ledger(Database):
                 (subset,),
             )
 
-    def forget(self, subset: str, keys: Iterable[str], *, is_asset: bool = False) -> None:
-        """Removes items that the annotations no longer name."""
+    def set_aside(self, subset: str, keys: Iterable[str]) -> None:
+        """Puts products that the annotations no longer name where none of them counts."""
+        self._move(subset, subset + _ASIDE, keys)
+
+    def recall(self, subset: str, names: Container[str]) -> list[str]:
+        """Brings products back that were set aside and are named again; returns their keys."""
+        query = "SELECT key FROM items WHERE subset = ? AND is_asset = 0"
+        keys = [key for (key,) in self._rows(query, (subset + _ASIDE,)) if key in names]
+        self._move(subset + _ASIDE, subset, keys)
+        return keys
+
+    def _move(self, subset: str, to: str, keys: Iterable[str]) -> None:
+        rest = schema.COLUMNS.partition(", ")[2]
+        remove = f"DELETE FROM items WHERE {_IS}"
         with self._writing():
-            self._db.executemany(
-                f"DELETE FROM items WHERE {_IS}", ((subset, int(is_asset), key) for key in keys)
-            )
+            for key in keys:
+                self._db.execute(remove, (to, 0, key))
+                self._db.execute(
+                    f"INSERT INTO items ({schema.COLUMNS}) SELECT ?, {rest} FROM items WHERE {_IS}",
+                    (to, subset, 0, key),
+                )
+                self._db.execute(remove, (subset, 0, key))
 
     def items(
         self, subset: str, *, is_asset: bool = False, state: State | None = None
@@ -173,6 +189,8 @@ class Ledger(Database):
         """Every item with this key, in all subsets."""
         found: list[Item] = []
         for (subset,) in self._rows("SELECT DISTINCT subset FROM counts"):
+            if subset.endswith(_ASIDE):
+                continue
             for is_asset in (0, 1):
                 found += self._items(_IS, (subset, is_asset, key)).values()
         return found
@@ -180,7 +198,8 @@ class Ledger(Database):
     def like(self, part: str, limit: int = 10) -> list[tuple[str, str]]:
         """A few (subset, key) whose key holds `part`."""
         query = "SELECT DISTINCT subset, key FROM items WHERE instr(key, ?) LIMIT ?"
-        return [(subset, key) for subset, key in self._rows(query, (part, limit))]
+        rows = self._rows(query, (part, limit))
+        return [(subset, key) for subset, key in rows if not subset.endswith(_ASIDE)]
 
     def past(self, item: Item) -> list[Past]:
         """What was known of an item before its present reason, oldest first."""
@@ -317,6 +336,8 @@ def _among(state: State) -> str:
 _GONE = _among(State.GONE)
 # Left to itself, SQLite reads a million finished items to find those that are not.
 _NOT_DONE = "items INDEXED BY not_done"
+# Follows the subset of what was set aside.
+_ASIDE = " (set aside)"
 _FACTS = {each.name for each in fields(SubsetFacts)}
 _IS = "subset = ? AND is_asset = ? AND key = ?"
 _SELECT = f"SELECT {schema.COLUMNS} FROM items"

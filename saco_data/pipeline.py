@@ -6,13 +6,13 @@ one queue to the main thread, which records it, shows it, and prunes when a lane
 
 from __future__ import annotations
 
-import contextlib
 import queue
 import threading
 import time
 import traceback
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from saco_data import books, costs, needs, plan, prune, sources, survey, verify
 from saco_data.annotations import Index, read
@@ -21,7 +21,6 @@ from saco_data.config import Settings
 from saco_data.errors import Blocked, Incomplete, SacoError, most_severe
 from saco_data.executors import Executor
 from saco_data.fetch_annotations import Annotations
-from saco_data.files import UnsafeName
 from saco_data.lane import Event, Lane, Learned, Stages
 from saco_data.ledger import Item, Ledger, LedgerDamaged, SubsetFacts
 from saco_data.plan import SubsetPlan
@@ -52,6 +51,8 @@ class Result:
     # What the source said is gone in this run, and whether it was throttled meanwhile.
     seen_gone: set[str] = field(default_factory=set)
     throttled: bool = False
+    # The stamp of the annotation file when it was read.
+    stamped: list[Any] = field(default_factory=list)
 
 
 class Pipeline:
@@ -85,6 +86,7 @@ class Pipeline:
         self.renew = {} if renew is None else renew
         self.stop = threading.Event()
         self._events: queue.Queue[Event] = queue.Queue()
+        self._threads: dict[str, threading.Thread] = {}
         self._given = indices or {}
         self._indices: dict[str, Index] = {}
         self._annotations = Annotations(settings)
@@ -97,7 +99,7 @@ class Pipeline:
         DiskFull and OutputError of the ledger, KeyboardInterrupt.
         """
         results = {subset: Result(subset) for subset in subsets}
-        threads: dict[str, threading.Thread] = {}
+        threads = self._threads
         try:
             for subset, result in results.items():
                 lane = self._start(subset, result)
@@ -118,6 +120,11 @@ class Pipeline:
             self.ledger.commit()
         return results
 
+    def join(self) -> None:
+        """Waits for lanes that an error left behind."""
+        for thread in self._threads.values():
+            thread.join()
+
     def halt(self) -> None:
         """Asks all lanes to end soon; what is done is kept."""
         self.stop.set()
@@ -131,9 +138,10 @@ class Pipeline:
                 self.reporter.begin(result.steps)
                 self._conclude(result, None)
                 return None
-            index = self._given.get(subset) or self._read(subset)
+            index = self._index(result)
+            recalled = self.ledger.recall(subset, index.products)
             known = self.ledger.known(subset)
-            self._note(result, index, known)
+            self._note(result, index, known.keys() - recalled)
             renew = self.renew.get(subset, ())
             processes = self.stages.process
             other = books.other_meaning(self.ledger, subset, index) if processes else ()
@@ -141,7 +149,7 @@ class Pipeline:
             self._lost(result, source, index, known, view)
             result.steps = plan.make(subset, index.products.values(), view)
             self._indices[subset] = index
-            self.ledger.forget(subset, known.keys() - index.products.keys())
+            self.ledger.set_aside(subset, known.keys() - index.products.keys())
             self.ledger.commit()
             assets = self.ledger.items(subset, is_asset=True)
             self._make_room(source, result.steps, assets)
@@ -175,7 +183,7 @@ class Pipeline:
             return False
         return books.settled(self.settings, self.ledger, source, self.look_again)
 
-    def _note(self, result: Result, index: Index, known: Mapping[str, Item]) -> None:
+    def _note(self, result: Result, index: Index, known: Set[str]) -> None:
         """Takes note of the annotations, and that this subset is under way."""
         subset = result.subset
         for warning in index.warnings:
@@ -185,10 +193,10 @@ class Pipeline:
             result.changes.annotations = {
                 "before": before,
                 "now": index.sha256,
-                "added": len(index.products.keys() - known.keys()),
-                "dropped": len(known.keys() - index.products.keys()),
+                "added": len(index.products.keys() - known),
+                "dropped": len(known - index.products.keys()),
             }
-        books.note_index(self.settings, self.ledger, subset, index)
+        books.note_index(self.settings, self.ledger, subset, index, result.stamped)
         facts = self.ledger.facts(subset)
         facts.ended = []
         self.ledger.set_facts(subset, facts)
@@ -203,8 +211,8 @@ class Pipeline:
     ) -> None:
         """Takes note of products that were done and are lost, cut off, or of another revision.
 
-        With `process`, removes what is to be had anew: what is left of them, and raw files that are
-        outdated. Of those that are to be as they were `known` has the digest then.
+        With `process`, removes what is left of them. Of those that are to be as they were `known`
+        has the digest then.
         """
         subset, lost, same = source.name, [], []
         for name, product in index.products.items():
@@ -236,10 +244,6 @@ class Pipeline:
             self.ledger.set_facts(subset, facts)
         before = self.ledger.not_done(subset) if same else {}
         known.update({name: replace(known[name], sha256=before[name].sha256) for name in same})
-        for product in index.products.values() if view.renew and self.stages.process else ():
-            if (key := source.key_of(product)) in view.renew:
-                with contextlib.suppress(UnsafeName):
-                    source.raw_path(key).unlink(missing_ok=True)
 
     def _make_room(
         self, source: sources.Source, steps: SubsetPlan, assets: Mapping[str, Item]
@@ -250,10 +254,16 @@ class Pipeline:
             for warning in self._room.reserve(cost):
                 self.reporter.note(steps.subset, f"warning: may not fit on the disk: {warning}")
 
-    def _read(self, subset: str) -> Index:
-        if self.stages.fetch and (got := self._annotations.ensure(subset)):
+    def _index(self, result: Result) -> Index:
+        """What is given or, freshly read, annotated."""
+        subset = result.subset
+        given = self._given.get(subset)
+        if given is None and self.stages.fetch and (got := self._annotations.ensure(subset)):
             self.reporter.note(subset, f"annotation file fetched from {got.origin}")
-        return read(self.settings.pristine(subset), self.settings.manifest(subset))
+        path = self.settings.pristine(subset) if given is None else given.path
+        # Before the reading: what comes later is another file.
+        result.stamped = books.stamp(path)
+        return given or read(path, self.settings.manifest(subset))
 
     def _drain(
         self, results: dict[str, Result], threads: dict[str, threading.Thread], *, wait: bool
@@ -306,7 +316,8 @@ class Pipeline:
             error = error or failed
         result.error = error
         if pruned and error is None and self.stages.process and not self.stop.is_set():
-            facts.ended = books.ending(self.settings, sources.get(subset, self.settings))
+            source = sources.get(subset, self.settings)
+            facts.ended = books.ending(self.settings, source, result.stamped)
         facts.waits = [error.reason, str(error)] if isinstance(error, Blocked) else []
         self.ledger.set_facts(subset, facts)
         self.ledger.commit()
@@ -321,22 +332,21 @@ class Pipeline:
         digest = prune.keep_list_sha256(name for name in index.products if name not in gone)
         removed = prune.removed_sha256(gone)
         up_to_date = (
-            facts.derived_stamp == books.stamp(to)
+            facts.derived_stamp == books.derived_stamp(self.settings, subset)
             and facts.derived_from == index.sha256
             and facts.keep_list_sha256 == digest
             and facts.removed_sha256 == removed
-            and prune.sidecar(to).exists() == bool(gone)
         )
         if not up_to_date:
             done = prune.run(index.path, index.sha256, to, index.products, gone)
             facts.image_nps_kept, facts.masks_kept = done.image_nps, done.masks
             facts.keep_list_sha256 = done.keep_list_sha256
         facts.derived_from = index.sha256
-        facts.derived_stamp = books.stamp(to)
+        facts.derived_stamp = books.derived_stamp(self.settings, subset)
         facts.removed_sha256 = removed
         waiting = self.ledger.items(subset, state=State.GONE).keys() - gone.keys()
         facts.unconfirmed = len(waiting) if self.settings.may_prune(subset) else 0
-        if facts.unconfirmed and books.all_gone(self.ledger, subset):
+        if books.doubtful(self.settings, self.ledger, subset):
             self.reporter.note(subset, _ALL_GONE)
 
     def _code(self, result: Result) -> int:
@@ -346,7 +356,7 @@ class Pipeline:
             codes.append(result.error.exit_code if known else 1)  # type: ignore[attr-defined]
         # Who only downloads has made nothing of it yet.
         whole = self.stages.process or not self.stages.fetch
-        codes += books.exit_codes(self.ledger, result.subset, whole=whole)
+        codes += books.exit_codes(self.settings, self.ledger, result.subset, whole=whole)
         return most_severe(codes)
 
 

@@ -42,8 +42,10 @@ class SubsetPlan:
     steps: list[Step] = field(default_factory=list)
     # The sha256 that a product had, where it is known and its file or raw file lies on the disk.
     digests: dict[str, str] = field(default_factory=dict)
-    # Names of files on disk that the ledger does not know.
-    unknown: set[str] = field(default_factory=set)
+    # Products that are not done, and yet have a file on disk that may be the right one.
+    lying: set[str] = field(default_factory=set)
+    # Products that are done and to be replaced by what the source has now, with their assets.
+    renewed: dict[str, str] = field(default_factory=dict)
     # Products that need no step, because nothing changed since the last run (`books.settled`).
     settled: int = 0
 
@@ -96,7 +98,10 @@ def make(subset: str, products: Iterable[Product], view: View) -> SubsetPlan:
         if _is_there(item, name, view):
             # Its name stood every test when it was made.
             key = view.key_of(product)
-            decision = Decision.FETCH if key in view.renew else Decision.KEEP
+            decision = Decision.KEEP
+            if key in view.renew:
+                decision = Decision.FETCH
+                plan.renewed[name] = key
             groups.setdefault(key, {}).setdefault(decision, []).append(product)
             continue
         fault = _fault(subset, product, view)
@@ -107,10 +112,11 @@ def make(subset: str, products: Iterable[Product], view: View) -> SubsetPlan:
         key = view.key_of(product)
         decision = _decide(product, key, view)
         groups.setdefault(key, {}).setdefault(decision, []).append(product)
-        if item is None and name in view.sizes:
-            plan.unknown.add(name)
-        at_hand = decision in (Decision.ADOPT, Decision.PROCESS)
-        if at_hand and item is not None and item.sha256 is not None:
+        if _is_usable(product, item, view):
+            plan.lying.add(name)
+        at_hand = name in plan.lying or decision is Decision.PROCESS
+        # What someone brings for a file that is gone need not be the same bytes.
+        if at_hand and item and item.sha256 and item.state is not State.GONE:
             plan.digests[name] = item.sha256
     for key, decisions in groups.items():
         for decision, members in decisions.items():
@@ -139,22 +145,28 @@ def _fault(subset: str, product: Product, view: View) -> Outcome | None:
     return None
 
 
+def _is_usable(product: Product, item: Item | None, view: View) -> bool:
+    """Whether there is a file, and not one that an earlier revision of the annotations meant."""
+    name = product.file_name
+    other = name in view.other or (item is not None and product.contradicts(item.facts))
+    return name in view.sizes and not other
+
+
 def _decide(product: Product, key: str, view: View) -> Decision:
     """What to do about a product that is not there as it was written."""
     item = view.items.get(product.file_name)
-    size = view.sizes.get(product.file_name)
     done = item is not None and item.state is State.DONE
     gone = item is not None and item.state is State.GONE
-    # What lies there may be what an earlier revision of the annotations meant.
-    other = product.file_name in view.other or (item and product.contradicts(item.facts))
-    usable = size is not None and not other
+    usable = _is_usable(product, item, view)
     if gone and usable:
         # Someone put it there, from another copy perhaps.
         return Decision.ADOPT
-    elsewhere = gone and item is not None and item.facts.get("place", "") != view.place
+    # Where it cannot be told who would answer now, what was said holds.
+    there = item.facts.get("place", "") if item else ""
+    elsewhere = gone and view.place not in ("", there)
     if item and not done and not elsewhere and not view.look_again(item):
         return Decision.REST
-    if view.raw_at_hand(key):
+    if view.raw_at_hand(key) and key not in view.renew:
         return Decision.PROCESS
     # A file of another size than the ledger says is not what we wrote: make it anew.
     if usable and not done:

@@ -51,9 +51,10 @@ def run(
 ) -> Pruned:
     """Derives `to` from `source` without the files in `gone` ({file_name: reason}).
 
-    `names` are all file names of the source. Raises AnnotationError, DiskFull, OutputError.
+    `names` are all file names of the source. Raises AnnotationError, DiskFull, OutputError, and
+    Incomplete where the source is another file by now.
     """
-    kept = derive(source, to, lambda name: name not in gone)
+    kept = derive(source, to, lambda name: name not in gone, source_sha256)
     digest = keep_list_sha256(name for name in names if name not in gone)
     record = sidecar(to)
     if not kept.removed:
@@ -63,7 +64,7 @@ def run(
     for name, ids in kept.removed.items():
         by_reason.setdefault(gone[name], []).extend(ids)
     content = {
-        "source": source.name,
+        "source": to.name,  # the official name, even where the pristine file has another
         "source_sha256": source_sha256,
         "keep_list_sha256": digest,
         "removed_ids_by_reason": {reason: by_reason[reason] for reason in sorted(by_reason)},

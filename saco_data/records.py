@@ -160,9 +160,10 @@ class Product:
     def meaning(self) -> dict[str, Any]:
         """What the annotation says of it that its content depends on, for the ledger.
 
-        A later revision of the annotations may mean another frame by the same name.
+        A later revision of the annotations may mean another frame by the same name. Nothing is said
+        of the size of a product that is only listed (0 x 0).
         """
-        meant: dict[str, Any] = {"size": list(self.pixels)}
+        meant: dict[str, Any] = {"size": list(self.pixels)} if any(self.pixels) else {}
         if self.video is not None:
             meant |= {"video": self.video, "frame": self.frame}
         return meant

@@ -87,6 +87,7 @@ def go(
         while True:
             # A pool that was closed cannot be used again.
             at_work = executor or executors.make(settings)
+            pipeline = None
             try:
                 with Ledger(settings.state, damaged=damaged, clock=clock) as ledger:
                     number = ledger.begin_run(f"{command} {' '.join(subsets)}")
@@ -120,6 +121,9 @@ def go(
                 at_work.close(now=True)
                 if damaged:
                     raise
+                if pipeline:
+                    # Never two lanes on one subset.
+                    pipeline.join()
                 damaged = True
                 reporter.note("", f"{error.what}: it is set aside and rebuilt from the files")
             except BaseException:

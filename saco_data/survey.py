@@ -10,11 +10,13 @@ from zlib import crc32
 
 from saco_data.config import Settings
 from saco_data.errors import OutputError
-from saco_data.files import inside, is_temporary
+from saco_data.files import explained, inside, is_temporary
 from saco_data.ledger import Item
 from saco_data.plan import View, unless_gone
 from saco_data.records import Product
 from saco_data.sources import Source
+
+_OLD = ".saco-old"
 
 
 def view(
@@ -99,8 +101,22 @@ def fingerprint(folder: Path) -> list[int] | None:
     return [count, total]
 
 
+def put_by(path: Path) -> None:
+    """Gives a raw file another name until the version that the source has now is here."""
+    with contextlib.suppress(OSError):
+        path.replace(path.with_name(f".{path.name}{_OLD}"))
+
+
 def sweep(folder: Path) -> None:
-    """Removes temporary files that a killed run left below a folder."""
+    """Removes what a killed run left below a folder; what was put by comes back if nothing came."""
     for name in listing(folder):
-        if is_temporary(name.rpartition("/")[2]):
-            (folder / name).unlink(missing_ok=True)
+        path = folder / name
+        with explained(path):
+            if is_temporary(path.name):
+                path.unlink(missing_ok=True)
+            elif path.name.startswith(".") and path.name.endswith(_OLD):
+                to = path.with_name(path.name[1 : -len(_OLD)])
+                if to.exists():
+                    path.unlink()
+                else:
+                    path.replace(to)

@@ -7,6 +7,7 @@ repairs what rotted. What came back is restored, because annotations are always 
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -16,14 +17,15 @@ from typing import Any
 
 from saco_data import books, files, run, sources, verify
 from saco_data.config import Settings
-from saco_data.errors import Blocked, Incomplete, most_severe
+from saco_data.errors import Blocked, Incomplete, SacoError, most_severe
 from saco_data.executors import Executor
 from saco_data.fetch_annotations import Annotations
-from saco_data.ledger import Item, Ledger
+from saco_data.ledger import Item, Ledger, LedgerDamaged
 from saco_data.pipeline import Result
 from saco_data.records import Outcome, Product, Reason, State
 from saco_data.report import Reporter
 
+_log = logging.getLogger(__name__)
 DAY = 86400
 # Timers start a little early or late.
 SLACK = 2 * 3600
@@ -113,13 +115,20 @@ def sync(
         share = _shares(ledger, subsets)
         for subset in subsets:
             found = checked[subset]
-            _follow_annotations(settings, ledger, subset, reporter, found)
-            _verify(settings, ledger, subset, None if full else share[subset], found, stop)
-            for name in found.rotten:
-                reporter.note(subset, f"{name}: the file rotted or was lost; it is made anew")
-            if not stop.is_set():
-                renew[subset] = _changed(settings, ledger, subset)
-                found.followed = sorted(renew[subset])
+            try:
+                _follow_annotations(settings, ledger, subset, reporter, found)
+                _verify(settings, ledger, subset, None if full else share[subset], found, stop)
+                for name in found.rotten:
+                    reporter.note(subset, f"{name}: the file rotted or was lost; it is made anew")
+                if not stop.is_set():
+                    renew[subset] = _changed(settings, ledger, subset)
+                    found.followed = sorted(renew[subset])
+            except LedgerDamaged:
+                raise
+            except SacoError as error:
+                # The other subsets have nothing to do with it.
+                reporter.note(subset, str(error))
+                found.codes.append(error.exit_code)
 
     finished = run.go(
         settings,
@@ -200,8 +209,12 @@ def _fault(settings: Settings, item: Item) -> Outcome | None:
     try:
         if files.sha256_of(settings.images(item.subset) / item.key) == item.sha256:
             return None
+    except (FileNotFoundError, NotADirectoryError):
+        reason, detail = Reason.PRODUCT_LOST, "the file is missing"
     except OSError as error:
-        reason, detail = Reason.PRODUCT_LOST, f"cannot be read ({error.strerror})"
+        # A disk that does not answer has not lost it.
+        _log.warning("%s cannot be read (%s)", item.key, error.strerror)
+        return None
     return Outcome(item.subset, item.key, reason, detail, tried=False)
 
 

@@ -6,8 +6,9 @@ import contextlib
 from collections.abc import Iterable, Sequence
 
 from saco_data import books, executors, sources
+from saco_data.annotations import read
 from saco_data.config import Settings
-from saco_data.errors import SacoError, most_severe
+from saco_data.errors import Incomplete, SacoError, most_severe
 from saco_data.executors import Executor, WorkerLost
 from saco_data.files import UnsafeName
 from saco_data.ledger import Ledger
@@ -36,15 +37,22 @@ def run(settings: Settings, subsets: Sequence[str], reporter: Reporter) -> int:
                 except SacoError as error:
                     reporter.note(subset, str(error))
                     codes.append(error.exit_code)
-        finally:
-            executor.close()
+        except BaseException:
+            executor.close(now=True)
+            raise
+        executor.close()
     return most_severe(codes)
 
 
 def _subset(
     settings: Settings, ledger: Ledger, subset: str, executor: Executor, reporter: Reporter
 ) -> int:
-    products = books.read_annotations(settings, ledger, subset).products
+    index = read(settings.pristine(subset), settings.manifest(subset))
+    codes = []
+    if index.sha256 != ledger.facts(subset).sha256:
+        reporter.note(subset, "the annotations are not those of the last run: run `saco prepare`")
+        codes.append(Incomplete.exit_code)
+    products = index.products
     source = sources.get(subset, settings)
     done = ledger.items(subset, state=State.DONE)
     known = [(products[key], item.sha256) for key, item in done.items() if key in products]
@@ -56,7 +64,7 @@ def _subset(
             ledger.record([outcome])
             discard(settings, source, products[outcome.key], outcome.reason)
     reporter.note(subset, f"{len(known)} verified, {bad} bad")
-    return most_severe(books.exit_codes(ledger, subset))
+    return most_severe([*codes, *books.exit_codes(settings, ledger, subset)])
 
 
 # How a worker's end shows; the file that it had in hand pays for it.

@@ -84,7 +84,7 @@ def test_an_unfinished_copy_says_so_and_ends_with_3(tmp_path: Path, saco: Saco) 
     small.prepare()
     ended = saco("card", "--to", "mine", cwd=tmp_path)
     assert ended.returncode == 3
-    assert "NOT complete: 1 files" in ended.stdout
+    assert "NOT complete: 2 files" in ended.stdout
     assert (tmp_path / "mine" / "card.txt").read_text() == ended.stdout
 
 

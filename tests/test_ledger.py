@@ -107,8 +107,13 @@ def test_counts_follow_every_change(tmp_path: Path) -> None:
         assert ledger.done_bytes("nga") == (2, 1240)
         ledger.record([Outcome("nga", KEY, Reason.OK, bytes=4)], START)
         assert ledger.done_bytes("nga") == (2, 10)
-        ledger.forget("nga", [KEY])
+        ledger.set_aside("nga", [KEY])
         assert ledger.counts("nga") == {Reason.OK: 1}
+        assert ledger.find(KEY) == ledger.like(KEY) == []
+        assert ledger.recall("nga", {"other"}) == []
+        assert ledger.recall("nga", {KEY, "other"}) == [KEY]
+        assert ledger.items("nga")[KEY].bytes == 4
+        assert ledger.counts("nga") == {Reason.OK: 2}
         assert ledger.counts("nga", is_asset=True) == {Reason.OK: 1}
 
 

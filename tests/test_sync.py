@@ -277,7 +277,7 @@ def test_another_frame_by_the_same_name_is_another_product(tmp_path: Path, first
     path.write_text(json.dumps(content))
     # Whoever reads the new annotations first: nothing but a run that processes can act on them.
     if first == "verify":
-        assert verify.run(settings, ["sav"], Notes()) == 0
+        assert verify.run(settings, ["sav"], Notes()) == 3
     else:
         stages = Stages(fetch=first == "download", process=first == "prepare")
         run.go(settings, ["sav"], "test", Notes(), executor=Inline(), stages=stages)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, NamedTuple
 
 from saco_data import files
 from saco_data.media.images import ImageError, check_image, encode_jpeg, resize_like_official
@@ -18,7 +18,8 @@ class Job:
     """One arrival and where its products go. `view`: the official `frames/` folder, if any.
 
     `digests`: the sha256 of products that were made before, by `file_name`. One that is the raw
-    file as it came must have it still.
+    file as it came must have it still. `whole`: frames are written only if all of them came.
+    `known`: facts of the raw video, to which its fingerprint is added; None where it has one.
     """
 
     subset: str
@@ -27,6 +28,8 @@ class Job:
     images: Path
     view: Path | None
     digests: Mapping[str, str] = field(default_factory=dict)
+    whole: bool = False
+    known: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +44,7 @@ class Check:
 
 
 def run(job: Job) -> list[Outcome]:
-    """Makes the products of a job: one outcome each, in any order.
+    """Makes the products of a job: one outcome each, in any order, perhaps one of the raw video.
 
     Raises DiskFull and OutputError; whatever is wrong with the raw file is an outcome.
     """
@@ -91,6 +94,34 @@ def _image(job: Job, product: Product) -> Outcome:
 
 
 def _frames(job: Job) -> Iterator[Outcome]:
+    results: Iterable[Outcome | _Frame] = _extracted(job)
+    if job.whole:
+        results = list(results)
+        failures = [each for each in results if isinstance(each, Outcome)]
+        if failures:
+            yield from failures
+            return
+    came = False
+    for each in results:
+        if isinstance(each, Outcome):
+            yield each
+            continue
+        path = files.inside(job.images, each.product.file_name)
+        files.write(path, each.content)
+        show(path, job.view, each.product)
+        yield _done(job, each.product, each.content, **each.facts)
+        came = True
+    if came and job.known is not None:
+        yield _fingerprint(job, job.known)
+
+
+class _Frame(NamedTuple):
+    product: Product
+    content: bytes
+    facts: dict[str, Any]
+
+
+def _extracted(job: Job) -> Iterator[Outcome | _Frame]:
     from saco_data.media import frames
 
     assert isinstance(job.arrival.raw, Path)
@@ -107,14 +138,29 @@ def _frames(job: Job) -> Iterator[Outcome]:
             facts = {"pts": got.pts, "seconds": got.seconds, "way": got.way, **frames.versions()}
             for product in members:
                 width, height = product.pixels
-                content = encode_jpeg(got.rgb, (height, width))
-                path = files.inside(job.images, product.file_name)
-                files.write(path, content)
-                show(path, job.view, product)
-                yield _done(job, product, content, **facts)
+                yield _Frame(product, encode_jpeg(got.rgb, (height, width)), facts)
     except frames.FrameError as error:
         for members in by_index.values():
             yield from (_failed(job, each, error.reason, str(error)) for each in members)
+
+
+def _fingerprint(job: Job, known: Mapping[str, Any]) -> Outcome:
+    """The raw video with what tells it from another version of it."""
+    from saco_data.media.frames import probe
+
+    raw = job.arrival.raw
+    assert isinstance(raw, Path)
+    return Outcome(
+        job.subset,
+        job.arrival.asset.key,
+        Reason.OK,
+        origin=job.arrival.origin,
+        bytes=raw.stat().st_size,
+        sha256=files.sha256_of(raw),
+        facts={**known, **probe(raw)},
+        is_asset=True,
+        tried=False,
+    )
 
 
 def show(path: Path, view: Path | None, product: Product) -> None:

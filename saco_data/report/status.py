@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from saco_data.books import stamp
+from saco_data import books
 from saco_data.config import Settings
 from saco_data.ledger import Ledger
 from saco_data.records import Reason, State
@@ -81,7 +81,12 @@ def _subset(settings: Settings, ledger: Ledger, subset: str) -> SubsetStatus:
     states[State.PENDING] = facts.files - sum(
         count for state, count in states.items() if state is not State.PENDING
     )
-    derived = bool(facts.derived_stamp) and stamp(settings.pruned(subset)) == facts.derived_stamp
+    derived = (
+        bool(facts.derived_stamp)
+        and facts.derived_stamp == books.derived_stamp(settings, subset)
+        and facts.derived_from == facts.sha256
+        and facts.stamp == books.stamp(settings.pristine(subset))
+    )
     return SubsetStatus(
         subset,
         facts.files,
@@ -93,7 +98,9 @@ def _subset(settings: Settings, ledger: Ledger, subset: str) -> SubsetStatus:
         complete=derived
         and facts.files > 0
         and states[State.DONE] + states[State.GONE] == facts.files
-        and not facts.unconfirmed,
+        and not facts.unconfirmed
+        and not facts.waits
+        and not books.doubtful(settings, ledger, subset),
         unconfirmed=facts.unconfirmed,
         waits=facts.waits[1] if facts.waits else "",
     )

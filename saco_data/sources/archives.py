@@ -39,8 +39,15 @@ class ArchiveSource(Source):
             default = None
         return self.settings.raw(self.name) or default
 
+    def _named(self) -> str | Path | None:
+        """The raw medium, or None where it cannot be told: fetching says why."""
+        try:
+            return self.raw()
+        except Blocked:
+            return None
+
     def local(self) -> bool:
-        return isinstance(self.raw(), Path)
+        return isinstance(self._named(), Path)
 
     def needs(self) -> str:
         try:
@@ -55,7 +62,7 @@ class ArchiveSource(Source):
     def sizes(self, keys: Collection[str]) -> dict[str, int]:
         """Of members too, where a folder or the directory of a zip tells them."""
         sizes = super().sizes(keys)
-        raw, wanted = self.raw(), set(keys) - sizes.keys()
+        raw, wanted = self._named(), set(keys) - sizes.keys()
         if not wanted or not isinstance(raw, Path):
             return sizes
         from saco_data.transports import archive
@@ -75,11 +82,11 @@ class ArchiveSource(Source):
         return sizes
 
     def unpacks(self) -> bool:
-        raw = self.raw()
+        raw = self._named()
         return self.manifest.frames and isinstance(raw, Path) and not raw.is_dir()
 
     def place(self) -> str:
-        raw = self.raw()
+        raw = self._named()
         if isinstance(raw, Path):
             try:
                 status = raw.stat()
