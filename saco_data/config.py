@@ -96,7 +96,7 @@ class Settings:
 
     def path(self, value: str) -> Path:
         """A path of the config made absolute: `~` and variables are already expanded."""
-        return Path(os.path.normpath(self.root / Path(value).expanduser()))
+        return Path(os.path.normpath(self.root / value))
 
     @property
     def annotations(self) -> Path:
@@ -196,7 +196,7 @@ def find(start: Path | None = None) -> Path:
             return folder / FILE_NAME
     raise UsageError(
         f"no {FILE_NAME} in this folder or a parent",
-        remedy="Run from the folder that has it, or give --config FILE",
+        remedy="Run from the folder that has it, or name it: `saco --config FILE`, or SACO_CONFIG",
     )
 
 
@@ -249,11 +249,19 @@ def parse(text: str, file: Path | None = None) -> Settings:
 
 
 def overridden(settings: Settings, changed: Mapping[str, Any]) -> Settings:
-    """The settings with other values for some keys, as if the file had them."""
+    """The settings with other values for some keys, as if the file had them; maps are added to."""
     common = {key: value for key, value in changed.items() if key in _Keys.model_fields}
-    keys = _Keys.model_validate({**settings.keys.model_dump(), **common})
+    keys = _Keys.model_validate(_merged(settings.keys.model_dump(), common))
     by_subset = {key: value for key, value in changed.items() if key in _SUBSET_KEYS}
     return replace(settings, keys=keys, by_subset={**settings.by_subset, **by_subset})
+
+
+def _merged(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(old)
+    for key, value in new.items():
+        both = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
+        merged[key] = _merged(merged[key], value) if both else value
+    return merged
 
 
 def _one_of(names: Sequence[str]) -> str:

@@ -91,8 +91,13 @@ def expand(value: Any, key: str, where: Where) -> Any:
             raise where.error(key, f"${name} is not set", f"Set {name}, or write the value itself")
         return os.environ[name]
 
-    # A signed URL may hold a dollar sign of its own.
-    return value if is_url(value) else _VARIABLE.sub(variable, value)
+    if is_url(value):
+        return value  # a signed one may hold a dollar sign of its own
+    value = _VARIABLE.sub(variable, value)
+    home = os.path.expanduser(value)  # noqa: PTH111 - text that need not be a path
+    if home.startswith("~"):
+        raise where.error(key, f"{value!r} names a home that is not known", "Write the whole path")
+    return home
 
 
 def is_url(value: str) -> bool:

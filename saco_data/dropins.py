@@ -21,7 +21,9 @@ from saco_data.errors import AnnotationError, SacoError, UsageError
 from saco_data.lane import Stages
 from saco_data.manifest import FRAME_SUBSETS
 from saco_data.records import Product
+from saco_data.report import reasons
 from saco_data.report.console import Lines
+from saco_data.report.log import Log, Logged
 
 
 def download_videos() -> None:
@@ -68,8 +70,24 @@ def _videos(stages: Stages) -> int:
     parser.add_argument("dataset_name", choices=FRAME_SUBSETS)
     subset: str = parser.parse_args().dataset_name
     settings = config.load(config.find())
-    code = run.run(settings, [subset], Path(sys.argv[0]).stem, Lines(), stages=stages)
+    code = _run(settings, subset, stages=stages)
     prune_in_place(settings, subset)
+    return code
+
+
+def _run(
+    settings: Settings,
+    subset: str,
+    *,
+    stages: Stages | None = None,
+    indices: Mapping[str, Index] | None = None,
+) -> int:
+    """The run itself; what is not done is named afterwards."""
+    command = Path(sys.argv[0]).stem
+    reporter = Logged(Lines(), Log(settings.state))
+    code = run.run(settings, [subset], command, reporter, stages=stages, indices=indices)
+    if found := reasons.read(settings, [subset]):
+        reasons.show(found, sys.stderr)
     return code
 
 
@@ -213,13 +231,11 @@ def _settings(subset: str, options: argparse.Namespace, keys: Mapping[str, Any])
 def _run_images(
     subset: str, options: argparse.Namespace, *, raw: Mapping[str, Any] | None = None
 ) -> int:
-    settings = _settings(subset, options, raw or {})
-    return run.run(settings, [subset], Path(sys.argv[0]).stem, Lines())
+    return _run(_settings(subset, options, raw or {}), subset)
 
 
 def _run_list(settings: Settings, subset: str, products: dict[str, Product]) -> int:
     """Prepares files that are only listed: no sizes to compare, nothing to prune."""
     digest = hashlib.sha256("\n".join(products).encode()).hexdigest()
     index = Index(settings.images(subset), digest, products, len(products), 0)
-    command = Path(sys.argv[0]).stem
-    return run.run(settings, [subset], command, Lines(), indices={subset: index})
+    return _run(settings, subset, indices={subset: index})

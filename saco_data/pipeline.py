@@ -32,7 +32,7 @@ _OTHER = "the annotations mean another frame or size by it now"
 _ALL_GONE = (
     "the source says that files are gone and has not given a single one; a wrong address would say "
     "so too, so nothing was left out. Check the raw medium and `endpoints` in the config; if it is "
-    "true, run again with --confirm-gone"
+    "true, say so: `saco prune --confirm-gone`"
 )
 _THROTTLED = (Reason.THROTTLED, Reason.BOT_CHECK)
 STOPPING = "stopping: what is under way comes to its end; Ctrl-C again stops at once"

@@ -14,7 +14,6 @@ from typing import Any
 # Facts that many items have in common; any other fact is kept with its item.
 _SHARED = {
     "place",
-    "licence",
     "content_type",
     "av",
     "libavformat",

@@ -67,6 +67,7 @@ def test_the_committed_file_loads() -> None:
         ("jobs: 0\n", 1, "jobs", "greater than or equal to 1"),
         ("jobs: true\n", 1, "jobs", "integer"),
         ("num_images_show: '5'\n", 1, "num_images_show", "integer"),
+        ("silver_path: ~nobody-of-this-name/x\n", 1, "silver_path", "home that is not known"),
         ("silver_path: ''\n", 1, "silver_path", "at least 1 character"),
         ("limits:\n  nga: {sleep_seconds: [5, 1]}\n", 2, "limits.nga.sleep_seconds", "min <= max"),
         ("limits:\n  nga: {sleep_seconds: [-1, 1]}\n", 2, "limits.nga.sleep_seconds", "min <= max"),

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 from pycocotools import mask as rle
 
+from saco_data import cli
 from saco_data.config import load
 from saco_data.sandbox.demo import SUBSETS
 from saco_data.sandbox.scene import COLOURS
@@ -85,3 +86,14 @@ def test_other_commands_work_in_its_folder(folder: Path, saco: Saco) -> None:
         done = saco(command, "geode", "sav", cwd=folder)
         assert done.returncode == 0, (command, done.stderr)
         assert "geode" in done.stdout
+
+
+def test_without_its_extra_the_demo_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("saco_data.commands.demo.find_spec", lambda name: None)
+    monkeypatch.setattr("sys.argv", ["saco", "demo", str(tmp_path / "demo")])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert ended.value.code == 2
+    assert "pip install 'saco-data[demo]'" in capsys.readouterr().err

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from saco_data import dropins
+from saco_data.config import Settings
 from saco_data.config import load as load_config
 from saco_data.dropins import prune_in_place
 from saco_data.manifest import load
@@ -186,6 +188,12 @@ def test_preprocess(tmp_path: Path, name: str) -> None:
     )
     assert done.returncode == 4, done.stderr  # the folder lacks one file: say so, do not crash
     assert "1 blocked" in done.stderr
+    lost = next(
+        e.file_name for e in subset.entries if subset.raw_name[e.file_name] not in subset.raw
+    )
+    assert f"  {lost} since" in done.stderr
+    (log,) = (tmp_path / "processed" / ".saco-data" / ".saco" / "logs").iterdir()
+    assert f"{name}: 6 of 6 files to make" in log.read_text()
     expected = {
         entry.file_name: subset.raw[subset.raw_name[entry.file_name]]
         for entry in subset.entries
@@ -262,3 +270,28 @@ def test_fathomnet_from_a_list_of_uuids(tmp_path: Path) -> None:
 )
 def test_a_wrong_flag_is_exit_2(tmp_path: Path, name: str) -> None:
     assert script(name, "--nonsense", cwd=tmp_path).returncode == 2
+
+
+def test_flags_are_added_to_the_maps_of_the_config(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "CONFIG_FRAMES.yaml").write_text(
+        "limits:\n  fathomnet: {requests_per_second: 1}\n  nga: {concurrency: 2}\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    seen: list[Settings] = []
+
+    def remembered(settings: Settings, *_: object, **__: object) -> int:
+        seen.append(settings)
+        return 0
+
+    monkeypatch.setattr("saco_data.run.run", remembered)
+    flags = ["--processed_images_folder", "out", "--num-procs", "4"]
+    monkeypatch.setattr("sys.argv", ["download_fathomnet.py", *flags])
+    (tmp_path / "annotations").mkdir()
+    with pytest.raises(SystemExit) as ended:
+        dropins.download_fathomnet()
+    assert ended.value.code == 0
+    rates = seen[0].rates("fathomnet")
+    assert (rates.requests_per_second, rates.concurrency) == (1, 4)
+    assert seen[0].rates("nga").concurrency == 2

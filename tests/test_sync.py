@@ -385,3 +385,19 @@ def test_a_blocked_sync_ends_with_4_and_names_its_obstacle(tmp_path: Path, saco:
     assert ended.returncode == 4
     assert "blocked, needs you (exit 4)" in ended.stderr.splitlines()[-1]
     assert "bdd100k.tar does not exist" in ended.stderr.splitlines()[-1]
+
+
+def test_the_last_line_names_what_waits_and_the_log_keeps_it(tmp_path: Path, saco: Saco) -> None:
+    small = Small(tmp_path)
+    folder = tmp_path / "extracted" / "bdd100k" / "images" / "100k" / "train"
+    folder.mkdir(parents=True)
+    for name in set(NAMES) - {LOST}:
+        (folder / name).write_bytes(PICTURES[name])
+    config(tmp_path, silver_path="silver", bdd100k_raw="extracted", jobs=1)
+    ended = saco("-q", "sync", SUBSET, cwd=tmp_path)
+    assert ended.returncode == 4
+    last = ended.stderr.splitlines()[-1]
+    assert f"Most: bdd100k 1 not_in_folder, as {LOST} (no such file" in last
+    (log,) = (small.settings.state / "logs").iterdir()
+    said = log.read_text()
+    assert last in said and "bdd100k: 5 of 5 files to make" in said

@@ -40,6 +40,7 @@ def get_annotations(
     A file that is there and differs is set aside, never overwritten. Example: saco annotations nga
     """
     from saco_data.errors import SacoError, UsageError, most_severe
+    from saco_data.report.console import readable
 
     settings, names = options.settings(), named(subsets)
     if images and source != "roboflow":
@@ -51,7 +52,7 @@ def get_annotations(
         try:
             code, results[name] = get(name)
         except SacoError as error:
-            click.echo(f"{name}: {error}", err=True)
+            click.echo(readable(name, str(error)), err=True)
             code, results[name] = error.exit_code, {"state": "missing", "error": str(error)}
         codes.append(code)
     code = most_severe(codes)

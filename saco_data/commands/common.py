@@ -36,8 +36,8 @@ class Options:
 
         return config.load(self.config or config.find())
 
-    def reporter(self) -> Reporter:
-        """Who tells the user how the run goes: bars on a terminal, lines elsewhere.
+    def reporter(self, settings: Settings) -> Reporter:
+        """Who tells the user how the run goes: bars on a terminal, lines elsewhere; and the log.
 
         With `--verbose` lines too: the log would run through the bars.
         """
@@ -53,13 +53,16 @@ class Options:
         # However the command ends, Ctrl-C included, the screen is left clean.
         context = click.get_current_context()
         context.call_on_close(made.close)
-        if not self.verbose:  # which shows the whole log
+        from saco_data.report.log import Log, Logged
+
+        logged = Logged(made, Log(settings.state))
+        if not self.verbose:  # which shows all warnings anyway
             from saco_data.report.logged import Warnings
 
-            warnings = Warnings(made)
+            warnings = Warnings(logged)
             warnings.listen()
             context.call_on_close(warnings.close)
-        return made
+        return logged
 
     @property
     def _plain(self) -> bool:
@@ -97,7 +100,7 @@ def carry_out(
 ) -> Finished:
     from saco_data import run
 
-    reporter = options.reporter()
+    reporter = options.reporter(settings)
     return run.go(settings, subsets, command, reporter, stages=stages, confirm_gone=confirm_gone)
 
 
@@ -109,10 +112,16 @@ def conclude(
     results: Mapping[str, Result],
 ) -> None:
     """The last line, on stderr: a cron mail can be read by it."""
+    from saco_data.report import reasons
+    from saco_data.report.console import readable
     from saco_data.report.last_line import last_line
+    from saco_data.report.log import Log
 
     sys.stdout.flush()
-    click.echo(last_line(command, code, status_of(settings, subsets), results), err=True)
+    found = reasons.read(settings, subsets)
+    line = readable("", last_line(command, code, status_of(settings, subsets), results, found))
+    click.echo(line, err=True)
+    Log(settings.state).note("", line)
 
 
 def status_of(settings: Settings, subsets: Sequence[str]) -> Any:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import click
 
 from saco_data.commands.common import Options, carry_out, json_option, show, status_of
+
+# What its servers are made of, beyond what the program itself needs.
+_NEEDS = ("trustme", "moto", "flask", "flask_cors")
 
 
 @click.command()
@@ -20,8 +24,15 @@ def demo(options: Options, folder: Path, as_json: bool) -> None:
     Everything is served on loopback; nothing leaves the machine. Example: saco demo /tmp/try
     """
     from saco_data import config
+    from saco_data.errors import UsageError
     from saco_data.report import page
     from saco_data.sandbox import demo as sandbox
+
+    if missing := [name for name in _NEEDS if not find_spec(name)]:
+        raise UsageError(
+            f"{', '.join(missing)} is not installed, which only the demo needs",
+            remedy="pip install 'saco-data[demo]'",
+        )
 
     made = folder / config.FILE_NAME
     if made.exists() and status_of(config.load(made), sandbox.SUBSETS).complete:

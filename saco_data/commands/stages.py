@@ -101,6 +101,6 @@ def verify(options: Options, subsets: Sequence[str], as_json: bool) -> None:
     from saco_data import verify as verification
 
     settings, names = options.settings(), named(subsets)
-    code = verification.run(settings, names, options.reporter())
+    code = verification.run(settings, names, options.reporter(settings))
     show(settings, names, as_json)
     sys.exit(code)

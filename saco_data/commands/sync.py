@@ -35,7 +35,7 @@ def sync(
 
     settings, names = options.settings(), named(subsets)
     done = synchronise.sync(
-        settings, names, options.reporter(), full=full, confirm_gone=confirm_gone
+        settings, names, options.reporter(settings), full=full, confirm_gone=confirm_gone
     )
     if as_json:
         click.echo(json.dumps(done.as_json(), indent=1))

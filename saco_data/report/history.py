@@ -8,6 +8,7 @@ from typing import Any
 from saco_data.config import Settings
 from saco_data.errors import UsageError
 from saco_data.ledger import Item, Ledger, Past
+from saco_data.report.licences import licence_of
 from saco_data.report.words import when
 
 
@@ -83,4 +84,4 @@ def read(settings: Settings, name: str) -> list[Story]:
 
 
 def _licence(settings: Settings, item: Item) -> str:
-    return str(item.facts.get("licence") or settings.manifest(item.subset).licence)
+    return licence_of(item.facts, settings.manifest(item.subset).licence)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from saco_data.pipeline import Result
 from saco_data.records import State
+from saco_data.report.reasons import Why
 from saco_data.report.status import Status
 
 _VERDICTS = {
@@ -16,7 +17,17 @@ _VERDICTS = {
 }
 
 
-def last_line(command: str, code: int, status: Status, results: Mapping[str, Result]) -> str:
+# What an exit code is mostly about, by state.
+_ABOUT = {3: (State.FAILED, State.GONE), 4: (State.BLOCKED, State.GONE)}
+
+
+def last_line(
+    command: str,
+    code: int,
+    status: Status,
+    results: Mapping[str, Result],
+    reasons: Sequence[Why],
+) -> str:
     """What it came to, what changed, and what is wanted, in one line."""
     verdict = _VERDICTS.get(code, "failed")
     parts = [f"saco {command}: {verdict} (exit {code})"]
@@ -34,4 +45,18 @@ def last_line(command: str, code: int, status: Status, results: Mapping[str, Res
     if errors:
         first = " ".join(str(errors[0]).split())
         parts.append(f"{len(errors)} stopped early, first: {first[:300]}")
+    elif why := _main(code, reasons):
+        parts.append(f"Most: {why}. All: `saco status --reasons`")
     return ". ".join(parts)
+
+
+def _main(code: int, reasons: Sequence[Why]) -> str:
+    """The reason that concerns most files, with one of them."""
+    for state in _ABOUT.get(code, ()):
+        about = [each for each in reasons if each.reason.state is state and each.examples]
+        if about:
+            most = max(about, key=lambda each: each.count)
+            item = most.examples[0]
+            said = f" ({' '.join(item.detail.split())[:200]})" if item.detail else ""
+            return f"{most.subset} {most.count} {most.reason}, as {item.key}{said}"
+    return ""

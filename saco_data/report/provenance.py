@@ -17,6 +17,7 @@ from saco_data.books import stamp
 from saco_data.config import Settings
 from saco_data.ledger import Item, Ledger
 from saco_data.manifest import SUBSETS
+from saco_data.report.licences import licence_of
 
 if TYPE_CHECKING:
     import pyarrow
@@ -125,10 +126,8 @@ def _row(item: Item, raw: Item | None, licence: str) -> dict[str, Any]:
         "source": without_secrets(item.origin) or None,
         "bytes": item.bytes,
         "sha256": item.sha256,
-        "licence": _text(facts.get("licence") or common.get("licence")) or _nga(facts) or licence,
-        "rights_holder": _text(
-            facts.get("rights_holder") or common.get("rights_holder") or common.get("uploader")
-        ),
+        "licence": licence_of(facts, licence),
+        "rights_holder": _text(common.get("uploader")),
         "retrieved": item.since,
         "frame_pts": _whole(facts.get("pts")),
         "frame_seconds": _real(facts.get("seconds")),
@@ -137,15 +136,6 @@ def _row(item: Item, raw: Item | None, licence: str) -> dict[str, Any]:
         "raw_version": _joined(common, _VERSION),
         "decoder": _joined(facts, _DECODER),
     }
-
-
-def _nga(facts: dict[str, Any]) -> str | None:
-    """The licence that follows from the gallery's own word on a picture."""
-    if facts.get("openaccess") is True:
-        return "CC0 1.0 (open access)"
-    if facts.get("openaccess") is False:
-        return "not open access: the gallery's terms apply"
-    return None
 
 
 def _text(value: object) -> str | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TextIO
 
 from saco_data.config import Settings
 from saco_data.ledger import Item, Ledger
@@ -55,12 +55,13 @@ def read(settings: Settings, subsets: Sequence[str]) -> list[Why]:
         ]
 
 
-def show(found: Sequence[Why]) -> None:
-    """Lines on stdout."""
+def show(found: Sequence[Why], file: TextIO | None = None) -> None:
+    """Lines on stdout, or in a file."""
     for each in found:
-        print(f"{each.subset}: {each.count} {each.reason.state}, {each.reason}")
+        print(f"{each.subset}: {each.count} {each.reason.state}, {each.reason}", file=file)
         for item in each.examples:
             said = f": {item.detail}" if item.detail else ""
-            print(f"  {item.key} since {when(item.since)} UTC, attempts {item.attempts}{said}")
+            line = f"  {item.key} since {when(item.since)} UTC, attempts {item.attempts}{said}"
+            print(line, file=file)
     if not found:
-        print("Nothing failed, nothing is gone.")
+        print("Nothing failed, nothing is gone.", file=file)

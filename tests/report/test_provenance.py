@@ -82,7 +82,7 @@ def test_rights_versions_and_raw_files_come_from_the_facts(tmp_path: Path) -> No
                     "a.png",
                     done,
                     origin="https://me:secret@example.org/a.png?X-Amz-Signature=secret&v=1#x",
-                    facts={"licence": "CC BY 4.0", "rights_holder": "MBARI", "pts": "soon"},
+                    facts={"pts": "soon"},
                 ),
                 Outcome("yt1b", "abcdefghijk/1.jpg", done, origin=watch, facts={"pts": 512}),
                 Outcome(
@@ -103,8 +103,8 @@ def test_rights_versions_and_raw_files_come_from_the_facts(tmp_path: Path) -> No
     assert set(found.index) == {"open.jpg", "closed.jpg", "a.png", "abcdefghijk/1.jpg"}
     assert found.loc["open.jpg", "licence"] == "CC0 1.0 (open access)"
     assert "not open access" in found.loc["closed.jpg", "licence"]
-    assert found.loc["a.png", "licence"] == "CC BY 4.0"
-    assert found.loc["a.png", "rights_holder"] == "MBARI"
+    assert found.loc["a.png", "licence"] == settings.manifest("fathomnet").licence
+    assert found["rights_holder"].isna()["a.png"]
     assert found.loc["a.png", "source"] == "https://example.org/a.png?v=1#x"
     frame = found.loc["abcdefghijk/1.jpg"]
     assert (frame["source"], frame["rights_holder"]) == (watch, "Somebody")
