@@ -14,7 +14,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from saco_data.files import sha256_of
 from saco_data.lane import Stages
+from saco_data.ledger import Ledger
 from saco_data.records import Reason, State
 from saco_data.sandbox.scene import number_of
 from saco_data.sandbox.world import Subset, tarred
@@ -346,3 +348,23 @@ def test_a_read_only_folder_is_exit_2_with_its_name(tmp_path: Path, saco: Saco) 
         assert str(silver) in refused.stderr and "Traceback" not in refused.stderr
     finally:
         subprocess.run(["umount", silver], check=True)
+
+
+def test_every_video_has_a_fingerprint(tmp_path: Path) -> None:
+    subset = miniature(tmp_path, "sav")
+    (tmp_path / "videos_fps_6.tar").write_bytes(tarred(subset.raw))
+    settings = config(tmp_path, sav_videos_fps_6_download_path="videos_fps_6.tar")
+    for _ in range(2):
+        assert travel(settings, "sav") == 0
+        with Ledger(settings.state, read_only=True) as ledger:
+            videos = ledger.items("sav", is_asset=True)
+        there = {key: item for key, item in videos.items() if item.state is State.DONE}
+        assert len(there) == len(subset.raw)
+        for key, item in there.items():
+            raw = settings.raw_folder("sav") / key
+            assert (item.bytes, item.sha256) == (raw.stat().st_size, sha256_of(raw))
+            assert item.facts["codec"] == "h264" and item.facts["frames"] > 1
+            assert item.origin.endswith(key)
+        # Made again from what is at hand: what was known of it stays.
+        for path in settings.images("sav").rglob("*.jpg"):
+            path.unlink()
