@@ -54,6 +54,7 @@ class Availability(RuleBasedStateMachine):
         self.publish()
         self.revision = 0
         self.annotated = list(NAMES)
+        self.remembered: set[str] = set()
         self.annotate()
         self.settings = config(
             self.folder,
@@ -156,7 +157,11 @@ class Availability(RuleBasedStateMachine):
         for name in self.annotated:
             was, now = before.get(name), after.get(name)
             if now is State.GONE and was is not State.GONE:
-                assert self.reachable and name not in self.there
+                # Or it was gone when the annotations last named it.
+                seen = self.reachable and name not in self.there
+                assert seen or name in self.remembered
+            if now is not None and now is not State.GONE:
+                self.remembered.discard(name)
             if was is State.GONE and now is not State.GONE:
                 assert name in there or (self.reachable and name in self.there)
             if was is State.DONE and name in there and not self.rotten:
@@ -208,6 +213,9 @@ class Availability(RuleBasedStateMachine):
     @rule(names=st.sets(st.sampled_from(NAMES), min_size=1))
     def annotations_change(self, names: set[str]) -> None:
         self.revision += 1
+        known = self.states()
+        dropped = set(self.annotated) - names
+        self.remembered |= {name for name in dropped if known.get(name) is State.GONE}
         self.annotated = sorted(names)
         self.annotate()
         self.ran = False
