@@ -1,16 +1,19 @@
 """One run at a time on a `silver_path`, on network file systems too.
 
 The lock is a file made by `link`, which is atomic on NFS where flock is not dependable. It names
-host, process and boot; its holder touches it. A lock is stale when its process is dead (same
-host) or when it was not touched for `STALE_SECONDS` (another host). Of several runs that see a
-stale lock only the one that takes a second lock for the takeover may remove it.
+host, machine, process and boot; its holder touches it. A lock is stale when its process is dead
+(same machine) or when it was not touched for `STALE_SECONDS` (another one). Who would remove a
+stale lock lays a claim on it first: a second lock, named for the content of the stale one. So
+there is one claim on each, and no live lock is ever taken for the dead one in whose place it is.
 """
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
+import re
 import socket
 import threading
 from collections.abc import Callable
@@ -22,7 +25,7 @@ from saco_data.files import explained
 
 TOUCH_SECONDS = 30.0
 STALE_SECONDS = 900.0
-# How long a lock file that cannot be read is respected.
+# How long a lock file is respected that was read and says nothing.
 BRIEF_SECONDS = 20.0
 
 
@@ -38,19 +41,26 @@ class Lock:
         self.on_lost: Callable[[], None] | None = None
         self._done = threading.Event()
         self._mine: dict[str, Any] = {}
+        self._content = b""
 
     def __enter__(self) -> Lock:
         self._mine = {
             "host": socket.gethostname(),
+            "machine": _machine(),
             "pid": os.getpid(),
             "started": _started(os.getpid()),
             "boot": _boot(),
             "processes": _processes(),
+            # No two locks are the same, not even of one process.
+            "token": os.urandom(8).hex(),
         }
+        self._content = json.dumps(self._mine).encode()
         with explained(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             if not self._take(self.path):
-                self._remove_stale()
+                # It may be given up while we look.
+                with contextlib.suppress(FileNotFoundError):
+                    self._remove_stale()
                 if not self._take(self.path):
                     raise self._held()
         threading.Thread(target=self._touch, name="lock", daemon=True).start()
@@ -58,12 +68,13 @@ class Lock:
 
     def __exit__(self, *_: object) -> None:
         self._done.set()
-        if _read(self.path) == self._mine:
-            self.path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            if self.path.read_bytes() == self._content:
+                self.path.unlink()
 
     def _take(self, path: Path) -> bool:
         mine = self._private()
-        mine.write_text(json.dumps(self._mine))
+        mine.write_bytes(self._content)
         try:
             os.link(mine, path)
         except FileExistsError:
@@ -72,8 +83,8 @@ class Lock:
         except OSError:
             # No hard links here: exclusive creation is the next best thing.
             try:
-                with path.open("x") as file:
-                    json.dump(self._mine, file)
+                with path.open("xb") as file:
+                    file.write(self._content)
             except FileExistsError:
                 return False
         finally:
@@ -81,34 +92,55 @@ class Lock:
         return True
 
     def _remove_stale(self) -> None:
-        if self._alive(self.path):
-            raise self._held()
-        takeover = self.path.with_name("lock.takeover")
-        if not self._take(takeover):
-            # Killed in the midst of a takeover, or at it this very moment.
-            if self._alive(takeover):
-                raise self._held()
-            takeover.unlink(missing_ok=True)
-            if not self._take(takeover):
-                raise self._held()
+        stale = self._stale(self.path)
+        claim, left = self._claim(stale), []
+        while not self._take(claim):
+            # Its maker was killed at it: claim the claim. Or is at it this very moment.
+            left.append(claim)
+            claim = self._claim(self._stale(claim))
         try:
             # Someone may have taken it over while we looked.
-            if self._alive(self.path):
+            if self._stale(self.path) != stale:
                 raise self._held()
             self.path.unlink(missing_ok=True)
+            # Not before: while the stale lock is there, they keep others from it.
+            for each in left:
+                each.unlink(missing_ok=True)
         finally:
-            takeover.unlink(missing_ok=True)
+            claim.unlink(missing_ok=True)
 
-    def _alive(self, path: Path) -> bool:
-        holder = _read(path)
+    def _claim(self, content: bytes) -> Path:
+        """The place of the claim on what holds this."""
+        return self.path.with_name(f"lock.takeover.{hashlib.sha256(content).hexdigest()[:32]}")
+
+    def _stale(self, path: Path) -> bytes:
+        """What a stale lock holds. Raises LockHeld for one that is not, FileNotFoundError."""
+        try:
+            content = path.read_bytes()
+        except FileNotFoundError:
+            raise
+        except OSError:
+            # Another user's, or the file system is in trouble: its holder may well be alive.
+            content = b""
+            alive = self._age(path) < STALE_SECONDS
+        else:
+            alive = self._alive(path, content)
+        if alive:
+            raise self._held()
+        return content
+
+    def _alive(self, path: Path, content: bytes) -> bool:
+        holder = _parsed(content)
         if holder is None:
             # Being written, or cut off by a power failure.
-            return path.exists() and self._age(path) < BRIEF_SECONDS
+            return self._age(path) < BRIEF_SECONDS
         mine = self._mine
-        if any(holder.get(name) != mine[name] for name in ("host", "processes")):
+        rebooted = holder.get("boot") != mine["boot"]
+        here = all(holder.get(name) == mine[name] for name in ("host", "machine", "processes"))
+        if not here or (rebooted and not mine["machine"]):
             # Its process cannot be seen from here.
             return self._age(path) < STALE_SECONDS
-        if holder.get("boot") != mine["boot"]:
+        if rebooted:
             return False
         pid = holder.get("pid")
         # A process number may be used again; the start time tells whether it is the same process.
@@ -120,40 +152,55 @@ class Lock:
         try:
             mine.touch()
             return mine.stat().st_mtime - path.stat().st_mtime
-        except FileNotFoundError:
-            return float("inf")
         finally:
             mine.unlink(missing_ok=True)
 
     def _private(self) -> Path:
-        name = f".lock.{socket.gethostname()}.{os.getpid()}.{threading.get_ident()}"
-        return self.path.with_name(name)
+        return self.path.with_name(f".lock.{self._mine['token']}.{threading.get_ident()}")
 
     def _held(self) -> LockHeld:
-        holder = _read(self.path) or {}
+        try:
+            holder = _parsed(self.path.read_bytes()) or {}
+            who = f"host {holder.get('host')}, process {holder.get('pid')}"
+        except OSError as error:
+            who = f"whose lock cannot be read: {error.strerror}"
         return LockHeld(
-            f"another run is at work here (host {holder.get('host')}, process {holder.get('pid')})",
+            f"another run is at work here ({who})",
             item=str(self.path),
             remedy="Wait for it, or stop it; a lock whose process is dead is taken over by itself",
         )
 
     def _touch(self) -> None:
         while not self._done.wait(TOUCH_SECONDS):
-            if _read(self.path) == self._mine:
-                with contextlib.suppress(OSError):
+            try:
+                mine = self.path.read_bytes() == self._content
+                if mine:
                     os.utime(self.path)
-            elif self.path.exists() and not self._done.is_set():
+            except OSError:
+                # Gone, or not to be read just now: the next time tells.
+                continue
+            if not mine and not self._done.is_set():
                 if self.on_lost:
                     self.on_lost()
                 return
 
 
-def _read(path: Path) -> dict[str, Any] | None:
+def _parsed(content: bytes) -> dict[str, Any] | None:
     try:
-        content = json.loads(path.read_text())
-    except (OSError, ValueError):
+        parsed = json.loads(content)
+    except (ValueError, RecursionError):
         return None
-    return content if isinstance(content, dict) else None
+    return parsed if isinstance(parsed, dict) else None
+
+
+def _machine() -> str:
+    """What tells machines of one name apart; "" where they do not say."""
+    try:
+        text = Path("/etc/machine-id").read_text().strip()
+    except (OSError, ValueError):
+        return ""
+    # An image that was not started yet holds "uninitialized".
+    return text if re.fullmatch("[0-9a-f]{32}", text) else ""
 
 
 def _boot() -> str:

@@ -26,6 +26,8 @@ from tests.small import NAMES, SUBSET, Small
 
 R = TypeVar("R")
 
+# More than any process number can be.
+NOBODY = 1 << 22
 HOLD = """
 import sys, time
 from pathlib import Path
@@ -79,13 +81,32 @@ def test_a_process_number_that_is_used_again_holds_nothing(tmp_path: Path) -> No
         pass
 
 
-def test_a_lock_from_before_a_reboot_is_stale(tmp_path: Path) -> None:
+def test_a_lock_from_before_a_reboot_is_stale(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_machine", lambda: "0" * 32)
     changed(tmp_path, boot="another")
     with Lock(tmp_path):
         pass
 
 
-@pytest.mark.parametrize("elsewhere", [{"host": "another"}, {"processes": "pid:[1]"}])
+def test_where_machines_do_not_say_which_they_are_another_boot_may_be_another_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_machine", lambda: "")
+    path = changed(tmp_path, boot="another")
+    with pytest.raises(LockHeld), Lock(tmp_path):
+        pass
+    long_ago = time.time() - module.STALE_SECONDS - 60
+    os.utime(path, (long_ago, long_ago))
+    with Lock(tmp_path):
+        pass
+
+
+@pytest.mark.parametrize(
+    "elsewhere",
+    [{"host": "another"}, {"processes": "pid:[1]"}, {"machine": "1" * 32, "boot": "another"}],
+)
 def test_what_runs_where_we_cannot_look_is_trusted_while_it_touches_its_lock(
     tmp_path: Path, elsewhere: dict[str, str]
 ) -> None:
@@ -108,11 +129,74 @@ def test_a_torn_lock_is_respected_for_a_moment_only(tmp_path: Path) -> None:
         pass
 
 
+def test_a_lock_that_cannot_be_read_may_be_that_of_a_live_run(tmp_path: Path) -> None:
+    path = tmp_path / "silver" / "lock"
+    path.parent.mkdir()
+    # To read a folder is refused to everyone, root included.
+    path.symlink_to(tmp_path)
+    for age in (60, module.STALE_SECONDS - 60):
+        os.utime(path, (time.time() - age, time.time() - age))
+        with pytest.raises(LockHeld, match="cannot be read"), Lock(path.parent):
+            pass
+    long_ago = time.time() - module.STALE_SECONDS - 60
+    os.utime(path, (long_ago, long_ago))
+    with Lock(path.parent):
+        pass
+    assert list(path.parent.iterdir()) == []
+
+
+def killed_at_takeover(folder: Path, lock: int, taker: int) -> None:
+    """The lock of a dead process, and the claim on it of one that is dead as well."""
+    stale = changed(folder, pid=taker).read_bytes()
+    claim = Lock(folder)._claim(changed(folder, pid=lock).read_bytes())
+    claim.write_bytes(stale)
+
+
 def test_a_takeover_that_was_killed_is_taken_over(tmp_path: Path) -> None:
-    dead = changed(tmp_path, started="1")
-    (tmp_path / "lock.takeover").write_text(dead.read_text())
+    killed_at_takeover(tmp_path, NOBODY, NOBODY + 1)
     with Lock(tmp_path):
         pass
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_of_two_that_find_a_killed_takeover_one_gets_the_lock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One is slow between looking and acting, just when the other is in the midst of it."""
+    killed_at_takeover(tmp_path, NOBODY, NOBODY + 1)
+    looked, midst, inside, over = (threading.Event() for _ in range(4))
+    looks: list[int] = []
+    started = module._started
+
+    def slowly(pid: int) -> str:
+        if threading.current_thread() is other:
+            looks.append(pid)
+            if looks.count(NOBODY) == 2:
+                midst.set()
+                inside.wait(0.3)
+        elif pid == NOBODY + 1:
+            looked.set()
+            midst.wait(10)
+        elif pid == NOBODY and looked.is_set():
+            inside.wait(10)
+        return started(pid)
+
+    def take() -> None:
+        looked.wait(10)
+        with Lock(tmp_path):
+            inside.set()
+            over.wait(10)
+
+    other = threading.Thread(target=take)
+    monkeypatch.setattr(module, "_started", slowly)
+    other.start()
+    try:
+        with pytest.raises(LockHeld), Lock(tmp_path):
+            pass
+    finally:
+        over.set()
+        other.join()
+    assert inside.is_set()
     assert list(tmp_path.iterdir()) == []
 
 
@@ -189,6 +273,26 @@ def test_a_run_that_lost_its_lock_ends(tmp_path: Path, monkeypatch: pytest.Monke
     assert '"host": "x' in executor.lock.read_text()
     executor.lock.unlink()
     assert small.prepare().code == 0
+
+
+def test_who_cannot_read_it_for_a_while_still_holds_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "TOUCH_SECONDS", 0.02)
+    lost = threading.Event()
+    path, aside = tmp_path / "lock", tmp_path / "aside"
+    with Lock(tmp_path) as mine:
+        mine.on_lost = lost.set
+        path.rename(aside)
+        path.symlink_to(tmp_path)
+        assert not lost.wait(0.2)
+        os.utime(aside, (0, 0))
+        aside.replace(path)
+        deadline = time.monotonic() + 10
+        while path.stat().st_mtime == 0:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_without_hard_links_it_works_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
