@@ -20,6 +20,20 @@ from saco_data.texts import Texts
 FILE_NAME = "ledger.sqlite"
 # Reading the whole file for damage takes seconds at a million items: not at every start.
 CHECK_SECONDS = 7 * 86400
+# A version of the schema beyond this is none: no program of ours ever wrote it.
+LAST_VERSION = 1000
+# What stands between us and the file. All else that SQLite says is about what is in it.
+_TROUBLE = (
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_INTERRUPT,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_PERM,
+    sqlite3.SQLITE_PROTOCOL,
+    sqlite3.SQLITE_READONLY,
+)
 
 
 class LedgerDamaged(Incomplete):
@@ -54,7 +68,7 @@ class Database:
                     item=str(folder),
                     remedy="Make its parent writable or choose another silver_path",
                 ) from error
-        with self._explained():
+        with self._explained(), self._making_sense():
             self._db = self._open(damaged)
             self._texts = Texts(self._db)
 
@@ -68,10 +82,9 @@ class Database:
         if not damaged:
             try:
                 return self._connect()
-            except sqlite3.OperationalError:
-                raise
-            except sqlite3.DatabaseError:
-                pass
+            except (sqlite3.DatabaseError, ValueError, TypeError) as error:
+                if not self._is_damage(error):
+                    raise
         from saco_data import rebuild
 
         aside = rebuild.set_aside(self.path, self.now())
@@ -83,6 +96,7 @@ class Database:
         # check_same_thread: the pipeline's main thread writes, tests and status read.
         db = sqlite3.connect(self.path, timeout=30, isolation_level=None, check_same_thread=False)
         try:
+            _check_version(db)
             db.execute("PRAGMA journal_mode = TRUNCATE")
             db.execute("PRAGMA synchronous = FULL")
             db.execute("PRAGMA cache_size = -65536")
@@ -104,6 +118,7 @@ class Database:
             return db
         db = sqlite3.connect(self.path, timeout=30, isolation_level=None, check_same_thread=False)
         try:
+            _check_version(db)
             if schema.version_of(db) < len(schema.MIGRATIONS):
                 # Whoever only looks leaves the file as it is.
                 copy = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
@@ -144,12 +159,27 @@ class Database:
     def _explained(self) -> Iterator[None]:
         try:
             yield
-        except sqlite3.OperationalError as error:
-            if "decode" in str(error):
-                raise self._damaged("text that is none") from error
-            raise self._in_words(error) from error
+        except UnicodeDecodeError as error:
+            # Words of the file, in what SQLite says of it.
+            raise self._damaged("text that is none") from error
         except sqlite3.DatabaseError as error:
-            raise self._damaged(str(error)) from error
+            if self._is_damage(error):
+                raise self._damaged(str(error)) from error
+            raise self._in_words(error) from error
+
+    def _is_damage(self, error: Exception) -> bool:
+        kind = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
+        if kind == sqlite3.SQLITE_READONLY:
+            return self._of_no_format()
+        return kind not in _TROUBLE
+
+    def _of_no_format(self) -> bool:
+        """Whether the head speaks of a format that does not exist: SQLite will not write that."""
+        try:
+            with self.path.open("rb") as file:
+                return any(number not in (1, 2) for number in file.read(20)[18:])
+        except OSError:
+            return False
 
     def _damaged(self, how: str) -> LedgerDamaged:
         return LedgerDamaged(
@@ -173,8 +203,8 @@ class Database:
                 self._db.execute("BEGIN")
             yield
 
-    def _in_words(self, error: sqlite3.OperationalError) -> SacoError:
-        if "full" in str(error):
+    def _in_words(self, error: sqlite3.DatabaseError) -> SacoError:
+        if error.sqlite_errorcode == sqlite3.SQLITE_FULL:
             return DiskFull(
                 "no space left for the ledger", item=str(self.path), remedy="Free space, run again"
             )
@@ -193,3 +223,10 @@ class Database:
         if self._db.in_transaction:
             with self._writing():
                 self._db.execute("COMMIT")
+
+
+def _check_version(db: sqlite3.Connection) -> None:
+    """Raises DatabaseError for a version that is none; a newer one is refused elsewhere."""
+    version = db.execute("PRAGMA user_version").fetchone()[0]
+    if not 0 <= version <= LAST_VERSION:
+        raise sqlite3.DatabaseError(f"schema {version}")

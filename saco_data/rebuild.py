@@ -13,8 +13,13 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
-from saco_data import schema, untrusted
+from saco_data import untrusted
 from saco_data.records import Reason
+
+# SQLite's own words may hold some of the file's, and so be no text.
+_UNREADABLE = (sqlite3.DatabaseError, UnicodeDecodeError)
+# Beyond any time and any size: what is added to it, or shown as a date, still fits.
+_LIMIT = 1 << 37
 
 
 def set_aside(path: Path, now: int) -> Path:
@@ -28,18 +33,17 @@ def set_aside(path: Path, now: int) -> Path:
 
 
 def salvage(damaged: Path, db: sqlite3.Connection) -> None:
-    """Copies what can still be read of a damaged ledger of the present schema into a new one."""
+    """Copies what can still be read of a damaged ledger, and fits the schema, into a new one."""
     _lengthen(damaged)
     old = sqlite3.connect(damaged, isolation_level=None)
     old.text_factory = lambda text: text.decode(errors="replace")
     try:
         db.execute("BEGIN")
-        if schema.version_of(old) == len(schema.MIGRATIONS):
-            for table in ("texts", "items", "past"):
-                for order in ("ASC", "DESC"):
-                    _copy(old, db, table, order)
+        for table in ("texts", "items", "past"):
+            for order in ("ASC", "DESC"):
+                _copy(old, db, table, order)
         db.execute("COMMIT")
-    except sqlite3.DatabaseError:
+    except _UNREADABLE:
         # Nothing can be read at all, or what was read does not fit: begin with an empty ledger.
         if db.in_transaction:
             db.execute("ROLLBACK")
@@ -60,10 +64,13 @@ def _lengthen(path: Path) -> None:
 def _copy(old: sqlite3.Connection, db: sqlite3.Connection, table: str, order: str) -> None:
     """Copies rows up to the first that cannot be read; from both ends, that is most of them."""
     columns = [row[1] for row in db.execute(f"PRAGMA table_info({table})")]
+    if table == "past":
+        # It has no other key, and what can be read from both ends must come in once.
+        columns.insert(0, "rowid")
     key = {"texts": "id", "items": "subset {0}, is_asset {0}, key", "past": "rowid"}[table]
     names, marks = ", ".join(columns), ", ".join("?" * len(columns))
     facts = {number for number, text in db.execute("SELECT id, text FROM texts") if _is_facts(text)}
-    with contextlib.suppress(sqlite3.DatabaseError):
+    with contextlib.suppress(*_UNREADABLE):
         for values in old.execute(
             f"SELECT {names} FROM {table} ORDER BY {key.format(order)} {order}"
         ):
@@ -71,19 +78,27 @@ def _copy(old: sqlite3.Connection, db: sqlite3.Connection, table: str, order: st
             if "facts_shared" in row and row["facts_shared"] not in facts:
                 row["facts_shared"] = None
             if _makes_sense(row):
-                db.execute(f"INSERT OR IGNORE INTO {table} VALUES ({marks})", list(row.values()))
+                db.execute(
+                    f"INSERT OR IGNORE INTO {table} ({names}) VALUES ({marks})", list(row.values())
+                )
 
 
 def _makes_sense(row: dict[str, Any]) -> bool:
-    whole = ("first_seen", "last_seen", "since", "attempts", "until")
+    whole = ("first_seen", "last_seen", "since", "attempts", "until", "is_asset", "gone_confirmed")
+    perhaps = ("bytes", "gone_first", "gone_last", "origin_head")
+    words = ("subset", "key", "text", "detail", "origin")
     return (
         row.get("reason", "ok") in set(Reason)
         and _is_facts(row.get("facts") or "{}")
-        and all(isinstance(row.get(name, 0), int) for name in whole)
-        and all(isinstance(row.get(name, ""), str) for name in ("text", "detail", "origin"))
-        and isinstance(row.get("bytes") or 0, int)
+        and all(_is_whole(row.get(name, 0)) for name in whole)
+        and all(row.get(name) is None or _is_whole(row[name]) for name in perhaps)
+        and all(isinstance(row.get(name, ""), str) for name in words)
         and isinstance(row.get("sha256") or b"", bytes)
     )
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and 0 <= value < _LIMIT
 
 
 def _is_facts(text: Any) -> bool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import random
 import sqlite3
 from pathlib import Path
 
@@ -271,6 +273,122 @@ def test_a_broken_word_anywhere_is_damage_that_is_got_rid_of(tmp_path: Path, bro
         everything(ledger)
     with Ledger(tmp_path, damaged=True) as ledger:
         everything(ledger)
+
+
+def use(folder: Path, *, read_only: bool = False, damaged: bool = False) -> None:
+    """All that a run does with its ledger."""
+    with Ledger(folder, read_only=read_only, damaged=damaged) as ledger:
+        for item in (*ledger.items("nga").values(), *ledger.known("nga").values()):
+            ledger.past(item)
+        ledger.facts("nga"), ledger.counts("nga"), ledger.done_bytes("nga"), ledger.runs()
+        ledger.find(KEY), ledger.like("1b")
+        if not read_only:
+            run = ledger.begin_run("prepare")
+            ledger.record([FOUND, GONE, Outcome("nga", "new", Reason.OK, bytes=1)])
+            ledger.witness("nga", [KEY])
+            ledger.confirm_gone("nga")
+            ledger.set_facts("nga", SubsetFacts(files=1))
+            ledger.set_aside("nga", ["new"])
+            ledger.recall("nga", ["new"])
+            ledger.end_run(run, 0, {"a": 1})
+
+
+@pytest.mark.parametrize(
+    "good, bad",
+    [
+        # SQLite quotes this in a message that Python then cannot decode.
+        (b"CREATE INDEX past_of ON", b"CREATE INDEX past_of \xffN"),
+        (b"last_seen INTEGER", b"last_sein INTEGER"),
+        (b"SET number = number + 1", b"SET number = numbes + 1"),
+    ],
+)
+def test_a_broken_word_of_the_schema_is_damage_too(tmp_path: Path, good: bytes, bad: bytes) -> None:
+    use(tmp_path)
+    path = tmp_path / "ledger.sqlite"
+    assert good in path.read_bytes()
+    path.write_bytes(path.read_bytes().replace(good, bad))
+    # Who only looks meets no trigger.
+    with contextlib.suppress(LedgerDamaged):
+        use(tmp_path, read_only=True)
+    with contextlib.suppress(LedgerDamaged):
+        use(tmp_path)
+    use(tmp_path, damaged=True)
+    assert list(tmp_path.glob("ledger.sqlite.damaged-*"))
+
+
+@pytest.mark.parametrize("version", [-7, 1001, 1 << 30])
+def test_a_version_that_no_program_writes_is_damage(tmp_path: Path, version: int) -> None:
+    use(tmp_path)
+    db = sqlite3.connect(tmp_path / "ledger.sqlite")
+    db.execute(f"PRAGMA user_version = {version}")
+    db.close()
+    with pytest.raises(LedgerDamaged):
+        use(tmp_path, read_only=True)
+    with Ledger(tmp_path) as ledger:
+        assert KEY in ledger.items("nga")
+
+
+def test_a_ledger_in_a_format_that_is_none_is_damaged_and_one_that_is_protected_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "ledger.sqlite"
+    use(tmp_path)
+    content = bytearray(path.read_bytes())
+    connect = sqlite3.connect
+    with monkeypatch.context() as protected:
+        # Root may write what it likes.
+        protected.setattr(
+            sqlite3, "connect", lambda path, **how: connect(f"file:{path}?mode=ro", uri=True, **how)
+        )
+        with pytest.raises(OutputError, match="readonly"):
+            use(tmp_path)
+    content[18] = 9
+    path.write_bytes(content)
+    with contextlib.suppress(LedgerDamaged):
+        use(tmp_path)
+    use(tmp_path, damaged=True)
+
+
+def test_a_ledger_in_use_is_not_damaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    use(tmp_path)
+    connect = sqlite3.connect
+    other = connect(tmp_path / "ledger.sqlite", isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    monkeypatch.setattr(
+        sqlite3, "connect", lambda path, **how: connect(path, **{**how, "timeout": 0})
+    )
+    for read_only in (True, False):
+        with pytest.raises(OutputError, match="locked"):
+            use(tmp_path, read_only=read_only)
+    other.close()
+
+
+def test_whatever_is_damaged_it_works_or_is_got_rid_of(tmp_path: Path) -> None:
+    use(tmp_path)
+    good = (tmp_path / "ledger.sqlite").read_bytes()
+    chance = random.Random(20)
+    for number in range(60):
+        content = bytearray(good)
+        for _ in range(chance.choice((1, 5, 30))):
+            content[chance.randrange(len(good))] = chance.randrange(256)
+        # A version that might be that of a newer program is refused.
+        content[60:64] = good[60:64]
+        path = tmp_path / str(number) / "ledger.sqlite"
+        path.parent.mkdir()
+        path.write_bytes(content)
+        for read_only in (True, False):
+            with contextlib.suppress(LedgerDamaged):
+                use(path.parent, read_only=read_only)
+        use(path.parent, damaged=True)
+
+
+def test_what_was_known_before_is_carried_over_once(tmp_path: Path) -> None:
+    with Ledger(tmp_path) as ledger:
+        ledger.record([FOUND], START)
+        ledger.record([GONE], START + 1)
+    with Ledger(tmp_path, damaged=True) as ledger:
+        (item,) = ledger.items("nga").values()
+        assert len(ledger.past(item)) == 1
 
 
 def test_facts_of_a_newer_version_are_passed_over(tmp_path: Path) -> None:
