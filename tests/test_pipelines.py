@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -171,14 +173,17 @@ def test_the_slurm_array_names_all_subsets_one_at_a_time() -> None:
     assert f"#SBATCH --array=0-{len(SUBSETS) - 1}%1" in text
 
 
-def test_a_slurm_task_passes_the_signal_before_its_end_on(home: Small) -> None:
-    """The time limit comes: saco ends cleanly, and the task is put into the queue again."""
-    binaries = home.folder / "fake"
-    binaries.mkdir()
+def stand_in(home: Small, script: str) -> str:
+    """Puts a script in the place of saco, and a scontrol that notes what it is asked."""
+    binaries = home.folder / ".venv" / "bin"
     (binaries / "scontrol").write_text('#!/bin/sh\necho "$@" > requeued\n')
     (binaries / "scontrol").chmod(0o755)
-    slow = home.folder / ".venv" / "bin" / "saco"
-    slow.write_text("#!/bin/sh\ntrap 'exit 130' TERM\ntouch begun\nwhile :; do sleep 0.05; done\n")
+    (binaries / "saco").write_text(f"#!/bin/sh\n{script}\n")
+    return f"{binaries}:{os.environ['PATH']}"
+
+
+def signalled(home: Small, script: str, number: int, **environment: str) -> tuple[int, bool]:
+    """Signals a task whose saco is this script, once it has begun: exit code, whether requeued."""
     process = subprocess.Popen(
         ["bash", PIPELINES / "saco-sync.slurm"],
         cwd=home.folder,
@@ -186,18 +191,64 @@ def test_a_slurm_task_passes_the_signal_before_its_end_on(home: Small) -> None:
             **os.environ,
             "SLURM_ARRAY_TASK_ID": "1",
             "SLURM_JOB_ID": "77",
-            "PATH": f"{binaries}:{os.environ['PATH']}",
+            "PATH": stand_in(home, script),
+            **environment,
         },
     )
-    import time
-
     deadline = time.monotonic() + 30
     while not (home.folder / "begun").exists():
         assert time.monotonic() < deadline
         time.sleep(0.02)
-    process.terminate()
-    assert process.wait(30) == 0
-    assert (home.folder / "requeued").read_text() == "requeue 77\n"
+    process.send_signal(number)
+    code = process.wait(30)
+    requeued = home.folder / "requeued"
+    assert not requeued.exists() or requeued.read_text() == "requeue 77\n"
+    return code, requeued.exists()
+
+
+SLOW = "trap 'exit 130' TERM\ntouch begun\nwhile :; do sleep 0.05; done"
+
+
+def test_a_slurm_task_passes_the_signal_before_its_end_on(home: Small) -> None:
+    """The time limit comes: saco ends cleanly, and the task is put into the queue again."""
+    text = (PIPELINES / "saco-sync.slurm").read_text()
+    (name,) = re.findall(r"^#SBATCH --signal=B:(\w+)@300$", text, re.M)
+    assert signalled(home, SLOW, signal.Signals[f"SIG{name}"]) == (0, True)
+
+
+def test_a_slurm_task_that_is_cancelled_stays_so(home: Small) -> None:
+    assert signalled(home, SLOW, signal.SIGTERM) == (130, False)
+
+
+@pytest.mark.parametrize(
+    "number, ended", [(signal.SIGTERM, (130, False)), (signal.SIGUSR1, (0, True))]
+)
+def test_a_slurm_task_that_waits_for_another_run_can_be_stopped(
+    home: Small, number: int, ended: tuple[int, bool]
+) -> None:
+    script = "touch begun\nexit 6"
+    assert signalled(home, script, number, SACO_RETRY_SECONDS="60") == ended
+
+
+@pytest.mark.parametrize("free_at, code, asked", [(3, 4, 3), (99, 0, 5)])
+def test_a_slurm_task_waits_for_a_lock_that_may_be_a_dead_ones(
+    home: Small, free_at: int, code: int, asked: int
+) -> None:
+    path = stand_in(
+        home, f'echo x >> asked\n[ "$(wc -l < asked)" -lt {free_at} ] || exit 4\nexit 6'
+    )
+    ended = slurm(home, SLURM_ARRAY_TASK_ID="1", SACO_RETRY_SECONDS="0", PATH=path)
+    assert ended.returncode == code
+    assert len((home.folder / "asked").read_text().split()) == asked
+
+
+def test_a_slurm_task_waits_longer_than_a_dead_lock_is_respected() -> None:
+    from saco_data.lock import STALE_SECONDS
+
+    text = (PIPELINES / "saco-sync.slurm").read_text()
+    (attempts,) = re.findall(r"^for attempt in ([\d ]+);", text, re.M)
+    (seconds,) = re.findall(r"SACO_RETRY_SECONDS:-(\d+)", text)
+    assert (len(attempts.split()) - 1) * int(seconds) > STALE_SECONDS
 
 
 @pytest.mark.skipif(not shutil.which("shellcheck"), reason="needs shellcheck")
