@@ -18,6 +18,7 @@ from typing import Any, Self, TypeVar
 import fathomnet.api
 import requests
 import stamina
+import urllib3.exceptions
 from fathomnet.api import images
 from requests.adapters import HTTPAdapter
 from yarl import URL
@@ -97,27 +98,33 @@ class FathomNetApi:
         self._adapter.close()
 
     def look_up(self, uuids: Sequence[str]) -> dict[str, Record | HttpFailure]:
-        """The records of up to `BATCH` images by uuid, in one request as a rule.
+        """The records of up to `BATCH` images by uuid: one request where all of them are there.
 
-        What is absent does not exist in FathomNet. A failure stands where a single record cannot
-        be had. An answer that lacks many of the images is not believed before it was asked again.
+        What is absent does not exist in FathomNet; it was asked for twice. A failure stands where a
+        single record cannot be had.
         """
+        found, alone = self._together(uuids)
+        absent = [uuid for uuid in uuids if uuid not in found]
+        # Servers may cut an answer short: what it leaves out must still be out when asked again.
+        while absent and not alone:
+            more, alone = self._together(absent)
+            if not more:
+                break
+            found.update(more)
+            absent = [uuid for uuid in absent if uuid not in more]
+        many = len(absent) > len(uuids) // 4
+        if many and not alone and self._one_by_one(absent[:_SAMPLE]):
+            found.update(self._one_by_one(absent))
+        return found
+
+    def _together(self, uuids: Sequence[str]) -> tuple[dict[str, Record | HttpFailure], bool]:
+        """What one request brings, and whether it had to be one request for each instead."""
         try:
-            found: dict[str, Record | HttpFailure] = dict(self._batch(uuids))
+            return dict(self._batch(uuids)), False
         except HttpFailure as failure:
             if failure.reason not in (*_ONE_BY_ONE, Reason.HTTP_404, Reason.HTTP_410):
                 raise
-            return self._one_by_one(uuids)
-        absent = [uuid for uuid in uuids if uuid not in found]
-        if len(absent) <= len(uuids) // 4:
-            return found
-        # Servers may cut an answer short: what it leaves out must still be out when asked alone.
-        while absent and (more := self._batch(absent)):
-            found.update(more)
-            absent = [uuid for uuid in absent if uuid not in more]
-        if absent and self._one_by_one(absent[:_SAMPLE]):
-            found.update(self._one_by_one(absent))
-        return found
+            return self._one_by_one(uuids), True
 
     def _batch(self, uuids: Sequence[str]) -> dict[str, Record]:
         records = self._asked(lambda: images.find_by_uuid_in_list(list(uuids)))
@@ -232,7 +239,9 @@ class _Patient(HTTPAdapter):
             raise Trouble(Reason.TIMEOUT, "no connection in time", transient=True) from None
         except requests.exceptions.Timeout:
             raise Trouble(Reason.TIMEOUT, "no answer in time", transient=True) from None
-        except requests.exceptions.ChunkedEncodingError:
+        except urllib3.exceptions.ReadTimeoutError:
+            raise Trouble(Reason.TIMEOUT, "the answer stalls", transient=True) from None
+        except urllib3.exceptions.HTTPError:
             raise Trouble(Reason.SHORT_BODY, "the answer was cut", transient=True) from None
         except (requests.exceptions.ConnectionError, OSError) as error:
             detail = f"connection failed ({type(error).__name__})"
@@ -254,7 +263,8 @@ class _Patient(HTTPAdapter):
 def _whole(response: requests.Response) -> bytes:
     deadline = time.monotonic() + _ANSWER_SECONDS
     body = bytearray()
-    for piece in response.iter_content(1 << 16):
+    # A read of the socket at a time: a piece of a given length may take for ever to fill.
+    while piece := response.raw.read1(1 << 16, decode_content=True):
         body += piece
         if len(body) > _LIMIT:
             raise Trouble(Reason.HTTP_ERROR, f"more than {_LIMIT:,} bytes")

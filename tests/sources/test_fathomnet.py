@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,8 @@ from saco_data.files import UnsafeName
 from saco_data.records import Arrival, Outcome, Reason
 from saco_data.sandbox.fathomnet import FathomNet
 from saco_data.sandbox.http_server import Answer, Fault, Faults, FileServer, Query
+from saco_data.transports import fathomnet_api
+from saco_data.transports.fathomnet_api import FathomNetApi, Patience
 from saco_data.transports.http import HttpFailure
 from tests.builders import annotate, config, document, image
 from tests.roads import items, products, travel
@@ -72,10 +76,41 @@ def test_images_are_kept_unchanged_under_the_name_of_the_annotation(
 
 def test_a_hundred_images_cost_one_request(tmp_path: Path, server: FileServer, jpeg: bytes) -> None:
     net = FathomNet({uuid(n): jpeg for n in range(230)})
-    settings = opened(tmp_path, server, net, 900, 901)
-    found = reasons(ask(settings, "fathomnet"))
+    found = reasons(ask(opened(tmp_path, server, net), "fathomnet"))
     assert list(found.values()).count(Reason.OK) == 230
     assert asked(server) == server.requests[BATCH] == 3
+
+
+def test_a_hundred_images_of_which_some_are_gone_cost_two_requests(
+    tmp_path: Path, server: FileServer, jpeg: bytes
+) -> None:
+    net = FathomNet({uuid(n): jpeg for n in range(70)})
+    found = reasons(ask(opened(tmp_path, server, net, 900, 901), "fathomnet"))
+    assert list(found.values()).count(Reason.NOT_IN_CATALOGUE) == 2
+    assert asked(server) == server.requests[BATCH] == 2
+
+
+def test_a_few_that_one_answer_leaves_out_are_not_gone(
+    tmp_path: Path, server: FileServer, jpeg: bytes
+) -> None:
+    net = FathomNet({uuid(n): jpeg for n in range(9)}, most=8)
+    assert set(reasons(ask(opened(tmp_path, server, net), "fathomnet")).values()) == {Reason.OK}
+
+
+def test_an_answer_that_only_drips_has_a_deadline(
+    server: FileServer, jpeg: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fathomnet_api, "_ANSWER_SECONDS", 0.3)
+    root = FathomNet({uuid(0): jpeg}, batches=False).mount(server)
+    server.faults = Faults((Fault.DRIP,), probability=1, drip=20)
+    begun = time.monotonic()
+    with (
+        FathomNetApi(root, Patience(attempts=1), threading.Event()) as api,
+        pytest.raises(HttpFailure) as caught,
+    ):
+        api.look_up([uuid(0)])
+    assert caught.value.reason is Reason.TIMEOUT
+    assert time.monotonic() - begun < 3
 
 
 def test_records_are_remembered(tmp_path: Path, server: FileServer, jpeg: bytes) -> None:
