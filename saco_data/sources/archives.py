@@ -105,7 +105,7 @@ class ArchiveSource(Source):
         for asset in assets:
             path = self.raw_path(asset.key)
             if path.is_file():
-                yield Arrival(asset, path, self.place(), owned=True)
+                yield Arrival(asset, path, "", owned=True)
             else:
                 wanted[asset.key] = asset
         if not wanted:
@@ -147,19 +147,27 @@ class ArchiveSource(Source):
                 yield self.outcome(asset, Reason.ARCHIVE_DAMAGED, member.refusal, where)
             elif folder:
                 yield Arrival(asset, folder / member.name, where)
-            elif isinstance(place, Path) and not self.manifest.frames:
-                yield Arrival(asset, member.read(), where)
             else:
-                yield self._saved(asset, member, where)
+                yield self._taken(asset, member, where, keep=not isinstance(place, Path))
             if not wanted:
                 return
         missing = Reason.NOT_IN_FOLDER if folder else Reason.NOT_IN_ARCHIVE
         for asset in wanted.values():
             yield self.outcome(asset, missing, f"no such file in {origin}", origin)
 
-    def _saved(self, asset: Asset, member: Member, where: str) -> Arrival:
-        path = self.raw_path(asset.key)
-        member.save(path)
+    def _taken(self, asset: Asset, member: Member, where: str, *, keep: bool) -> Arrival | Outcome:
+        """What a member holds, as a file where it is to be kept or is a video."""
+        from saco_data.transports.archive import ArchiveDamaged
+
+        try:
+            if not keep and not self.manifest.frames:
+                return Arrival(asset, member.read(), where)
+            path = self.raw_path(asset.key)
+            member.save(path)
+        except ArchiveDamaged as error:
+            if not error.alone:
+                raise
+            return self.outcome(asset, error.reason, error.what, where)
         return Arrival(asset, path, where, owned=True)
 
     def _existing(self) -> str | Path:

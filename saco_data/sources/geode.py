@@ -19,10 +19,9 @@ class Fetcher(ArchiveSource):
 
     def key_of_member(self, name: str, wanted: Collection[str]) -> str | None:
         # Any of several `images` folders on the way down may be the one that counts.
-        _, *below = f"/{name}".split("/images/")
-        for start in range(len(below)):
-            flat = "/images/".join(below[start:]).replace("/", "_")
-            stem = PurePosixPath(flat).stem
-            if stem in wanted:
+        parts = name.split("/")
+        for at, part in enumerate(parts, 1):
+            stem = PurePosixPath("_".join(parts[at:])).stem
+            if part == "images" and stem in wanted:
                 return stem
         return None

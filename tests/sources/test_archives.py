@@ -13,8 +13,9 @@ from saco_data.manifest import load
 from saco_data.records import Product, Reason, State
 from saco_data.sandbox.http_server import FileServer
 from saco_data.sandbox.world import Subset, tarred, zipped
+from saco_data.sources.archives import ArchiveSource
 from tests.builders import config, miniature
-from tests.roads import Notes, products, states, travel
+from tests.roads import Notes, items, products, states, travel
 
 SUBSETS = ("geode", "bdd100k", "food_rec")
 
@@ -256,3 +257,42 @@ def test_a_hostile_archive_writes_nothing_outside(tmp_path: Path) -> None:
     assert states(settings, "bdd100k")[file_name] is State.FAILED
     assert len(products(settings, "bdd100k")) == len(others)
     assert Reason.ARCHIVE_DAMAGED.state is State.FAILED
+
+
+@pytest.mark.parametrize("remote", [False, True])
+def test_a_damaged_member_of_a_zip_costs_that_file_alone(tmp_path: Path, remote: bool) -> None:
+    subset = miniature(tmp_path, "bdd100k")
+    content = bytearray(zipped(subset.raw))
+    name = next(n for n in expected(subset) if subset.raw_name[n] != min(subset.raw))
+    content[content.index(subset.raw_name[name].encode()) + 200] ^= 1
+    (tmp_path / "raw.zip").write_bytes(content)
+    with FileServer(tmp_path) as server:
+        raw = f"{server.url}/raw.zip" if remote else "raw.zip"
+        settings = config(tmp_path, bdd100k_raw=raw)
+        assert travel(settings, "bdd100k") == 3
+    rest = {each: bytes for each, bytes in expected(subset).items() if each != name}
+    assert products(settings, "bdd100k") == rest
+    item = items(settings, "bdd100k")[name]
+    assert item.reason is Reason.ARCHIVE_DAMAGED
+    assert "is damaged" in item.detail and item.origin.endswith(f"#{subset.raw_name[name]}")
+
+
+def test_geodes_folder_images_is_found_below_another_of_that_name(tmp_path: Path) -> None:
+    source = sources.get("geode", config(tmp_path))
+    assert isinstance(source, ArchiveSource)
+    for above in ("", "images/", "/data/images/", "images/of/"):
+        name = f"{above}images/Africa/x.jpg"
+        assert source.key_of_member(name, {"Africa_x"}) == "Africa_x"
+
+
+def test_a_product_made_anew_from_the_raw_file_at_hand_keeps_its_origin(tmp_path: Path) -> None:
+    subset = miniature(tmp_path, "bdd100k")
+    as_tar(tmp_path, subset)
+    with FileServer(tmp_path) as server:
+        settings = config(tmp_path, bdd100k_raw=f"{server.url}/raw.tar")
+        travel(settings, "bdd100k")
+        name = next(iter(expected(subset)))
+        (settings.images("bdd100k") / name).unlink()
+        assert travel(settings, "bdd100k") == 0
+        origin = f"{server.url}/raw.tar#{subset.raw_name[name]}"
+    assert items(settings, "bdd100k")[name].origin == origin

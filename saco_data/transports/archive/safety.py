@@ -18,14 +18,18 @@ PIECE = 1 << 20
 class ArchiveDamaged(Incomplete):
     """An archive, or one member of it, is cut or damaged: nothing can be said of what is missing.
 
-    `cut`: it ends too early, and what came before the end is sound.
+    `cut`: it ends too early, and what came before the end is sound. `alone`: one member is of no
+    use, and all others can still be had.
     """
 
-    def __init__(self, what: str, *, item: str = "", remedy: str = "", cut: bool = False) -> None:
+    def __init__(
+        self, what: str, *, item: str = "", remedy: str = "", cut: bool = False, alone: bool = False
+    ) -> None:
         remedy = remedy or "Run again; if it stays so, download the archive again"
         super().__init__(what, item=item, remedy=remedy)
         self.reason = Reason.ARCHIVE_DAMAGED
         self.cut = cut
+        self.alone = alone
 
 
 @dataclass(slots=True)
@@ -47,7 +51,9 @@ class Member:
         Raises ArchiveDamaged, also for more than 1 GiB (`save` that).
         """
         if self.size > READ_LIMIT:
-            raise ArchiveDamaged(f"declares {self.size} bytes, too many to read", item=self.name)
+            raise ArchiveDamaged(
+                f"declares {self.size} bytes, too many to read", item=self.name, alone=True
+            )
         return b"".join(self._take())
 
     def save(self, to: Path) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import io
 import logging
@@ -18,6 +19,8 @@ from saco_data.transports.ranges import RangeReader
 DIRECTORY_LIMIT = 128 << 20  # bytes of central directory that are read into memory
 NEIGHBOURS = 512 << 10  # unwanted bytes between two wanted members that are not worth a request
 BLOCK = 64 << 10
+_UTF8 = 0x800  # the flag of a name that is
+_UNICODE_PATH = 0x7075
 
 _log = logging.getLogger(__name__)
 _DAMAGE = (
@@ -45,8 +48,8 @@ def zip_members(place: RangeReader, wanted: Callable[[str], bool]) -> Iterator[M
         chosen: list[tuple[zipfile.ZipInfo, str, int]] = []
         seen: set[str] = set()
         for info, end in zip(infos, ends, strict=True):
-            name = plain_name(info.orig_filename)
-            if not name or name.endswith("/") or not wanted(name):
+            name = next(filter(wanted, _names(info)), "")
+            if not name or name.endswith("/"):
                 continue
             if name in seen:
                 _log.warning("%s: %s is there twice, the first is taken", place.origin, name)
@@ -56,10 +59,34 @@ def zip_members(place: RangeReader, wanted: Callable[[str], bool]) -> Iterator[M
         view.plan([(info.header_offset, end) for info, _, end in chosen])
         for info, name, end in chosen:
             refusal = _refusal(info, name, end)
-            take = functools.partial(_pieces, archive, info, place.origin)
+            take = functools.partial(_pieces, archive, info, name, place.origin)
             member = Member(name, info.file_size, refusal, take)
             yield member
             member.close()
+
+
+def _names(info: zipfile.ZipInfo) -> Iterator[str]:
+    """What a member may be called, the likeliest first: many writers do not say how it is coded."""
+    told = bool(info.flag_bits & _UTF8)
+    stored = info.orig_filename
+    raw = stored.encode("utf-8" if told else "cp437")
+    with contextlib.suppress(UnicodeError):
+        if name := _unicode_path(info.extra, raw):
+            yield plain_name(name.decode())
+    with contextlib.suppress(UnicodeError):
+        yield plain_name(raw.decode())
+    if not told:
+        yield plain_name(stored)
+
+
+def _unicode_path(extra: bytes, raw: bytes) -> bytes:
+    """The name that Info-ZIP writes besides the one in an old code page; b"" if it did not."""
+    while len(extra) >= 4:
+        kind, size = struct.unpack_from("<HH", extra)
+        field, extra = extra[4 : 4 + size], extra[4 + size :]
+        if kind == _UNICODE_PATH and field[:5] == struct.pack("<BL", 1, zlib.crc32(raw)):
+            return field[5:]
+    return b""
 
 
 def _refusal(info: zipfile.ZipInfo, name: str, end: int) -> str:
@@ -77,7 +104,10 @@ def _refusal(info: zipfile.ZipInfo, name: str, end: int) -> str:
     return refusal_of(name, info.file_size)
 
 
-def _pieces(archive: zipfile.ZipFile, info: zipfile.ZipInfo, origin: str) -> Iterator[bytes]:
+def _pieces(
+    archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str, origin: str
+) -> Iterator[bytes]:
+    # The directory says where each member lies: one that is damaged does not hide the others.
     left = info.file_size
     try:
         with archive.open(info) as file:
@@ -86,9 +116,10 @@ def _pieces(archive: zipfile.ZipFile, info: zipfile.ZipInfo, origin: str) -> Ite
                 left -= len(piece)
                 yield piece
     except (*_DAMAGE, NotImplementedError, RuntimeError) as error:
-        raise ArchiveDamaged(f"{info.filename} is damaged ({error})", item=origin) from error
+        what = f"{name} is damaged ({error})"
+        raise ArchiveDamaged(what, item=origin, alone=True) from error
     if left:
-        raise ArchiveDamaged(f"{info.filename} is {left} bytes short", item=origin)
+        raise ArchiveDamaged(f"{name} is {left} bytes short", item=origin, alone=True)
 
 
 class _View(io.RawIOBase):
