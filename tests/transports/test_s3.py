@@ -212,9 +212,18 @@ def test_one_refused_object_pays_for_itself_only(server: S3Server, tmp_path: Pat
     assert caught.value.reason is Reason.UNAUTHORIZED
 
 
-def test_refusals_in_a_row_block_the_source(server: S3Server, tmp_path: Path) -> None:
+@pytest.mark.parametrize("vouched", [True, False])
+def test_refusals_in_a_row_block_the_source_unless_the_keys_prove_valid(
+    server: S3Server, tmp_path: Path, vouched: bool
+) -> None:
     names = [f"{number}.mp4" for number in range(30)]
     server.gate.keys = {f"uni/{name}": "AccessDenied" for name in names}
+    if vouched:
+        server.put("uni", "z.mp4", VIDEO)
+        found = {key: reply.reason for key, reply in fetch(tmp_path, *names, "z.mp4").items()}
+        assert found == {**dict.fromkeys(names, Reason.UNAUTHORIZED), "z.mp4": Reason.OK}
+        return
+    server.gate.keys["sharing/manifest.csv"] = "InternalError"
     with pytest.raises(Blocked) as caught:
         fetch(tmp_path, *names)
     assert caught.value.reason is Reason.UNAUTHORIZED

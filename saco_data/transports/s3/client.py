@@ -32,7 +32,7 @@ from saco_data.transports.s3.verdict import Failure, failure_of
 
 _PIECE = 1 << 18
 _PROGRESS = 1 << 20  # so many new bytes make the failures before them forgotten
-_REFUSALS = 8  # objects refused in a row, none served: then it is not the objects
+_REFUSALS = 8  # objects refused in a row, and nothing says that the keys are valid
 _URL = re.compile(r"s3://(?P<bucket>[a-z0-9][a-z0-9._-]{1,62})/(?P<key>.{1,1024})", re.DOTALL)
 
 _WHOLE_SOURCE = (Reason.CREDENTIALS_MISSING, Reason.CREDENTIALS_EXPIRED, Reason.THROTTLED)
@@ -148,8 +148,8 @@ class S3:
 
         At most `concurrency` objects are under way or fetched and not yet taken. An object that is
         refused makes it look at `probe`, an object that valid keys can always read: refused too,
-        it is the keys. Raises Blocked then, and when S3 throttles; what has arrived comes first.
-        Ends early once `stop` is set.
+        it is the keys. Raises Blocked then, where many are refused and the probe cannot be had, and
+        when S3 throttles; what has arrived comes first. Ends early once `stop` is set.
         """
         self._stop.clear()
         source = iter(requests)
@@ -177,9 +177,8 @@ class S3:
                         break
                     try:
                         reply = ready.pop(0).result()
-                        refused = refused + 1 if reply.reason is Reason.UNAUTHORIZED else 0
-                        if refused:
-                            self._judge(reply, probe, refused)
+                        is_refused = reply.reason is Reason.UNAUTHORIZED
+                        refused = self._judge(reply, probe, refused) if is_refused else 0
                     except _Stopped:
                         continue
                     except Blocked as error:
@@ -192,17 +191,21 @@ class S3:
         if closed is not None:
             raise closed
 
-    def _judge(self, reply: Reply, probe: str, refused: int) -> None:
-        """Raises Blocked if a refusal is not about the one object."""
-        if refused >= _REFUSALS:
-            raise self._blocked(
-                Reason.UNAUTHORIZED,
-                f"{refused} objects in a row refused: {reply.detail}",
-                reply.origin,
-            )
-        # Trouble on the way to the probe says nothing about the keys.
-        with contextlib.suppress(Failure):
+    def _judge(self, reply: Reply, probe: str, refused: int) -> int:
+        """The refusals in a row that are in doubt; raises Blocked if it is not the objects."""
+        try:
             self.head(probe)
+        except Failure:
+            # Trouble on the way to the probe says nothing about the keys.
+            if refused + 1 < _REFUSALS:
+                return refused + 1
+        else:
+            return 0
+        raise self._blocked(
+            Reason.UNAUTHORIZED,
+            f"{_REFUSALS} objects in a row refused: {reply.detail}",
+            reply.origin,
+        )
 
     def _raised(self, failure: Failure, url: str) -> Exception:
         """What to raise for a failure that concerns no single item."""
