@@ -327,6 +327,13 @@ def test_a_refused_link_fails_and_its_secret_is_not_told(
     assert "127.0.0.1" in finding.what and "secret" not in str(finding)
 
 
+def test_a_manifest_that_is_not_on_s3_is_told(tmp_path: Path) -> None:
+    keys = {"aws_access_key_id": ID, "aws_secret_access_key": SECRET}
+    place = {"hub": "http://127.0.0.1:1", "ego4d_manifest": "https://a/manifest.csv"}
+    finding = online(config(tmp_path, endpoints=place, **keys), "ego4d")["ego4d online"]
+    assert finding.verdict is FAIL and "s3://bucket/key" in finding.what
+
+
 def test_the_clock_is_compared_with_a_server(tmp_path: Path, server: FileServer) -> None:
     settings = config(tmp_path, endpoints={"hub": server.url})
     assert online(settings, "geode")["clock"].verdict is OK

@@ -154,12 +154,15 @@ def _ego4d(settings: Settings, name: str) -> Finding:
         secret_key=settings.keys.aws_secret_access_key,
         remedy=f"{access.steps} ({access.page})",
     )
+    remedy = "Correct `endpoints: ego4d_manifest` in the config"
     try:
         s3.head(settings.endpoint("ego4d", "manifest"))
+    except ValueError:
+        return fail(name, "the clip manifest is not of the form s3://bucket/key", remedy)
     except Failure as failure:
         if failure.reason.state is State.FAILED:
             return warn(name, failure.detail, _REMEDY)
-        return fail(name, failure.detail, "Correct `endpoints: ego4d_manifest` in the config")
+        return fail(name, failure.detail, remedy)
     return ok(name, "the keys open the clip manifest")
 
 

@@ -35,6 +35,11 @@ class Context:
     known: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
+def version(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Of what a server said of a file, what tells its versions apart (see `Source.changed`)."""
+    return {name: facts[name] for name in ("etag", "last_modified") if name in facts}
+
+
 class Source(ABC):
     """Base of all sources. Subclasses set `name` and implement `fetch`."""
 

@@ -65,7 +65,8 @@ class Fetcher(Source):
             if reply.path is None:
                 yield self.outcome(asset, reply.reason, reply.detail, reply.origin)
             else:
-                yield Arrival(asset, reply.path, reply.origin, owned=True, facts=reply.facts)
+                facts = reply.facts if by_gsutil else {**reply.facts, "sha256": reply.sha256}
+                yield Arrival(asset, reply.path, reply.origin, owned=True, facts=facts)
             if context.stop.is_set():
                 return
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import csv
+import functools
 import hashlib
 import io
 import itertools
 import json
 import shutil
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,8 +19,10 @@ from saco_data import files
 from saco_data.errors import Blocked
 from saco_data.records import Arrival, Asset, Outcome, Reason, State
 from saco_data.sources.base import Context, Source
+from saco_data.transports.pace import gap
 
 if TYPE_CHECKING:
+    from saco_data.ledger import Item
     from saco_data.transports.s3 import S3
 
 # In order of trust: in a clip manifest `video_uid` may name the video that a clip was cut from.
@@ -61,10 +65,30 @@ class Fetcher(Source):
         if wanted:
             yield from self._fetch(wanted, context)
 
+    def changed(self, known: Mapping[str, Item]) -> Iterator[str]:
+        """See `Source.changed`; S3 is asked, and says nothing to those without keys."""
+        from saco_data.transports.s3 import Failure
+
+        rates = self.settings.rates(self.name)
+        for key, item in known.items():
+            if not item.facts.get("etag") or not item.origin.startswith("s3://"):
+                continue
+            try:
+                _, now = self._s3.head(item.origin, probe=self.place())
+            except Blocked:
+                return
+            except Failure as failure:
+                if failure.reason.state is State.FAILED:
+                    return
+                continue
+            if now.get("etag", item.facts["etag"]) != item.facts["etag"]:
+                yield key
+            time.sleep(gap(rates.requests_per_second, rates.sleep_seconds))
+
     def _fetch(self, wanted: dict[str, Asset], context: Context) -> Iterator[Arrival | Outcome]:
         from saco_data.transports.s3 import Failure, split
 
-        s3 = self._s3()
+        s3 = self._s3
         try:
             catalogue = self._catalogue(s3)
         except Failure as failure:
@@ -165,9 +189,20 @@ class Fetcher(Source):
             files.sync_folder(final.parent)
         return Arrival(asset, final, url, owned=True, facts=facts)
 
+    @functools.cached_property
     def _s3(self) -> S3:
-        from saco_data.transports.s3 import S3
+        from saco_data.transports.s3 import S3, split
 
+        try:
+            split(self.place())
+        except ValueError:
+            # It may hold a password: it is not repeated.
+            raise Blocked(
+                "not of the form s3://bucket/key",
+                item="endpoints: ego4d_manifest",
+                remedy="Correct it in the config, or remove it",
+                reason=Reason.RAW_MISSING,
+            ) from None
         rates = self.settings.rates(self.name)
         bounded = self.settings.removes_videos(self.name)
         access = self.manifest.access

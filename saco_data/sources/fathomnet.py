@@ -15,7 +15,7 @@ from saco_data.errors import Blocked
 from saco_data.files import explained
 from saco_data.records import Arrival, Asset, Outcome, Product, Reason
 from saco_data.sources import documents
-from saco_data.sources.base import Context, Source
+from saco_data.sources.base import Context, Source, version
 
 if TYPE_CHECKING:
     from saco_data.transports.fathomnet_api import Record
@@ -155,7 +155,9 @@ class Fetcher(Source):
         if problem := _other_size(reply.path, record):
             reply.path.unlink()
             return self.outcome(asset, Reason.WRONG_SIZE, problem, reply.origin)
-        facts = {"verified": "sha256"} if record.sha256 else {}
+        facts = version(reply.facts)
+        if record.sha256:
+            facts["verified"] = "sha256"
         return Arrival(asset, reply.path, reply.origin, owned=True, facts=facts)
 
     def _remembered(self) -> dict[str, Record]:

@@ -12,7 +12,7 @@ from saco_data import files
 from saco_data.errors import Blocked
 from saco_data.records import Arrival, Asset, Outcome, Product, Reason, State
 from saco_data.sources import documents
-from saco_data.sources.base import Context, Source
+from saco_data.sources.base import Context, Source, version
 
 if TYPE_CHECKING:
     from saco_data.transports.http import Http, HttpFailure, Reply
@@ -138,7 +138,8 @@ class Fetcher(Source):
         if above := _above(reply.path, row):
             reply.path.unlink()
             return self.outcome(asset, Reason.WRONG_SIZE, above, reply.origin)
-        return Arrival(asset, reply.path, reply.origin, owned=True, facts=row.facts)
+        facts = {**row.facts, **version(reply.facts)}
+        return Arrival(asset, reply.path, reply.origin, owned=True, facts=facts)
 
     def _rows(
         self, http: Http, uuids: Collection[str]

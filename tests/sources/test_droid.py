@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import re
 import struct
@@ -82,6 +83,12 @@ def check(found: dict[str, Arrival | Outcome], folder: Path, film: bytes) -> Non
         assert arrival.raw == folder / "d/downloaded_videos" / video
         assert arrival.raw.read_bytes() == variant(film, video)
         assert arrival.owned
+
+
+def test_the_digest_of_a_video_is_known(server: GcsServer, tmp_path: Path, film: bytes) -> None:
+    arrival = run(over_https(tmp_path, server), SCORE)[SCORE]
+    assert isinstance(arrival, Arrival)
+    assert arrival.facts["sha256"] == hashlib.sha256(variant(film, SCORE)).hexdigest()
 
 
 def test_names() -> None:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from saco_data import config
 from saco_data.errors import Blocked
+from saco_data.items import Item
 from saco_data.records import Arrival, Asset, Outcome, Reason
 from saco_data.sandbox.proxy import ConnectProxy, forward
 from saco_data.sandbox.s3 import S3Server
@@ -105,6 +106,50 @@ def test_the_manifest_is_fetched_only_when_it_changed(server: S3Server, tmp_path
     server.put(SHARING, MANIFEST, b"file_uid,s3_path\nclip-3,s3://ego4d-unict-milan/clip-0.mp4\n")
     found = run(fetcher, "clip-3", "lost")
     assert reasons(found) == {"lost": Reason.NOT_IN_CATALOGUE}
+
+
+def known(found: dict[str, Arrival | Outcome]) -> dict[str, Item]:
+    """What the ledger then knows of these clips."""
+    return {
+        uid: Item("ego4d", uid, True, Reason.OK, "", each.origin, 1, None, each.facts, 0, 0, 0, 1)
+        for uid, each in found.items()
+    }
+
+
+def test_a_clip_that_is_another_one_by_now_is_followed(server: S3Server, tmp_path: Path) -> None:
+    fetcher = source(tmp_path)
+    before = known(run(fetcher, *CLIPS))
+    assert list(fetcher.changed(before)) == []
+    server.put("ego4d-unict-milan", "clip-1.mp4", b"another version")
+    server.put("ego4d-unict-milan", "clip-2.mp4", CLIPS["clip-2"])
+    server.delete("ego4d-unict-milan", "clip-0.mp4")
+    server.gate.keys["ego4d-unict-milan/clip-3.mp4"] = "AccessDenied"
+    assert list(fetcher.changed(before)) == ["clip-1"]
+
+
+@pytest.mark.parametrize("trouble", ["no keys", "expired", "sick", "no manifest"])
+def test_nothing_is_followed_where_nothing_can_be_learned(
+    server: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trouble: str
+) -> None:
+    before = known(run(source(tmp_path), *CLIPS))
+    server.put("ego4d-unict-milan", "clip-1.mp4", b"another version")
+    more = ""
+    match trouble:
+        case "no keys":
+            monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+            monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+        case "expired" | "sick":
+            server.gate.all = "ExpiredToken" if trouble == "expired" else "InternalError"
+        case _:
+            more = "endpoints: {ego4d_manifest: 'https://a/b'}"
+    assert list(source(tmp_path, more).changed(before)) == []
+
+
+@pytest.mark.parametrize("place", ["https://me:secret@a/manifest.csv", "manifest.csv", "s3://B"])
+def test_a_manifest_that_is_not_on_s3_is_named_by_its_key(tmp_path: Path, place: str) -> None:
+    with pytest.raises(Blocked, match="endpoints: ego4d_manifest") as caught:
+        run(source(tmp_path, f"endpoints: {{ego4d_manifest: '{place}'}}"), "clip-0")
+    assert "secret" not in str(caught.value)
 
 
 @pytest.mark.parametrize("transport", ["boto3", "ego4d-cli"])

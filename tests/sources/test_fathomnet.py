@@ -18,11 +18,13 @@ from saco_data.files import UnsafeName
 from saco_data.records import Arrival, Outcome, Reason
 from saco_data.sandbox.fathomnet import FathomNet
 from saco_data.sandbox.http_server import Answer, Fault, Faults, FileServer, Query
+from saco_data.sync import sync
 from saco_data.transports import fathomnet_api
 from saco_data.transports.fathomnet_api import FathomNetApi, Patience
 from saco_data.transports.http import HttpFailure
 from tests.builders import annotate, config, document, image
-from tests.roads import items, products, travel
+from tests.inline import Inline
+from tests.roads import Notes, items, products, travel
 from tests.sources.webs import ask, production, reasons, uuid
 
 BATCH = "/fathomnet/api/images/query/uuids"
@@ -67,7 +69,9 @@ def test_images_are_kept_unchanged_under_the_name_of_the_annotation(
     known = items(settings, "fathomnet")
     assert known[f"{uuid(2)}.png"].reason is Reason.HTTP_404
     assert known[f"{uuid(3)}.png"].reason is Reason.NOT_IN_CATALOGUE
-    assert known[f"{uuid(0)}.png"].facts == {"size": [160, 120], "verified": "sha256"}
+    facts = known[f"{uuid(0)}.png"].facts
+    assert facts.keys() == {"size", "verified", "etag", "last_modified"}
+    assert facts["size"] == [160, 120] and facts["verified"] == "sha256"
     assert known[f"{uuid(0)}.png"].origin == f"{server.url}/fathomnet/static/{uuid(0)}.JPG"
     before = server.requests.total()
     assert travel(settings, "fathomnet") == 0
@@ -223,6 +227,18 @@ def test_a_throttled_api_is_left_in_peace_and_finished_later(
     assert {(item.reason, item.attempts) for item in known} == {(Reason.THROTTLED, 0)}
     server.faults = None
     assert travel(settings, "fathomnet") == 0
+
+
+def test_an_image_that_changed_is_followed(tmp_path: Path, server: FileServer, jpeg: bytes) -> None:
+    net = FathomNet({uuid(n): jpeg for n in range(3)})
+    settings = opened(tmp_path, server, net)
+    travel(settings, "fathomnet")
+    net.images[uuid(1)] = jpeg + b"another version"
+    synced = sync(settings, ["fathomnet"], Notes(), executor=Inline())
+    assert synced.checked["fathomnet"].followed == [uuid(1)]
+    assert products(settings, "fathomnet")[f"{uuid(1)}.png"] == net.images[uuid(1)]
+    synced = sync(settings, ["fathomnet"], Notes(), executor=Inline())
+    assert synced.checked["fathomnet"].followed == []
 
 
 def test_a_name_without_a_uuid_is_refused(tmp_path: Path) -> None:
