@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from saco_data import untrusted
+from saco_data import files, untrusted
 from saco_data.annotations import AGAIN
 from saco_data.books import read_annotations
 from saco_data.config import Settings
@@ -23,8 +23,8 @@ from saco_data.fetch_annotations import STAGING, Annotations, Fetched
 from saco_data.ledger import Ledger
 from saco_data.lock import Lock
 from saco_data.media import process
-from saco_data.records import Arrival, Asset, Outcome, Reason, State
-from saco_data.transports.archive import members
+from saco_data.records import Arrival, Asset, Outcome, Product, Reason, State
+from saco_data.transports.archive import ArchiveDamaged, Member, members
 from saco_data.transports.roboflow import COCO, ROOT, Names, Roboflow, original_name
 
 
@@ -45,13 +45,15 @@ def fetch_annotations(at: Annotations, subset: str) -> Fetched:
         for image in content["images"]:
             image["file_name"] = original_name(image)
         path = archive.with_name(at.settings.manifest(subset).annotations.file)
-        path.write_bytes(json.dumps(content).encode())
+        with files.explained(path):
+            path.write_bytes(json.dumps(content).encode())
         return at.install(subset, path, origin)
 
 
 def fetch_images(settings: Settings, subset: str) -> dict[Reason, int]:
     """Takes ready pictures for products that are not done; returns how many by reason.
 
+    A picture that is of no use is no news of an original that is gone.
     The annotation file must be at hand. Raises LockHeld, Blocked, Incomplete, AnnotationError,
     DiskFull, OutputError.
     """
@@ -59,6 +61,7 @@ def fetch_images(settings: Settings, subset: str) -> dict[Reason, int]:
     with Lock(settings.state), Ledger(settings.state) as ledger:
         index = read_annotations(settings, ledger, subset)
         done = ledger.items(subset, state=State.DONE)
+        gone = ledger.items(subset, state=State.GONE)
         folder = settings.images(subset)
         wanted = {
             name: product
@@ -70,7 +73,7 @@ def fetch_images(settings: Settings, subset: str) -> dict[Reason, int]:
         with _export(settings, subset, settings.state / STAGING) as (archive, origin):
             names = Names(index.products)
             found = {
-                str(image["file_name"]): names.find(original_name(image))
+                image["file_name"]: names.find(original_name(image))
                 for image in _coco(archive)["images"]
             }
             for member in members(archive, lambda name: PurePosixPath(name).name in found):
@@ -78,18 +81,29 @@ def fetch_images(settings: Settings, subset: str) -> dict[Reason, int]:
                 product = wanted.pop(name, None) if name else None
                 if product is None:
                     continue
-                if member.refusal:
-                    reason, detail = Reason.ARCHIVE_DAMAGED, member.refusal
-                    outcomes = [Outcome(subset, product.file_name, reason, detail, origin)]
-                else:
-                    asset = Asset(product.file_name, (product,))
-                    facts = {"recompressed": True}
-                    arrival = Arrival(asset, member.read(), origin, facts=facts)
-                    outcomes = process.run(process.Job(subset, "copy", arrival, folder, None))
-                ledger.record(outcomes)
-                for outcome in outcomes:
-                    counts[outcome.reason] = counts.get(outcome.reason, 0) + 1
+                outcome = _taken(subset, member, product, folder, origin)
+                counts[outcome.reason] = counts.get(outcome.reason, 0) + 1
+                if outcome.state is State.DONE or name not in gone:
+                    ledger.record([outcome])
+                    # A picture of which nothing is known would pass for an original.
+                    ledger.commit()
     return counts
+
+
+def _taken(subset: str, member: Member, product: Product, folder: Path, origin: str) -> Outcome:
+    """Makes a picture of the export a product."""
+    try:
+        if member.refusal:
+            raise ArchiveDamaged(member.refusal, alone=True)
+        content = member.read()
+    except ArchiveDamaged as error:
+        if not error.alone:
+            raise
+        return Outcome(subset, product.file_name, error.reason, error.what, origin)
+    asset = Asset(product.file_name, (product,))
+    arrival = Arrival(asset, content, origin, facts={"recompressed": True})
+    (outcome,) = process.run(process.Job(subset, "copy", arrival, folder, None))
+    return outcome
 
 
 @contextlib.contextmanager
@@ -142,4 +156,15 @@ def _coco(archive: Path) -> dict[str, Any]:
             remedy=AGAIN,
         )
     content: dict[str, Any] = usable[0]
+    images = content["images"]
+    if not isinstance(images, list) or not all(map(_is_named, images)):
+        raise AnnotationError(
+            "the export holds no list of images with a `file_name` each",
+            item=archive.name,
+            remedy=AGAIN,
+        )
     return content
+
+
+def _is_named(image: object) -> bool:
+    return isinstance(image, dict) and isinstance(image.get("file_name"), str)
