@@ -83,7 +83,7 @@ def read_cookies(path: Path) -> str:
 
 def cookie_values(text: str) -> set[str]:
     """The values in a cookies file that must not appear anywhere; short ones are no secrets."""
-    rows = (line.rstrip("\n").split("\t") for line in text.splitlines())
+    rows = (line.split("\t") for line in text.split("\n"))
     return {row[6] for row in rows if len(row) == _FIELDS and len(row[6]) >= 8}
 
 
@@ -94,10 +94,10 @@ class _UnusableError(Exception):
 
 
 def _youtube_cookies(text: str) -> dict[str, _Cookie]:
-    lines = text.splitlines()
+    lines = text.split("\n")  # and at nothing else, as yt-dlp does
     if text.lstrip()[:1] in ("[", "{"):
         raise _UnusableError("it is JSON, not Netscape format", _EXPORT)
-    if not lines or not _HEADER.match(lines[0]):
+    if not _HEADER.match(lines[0]):
         raise _UnusableError(
             "line 1 is not '# Netscape HTTP Cookie File'",
             f"{_EXPORT}; if it is, add that line at the top",
@@ -113,7 +113,10 @@ def _youtube_cookies(text: str) -> dict[str, _Cookie]:
             if len(fields) == 1 and len(line.split()) >= _FIELDS - 1:
                 why = f"line {number} has spaces where tabs belong"
             raise _UnusableError(why, f"{_EXPORT}; copying through a terminal loses the tabs")
-        domain, _, _, _, expires, name, value = fields
+        domain, below, _, _, expires, name, value = fields
+        if (below == "TRUE") != domain.startswith("."):
+            why = f"line {number}: the second field is not {str(domain.startswith('.')).upper()}"
+            raise _UnusableError(why, f"{_EXPORT}; it is TRUE where the first begins with a dot")
         if expires and not re.fullmatch(r"\d+(\.\d+)?", expires):
             raise _UnusableError(f"line {number}: the fifth field is not a time", _EXPORT)
         if domain.lstrip(".") in ("youtube.com", "www.youtube.com"):

@@ -10,6 +10,7 @@ import os
 import re
 import threading
 import time
+import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -19,8 +20,9 @@ import av
 import yt_dlp
 from yt_dlp.utils import ExtractorError, YoutubeDLError
 
-from saco_data.errors import Blocked
+from saco_data.errors import Blocked, SacoError
 from saco_data.files import explained, sha256_of, sync_folder
+from saco_data.media.decode import OPTIONS
 from saco_data.records import Reason
 from saco_data.transports.cookies import check_cookies, cookie_values, read_cookies
 from saco_data.transports.youtube_words import NO_ANSWER, classify, clean
@@ -79,6 +81,8 @@ class YoutubeSession:
         self._log = _Log()
         cookies = self._read_cookies(options.cookies) if options.cookies else None
         self._downloader = _Downloader(self._params(cookies), options)
+        if options.cookies:
+            self._load_cookies(options.cookies)
 
     def __enter__(self) -> Self:
         return self
@@ -89,7 +93,9 @@ class YoutubeSession:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._downloader.close()
+        # What it keeps is in memory: nothing is lost where it stumbles over that.
+        with contextlib.suppress(Exception):
+            self._downloader.close()
 
     def fetch(self, video_id: str, to: Path) -> YoutubeReply:
         """Downloads one video to `to`, which appears complete and checked or not at all.
@@ -107,11 +113,14 @@ class YoutubeSession:
         self._downloader.params["outtmpl"]["default"] = template
         try:
             reply = self._download(video_id, to)
+        except (Stopped, SacoError):
+            raise
         except YoutubeDLError as error:
             _raise_if_disk(error, to)
             reply = self._failure(error)
-        except (LookupError, TypeError, ValueError, AttributeError) as error:
+        except Exception as error:
             # An answer that the extractor did not foresee must not end the whole run.
+            _raise_if_disk(error, to)
             detail = self._clean(f"yt-dlp stumbled: {type(error).__name__}: {error}")
             reply = YoutubeReply(Reason.EXTRACTOR_ERROR, detail)
         finally:
@@ -168,18 +177,23 @@ class YoutubeSession:
     def _read_cookies(self, path: Path) -> io.StringIO:
         for problem in check_cookies(path):
             if problem.reason is Reason.CREDENTIALS_MISSING:
-                raise Blocked(
-                    f"the cookies file cannot be used: {problem.what}",
-                    item=str(path),
-                    remedy=problem.remedy,
-                    reason=problem.reason,
-                )
+                raise _unusable(path, problem.what, problem.remedy)
             self._stale = self._stale or problem.reason is Reason.CREDENTIALS_EXPIRED
             log.warning("cookies file %s: %s. %s", path, problem.what, problem.remedy)
         text = read_cookies(path)
         self._log.secrets.update(cookie_values(text))
         # From memory: yt-dlp writes its cookies back at the end, and the user's file is not ours.
         return io.StringIO(text)
+
+    def _load_cookies(self, path: Path) -> None:
+        """Lets yt-dlp read the cookies now; what it says of them may hold their values."""
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                self._downloader.cookiejar  # noqa: B018 - read on first use
+        except YoutubeDLError:
+            remedy = "Export the cookies again, in Netscape format"
+            raise _unusable(path, "yt-dlp cannot read it", remedy) from None
 
     def _params(self, cookies: io.StringIO | None) -> dict[str, Any]:
         waits = {"http": self._wait, "extractor": self._wait, "file_access": self._wait}
@@ -226,10 +240,10 @@ def fingerprint(path: Path) -> dict[str, Any]:
     codec, bytes, sha256. Raises NotVideoError.
     """
     try:
-        with av.open(str(path)) as container:
-            if not container.streams.video:
-                raise NotVideoError("the file has no video stream")
-            stream = container.streams.video[0]
+        with av.open(f"file:{path}", options=OPTIONS, metadata_errors="replace") as container:
+            stream = next(iter(container.streams.video), None)
+            if stream is None or stream.codec_context is None:
+                raise NotVideoError("the file has no video stream that we can decode")
             next(container.decode(stream))
             container.seek(0)
             frames = sum(1 for packet in container.demux(stream) if packet.size)
@@ -297,10 +311,19 @@ def _refusal(found: dict[str, Any] | None, video_id: str) -> YoutubeReply | None
     return None
 
 
-def _raise_if_disk(error: YoutubeDLError, to: Path) -> None:
-    """Turns a refusal of our own disk, wrapped by yt-dlp, into DiskFull or OutputError."""
-    causes = (getattr(error, "exc_info", (None, None))[1], error.__cause__, error.__context__)
-    for cause in causes:
+def _unusable(path: Path, what: str, remedy: str) -> Blocked:
+    return Blocked(
+        f"the cookies file cannot be used: {what}",
+        item=str(path),
+        remedy=remedy,
+        reason=Reason.CREDENTIALS_MISSING,
+    )
+
+
+def _raise_if_disk(error: Exception, to: Path) -> None:
+    """Turns a refusal of our own disk, wrapped by yt-dlp or not, into DiskFull or OutputError."""
+    wrapped = getattr(error, "exc_info", (None, None))[1]
+    for cause in (error, wrapped, error.__cause__, error.__context__):
         if isinstance(cause, OSError) and cause.errno != errno.ENAMETOOLONG:
             with contextlib.suppress(OSError), explained(to):
                 raise cause

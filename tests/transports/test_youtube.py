@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import pickle
@@ -13,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
+from unittest.mock import Mock
 
 import av
 import numpy as np
@@ -26,6 +28,7 @@ from saco_data.sandbox.proxy import ConnectProxy
 from saco_data.sandbox.youtube import TRAILER, Fault, Video, YouTube
 from saco_data.transports.cookies import check_cookies
 from saco_data.transports.youtube import (
+    NotVideoError,
     Stopped,
     YoutubeOptions,
     YoutubeReply,
@@ -213,6 +216,47 @@ def test_what_is_no_video_never_gets_the_name_of_one(
     assert reply.reason.state is State.FAILED
     assert not (tmp_path / "v.mp4").exists()
     assert not (tmp_path / ".partial").exists() or not content
+
+
+@pytest.mark.parametrize(
+    "error", [RecursionError, AssertionError, RuntimeError, ZeroDivisionError, OSError, KeyError]
+)
+def test_whatever_yt_dlp_stumbles_over_is_a_matter_of_that_video(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+) -> None:
+    def stumbles(*_: object, **__: object) -> None:
+        raise error("odd")
+
+    with YoutubeSession(quick()) as session:
+        monkeypatch.setattr(session._downloader, "extract_info", stumbles)
+        reply = session.fetch(GOOD, tmp_path / "v.mp4")
+        assert reply.reason is Reason.EXTRACTOR_ERROR and error.__name__ in reply.detail
+        for ours in (Stopped(), DiskFull("full"), OSError(errno.ENOSPC, "full")):
+            monkeypatch.setattr(session._downloader, "extract_info", Mock(side_effect=ours))
+            with pytest.raises((Stopped, DiskFull)):
+                session.fetch(GOOD, tmp_path / "v.mp4")
+
+
+def test_odd_words_in_a_video_do_not_matter(mp4: Path, tmp_path: Path) -> None:
+    path = tmp_path / "v.mp4"
+    with av.open(str(mp4)) as source, av.open(str(path), "w") as container:
+        container.metadata["title"] = "XXXXXXXXXX"
+        stream = container.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(video=0):
+            if packet.dts is not None:
+                packet.stream = stream
+                container.mux(packet)
+    content = path.read_bytes()
+    assert b"XXXXXXXXXX" in content
+    path.write_bytes(content.replace(b"XXXXXXXXXX", b"\xe9\xe8\xff\xfeXXXXXX"))
+    assert fingerprint(path)["frames"] == 30
+
+
+def test_a_list_of_videos_is_no_video(mp4: Path, tmp_path: Path) -> None:
+    (tmp_path / "other.mp4").write_bytes(mp4.read_bytes())
+    (tmp_path / "v.mp4").write_text("ffconcat version 1.0\nfile other.mp4\n")
+    with pytest.raises(NotVideoError):
+        fingerprint(tmp_path / "v.mp4")
 
 
 def test_a_cut_video_does_not_pass_for_the_whole_one(mp4: Path, tmp_path: Path) -> None:
@@ -585,6 +629,14 @@ def test_a_good_cookies_file_has_no_problem(tmp_path: Path) -> None:
             "# Netscape HTTP Cookie File\n.youtube.com\tTRUE\t/\tTRUE\tsoon\tA\tB\n",
             "line 2: the fifth field is not a time",
         ),
+        (
+            "# Netscape HTTP Cookie File\n.youtube.com\tFALSE\t/\tTRUE\t0\tA\tB\n",
+            "line 2: the second field is not TRUE",
+        ),
+        (
+            "# Netscape HTTP Cookie File\n#HttpOnly_a.org\tTRUE\t/\tTRUE\t0\tA\tB\n",
+            "line 2: the second field is not FALSE",
+        ),
         (b"\xff\xfe\x00\x01", "it is not text"),
         (None, "it cannot be read (No such file"),
     ],
@@ -603,6 +655,26 @@ def test_an_unusable_cookies_file_says_why_and_blocks(
         YoutubeSession(quick(cookies=file))
     assert caught.value.reason is Reason.CREDENTIALS_MISSING
     assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
+
+
+def test_cookies_that_only_yt_dlp_finds_odd_block_too_and_stay_secret(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], recwarn: pytest.WarningsRecorder
+) -> None:
+    file = cookies_file(tmp_path / "c")
+    file.write_text(file.read_text().replace("4102444800\tLOGIN", "9" * 400 + "\tLOGIN"))
+    with pytest.raises(Blocked, match="yt-dlp cannot read it") as caught:
+        YoutubeSession(quick(cookies=file))
+    assert caught.value.reason is Reason.CREDENTIALS_MISSING
+    assert capfd.readouterr() == ("", "") and not recwarn.list
+    assert LOGIN not in str(caught.value)
+
+
+def test_closing_never_hides_what_was_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken() -> None:
+        raise ValueError
+
+    with YoutubeSession(quick()) as session:
+        monkeypatch.setattr(session._downloader, "close", broken)
 
 
 def test_warnings_about_a_usable_cookies_file(tmp_path: Path) -> None:
