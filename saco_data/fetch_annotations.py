@@ -69,7 +69,7 @@ class Annotations:
         found = self._hub.look(name)
         path = self.settings.pristine(subset)
         origin = f"{self._hub.page}/blob/{found.revision}/{name}"
-        if path.is_file() and matches(path, found.etag):
+        if path.is_file() and matches(path, found):
             return self.install(subset, path, origin, found.revision)
         staging = self.settings.annotations / STAGING
         try:

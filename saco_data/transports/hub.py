@@ -97,7 +97,7 @@ class Hub:
                     endpoint=self.endpoint,
                     etag_timeout=SECONDS,
                 )
-            if not matches(Path(path), found.etag):
+            if not matches(Path(path), found):
                 Path(path).unlink()
                 raise _WrongDigest("what came has another digest than the hub announced")
             return Path(path)
@@ -136,7 +136,9 @@ class Hub:
                 remedy="Run the same command again later",
                 reason=Reason.THROTTLED,
             )
-        if isinstance(error, errors.EntryNotFoundError | errors.RevisionNotFoundError):
+        # One of the former means that nothing is at hand and nobody could be asked.
+        missing = isinstance(error, errors.EntryNotFoundError | errors.RevisionNotFoundError)
+        if missing and not isinstance(error, errors.LocalEntryNotFoundError):
             return Blocked(
                 f"{self.dataset} on the Hugging Face Hub has no such file",
                 item=name,
@@ -173,14 +175,15 @@ def _transient(error: Exception) -> bool:
 _Http: type[Exception] = errors.HfHubHTTPError.__mro__[1]
 
 
-def matches(path: Path, etag: str) -> bool:
-    """Whether a file is the one that the hub's digest names; True for a digest of another kind."""
-    if len(etag) == 64:
-        return files.sha256_of(path) == etag
-    if len(etag) == 40:
-        digest = hashlib.sha1(f"blob {path.stat().st_size}\0".encode(), usedforsecurity=False)
+def matches(path: Path, found: Found) -> bool:
+    """Whether a file is the one that the hub has; by its size where the digest is of no use."""
+    size = path.stat().st_size
+    if len(found.etag) == 64:
+        return files.sha256_of(path) == found.etag
+    if len(found.etag) == 40:
+        digest = hashlib.sha1(f"blob {size}\0".encode(), usedforsecurity=False)
         with path.open("rb") as file:
             while piece := file.read(files.CHUNK):
                 digest.update(piece)
-        return digest.hexdigest() == etag
-    return True
+        return digest.hexdigest() == found.etag
+    return found.bytes in (None, size)

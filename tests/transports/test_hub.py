@@ -112,8 +112,24 @@ def test_something_that_is_no_hub_is_named(server: FileServer) -> None:
 def test_git_digests_are_understood(tmp_path: Path) -> None:
     path = tmp_path / "f"
     path.write_bytes(b"hello\n")
-    assert matches(path, "ce013625030ba8dba906f756967f9e9ca394464a")
-    assert not matches(path, "ce013625030ba8dba906f756967f9e9ca394464b")
+    assert matches(path, Found("", "ce013625030ba8dba906f756967f9e9ca394464a", None))
+    assert not matches(path, Found("", "ce013625030ba8dba906f756967f9e9ca394464b", 6))
+
+
+@pytest.mark.parametrize(("size", "same"), [(6, True), (7, False), (None, True)])
+def test_with_a_digest_of_another_kind_the_size_decides(
+    tmp_path: Path, size: int | None, same: bool
+) -> None:
+    (tmp_path / "f").write_bytes(b"hello\n")
+    assert matches(tmp_path / "f", Found("", "0123456789abcdef0123456789abcdef", size)) is same
+
+
+def test_a_network_that_goes_down_before_the_file_came_is_no_verdict(tmp_path: Path) -> None:
+    with FileServer() as server:
+        hub = Hub(DATASET, HuggingFace(DATASET, {NAME: CONTENT}).mount(server), None)
+        found = hub.look(NAME)
+    with pytest.raises(Incomplete, match="cannot be reached"):
+        hub.fetch(NAME, found, tmp_path / "to")
 
 
 def test_the_library_asks_at_its_production_address(
