@@ -7,10 +7,10 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlencode
+from urllib.parse import quote, quote_plus, urlencode
 
 from saco_data import untrusted
-from saco_data.errors import Blocked, Incomplete
+from saco_data.errors import Blocked, Incomplete, SacoError
 from saco_data.records import Reason, State
 from saco_data.transports.http import Http, HttpFailure, Policy, Request
 
@@ -40,13 +40,25 @@ class Roboflow:
 
         Raises DiskFull and OutputError too.
         """
-        with Http(Policy(concurrency=1)) as http:
-            version = self._newest(http, project)
-            link = self._link(http, f"{project}/{version}/coco")
-            (reply,) = http.fetch([Request(project, link, to)])
-        if reply.path is None:
-            raise self._refused(HttpFailure(reply.detail, item=reply.origin, reason=reply.reason))
+        try:
+            with Http(Policy(concurrency=1)) as http:
+                version = self._newest(http, project)
+                link = self._link(http, f"{project}/{version}/coco")
+                (reply,) = http.fetch([Request(project, link, to)])
+            if reply.path is None:
+                failure = HttpFailure(reply.detail, item=reply.origin, reason=reply.reason)
+                raise self._refused(failure)
+        except SacoError as error:
+            # Servers repeat what they were sent.
+            error.what, error.item = self._keyless(error.what), self._keyless(error.item)
+            error.args = (error.what, error.item, error.remedy)
+            raise error from None
         return f"{self.root}/{WORKSPACE}/{project}/{version}"
+
+    def _keyless(self, text: str) -> str:
+        for secret in (self._key, quote(self._key, safe=""), quote_plus(self._key)):
+            text = text.replace(secret, "***")
+        return text
 
     def _newest(self, http: Http, project: str) -> int:
         """The highest version number; 1 where the project does not list its versions."""

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import io
+import json
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import quote, quote_plus
 
 import pytest
 
 from saco_data.errors import Blocked, Incomplete
-from saco_data.sandbox.http_server import FileServer
+from saco_data.sandbox.http_server import Answer, FileServer, Query
 from saco_data.sandbox.hub import Roboflow as Service
+from saco_data.transports import roboflow
+from saco_data.transports.http import Policy
 from saco_data.transports.roboflow import WORKSPACE, Names, Roboflow, original_name
 from tests.sources.webs import production
 
@@ -74,6 +78,26 @@ def test_refusals_are_plain_and_hold_no_key(
     with pytest.raises(Blocked, match=words) as caught:
         Roboflow(key, root).export(project, tmp_path / "x.zip")
     assert key not in str(caught.value)
+
+
+@pytest.mark.parametrize("key", [KEY, "a key/with signs"])
+@pytest.mark.parametrize("status", [400, 401, 404, 429, 500])
+def test_a_key_that_the_server_repeats_is_not_said(
+    tmp_path: Path, server: FileServer, monkeypatch: pytest.MonkeyPatch, key: str, status: int
+) -> None:
+    policy = Policy(attempts=1, patience_seconds=0)
+    monkeypatch.setattr(roboflow, "Policy", lambda **_: policy)
+    shown = [key, quote(key, safe=""), quote_plus(key)]
+
+    def repeats(_: Query) -> Answer:
+        said = {"error": {"message": f"no such keys: {shown}"}}
+        return Answer(json.dumps(said).encode(), status)
+
+    server.route("/", repeats)
+    with pytest.raises((Blocked, Incomplete)) as caught:
+        Roboflow(key, server.url, wait=lambda seconds: None).export("geode", tmp_path / "x.zip")
+    everything = f"{caught.value} {caught.value!r}"
+    assert not [each for each in shown if each in everything]
 
 
 def test_the_production_address_is_right(
