@@ -7,6 +7,7 @@ import hashlib
 import io
 import os
 import random
+import shutil
 import struct
 import tarfile
 import zipfile
@@ -413,6 +414,7 @@ def test_links_out_of_a_folder_are_refused_and_those_within_followed(tmp_path: P
     (root / "far").symlink_to(tmp_path / "elsewhere")
     (root / "near").symlink_to("a")
     (root / "a/deep/loop").symlink_to(root)
+    (root / "itself").symlink_to("itself")
     os.mkfifo(root / "pipe.jpg")
     entry = tmp_path / "entry"
     entry.symlink_to(root)
@@ -422,10 +424,26 @@ def test_links_out_of_a_folder_are_refused_and_those_within_followed(tmp_path: P
         "far/far.jpg": "a link that leads outside the folder",
         "gone.jpg": "cannot be read (No such file or directory)",
         "in.jpg": b"real",
+        "itself": "cannot be read (Too many levels of symbolic links)",
         "near/real.jpg": b"real",
         "out.jpg": "a link that leads outside the folder",
         "pipe.jpg": "not a regular file",
     }
+
+
+def test_folders_may_lie_very_deep_in_each_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for _ in range(1200):
+        Path("a").mkdir()
+        os.chdir("a")
+    Path("deep.jpg").touch()
+    (tmp_path / "b.jpg").touch()
+    assert [m.name for m in members(tmp_path, everything)] == ["a/" * 1200 + "deep.jpg", "b.jpg"]
+    for _ in range(1200):
+        os.chdir("..")
+        shutil.rmtree("a")  # bit by bit, or it would run out of calls itself
 
 
 NAMES = (

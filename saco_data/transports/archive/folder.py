@@ -15,7 +15,7 @@ OUTSIDE = "a link that leads outside the folder"
 def folder_members(root: Path, wanted: Callable[[str], bool]) -> Iterator[Member]:
     """Wanted files below `root`, by sorted path. Links within the folder are followed."""
     top = root.resolve()
-    for name, path, link in _walk(top, top, "", ()):
+    for name, path, link in _walk(top):
         if not wanted(name):
             continue
         member = _member(top, name, path, link)
@@ -23,37 +23,50 @@ def folder_members(root: Path, wanted: Callable[[str], bool]) -> Iterator[Member
         member.close()
 
 
-def _walk(
-    top: Path, folder: Path, prefix: str, above: tuple[Path, ...]
-) -> Iterator[tuple[str, Path, bool]]:
+def _walk(top: Path) -> Iterator[tuple[str, Path, bool]]:
     """Each file's name, path and whether it was reached through a link."""
+    # A list, because folders may lie deeper in each other than calls can.
+    pending = _listing(top, "", linked=False)
+    while pending:
+        entry, name, linked = pending.pop()
+        path = Path(entry.path)
+        if not _is_folder(entry):
+            yield name, path, linked or entry.is_symlink()
+        elif not entry.is_symlink():
+            pending += _listing(path, f"{name}/", linked=linked)
+        elif not linked and not path.parent.is_relative_to(path.resolve()):
+            # One link deep, and never to a folder above: links cannot make the walk endless.
+            pending += _listing(path, f"{name}/", linked=True)
+
+
+def _listing(
+    folder: Path, prefix: str, *, linked: bool
+) -> list[tuple[os.DirEntry[str], str, bool]]:
+    """What lies in a folder with its name, the last one first, and `linked` for each."""
     try:
         with os.scandir(folder) as entries:
-            listing = sorted(entries, key=lambda entry: entry.name)
+            listing = sorted(entries, key=lambda entry: entry.name, reverse=True)
     except OSError as error:
         raise ArchiveDamaged(
             f"cannot be listed ({error.strerror})", item=str(folder), remedy="Make it readable"
         ) from error
-    for entry in listing:
-        name = prefix + entry.name
-        path = folder / entry.name
-        if not entry.is_dir():
-            yield name, path, bool(above) or entry.is_symlink()
-        elif not entry.is_symlink():
-            below = (*above, path) if above else ()
-            yield from _walk(top, path, f"{name}/", below)
-        elif not above and not folder.is_relative_to(path.resolve()):
-            # One link deep, and never to a folder above: links cannot make the walk endless.
-            yield from _walk(top, path, f"{name}/", (path,))
+    return [(entry, prefix + entry.name, linked) for entry in listing]
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False  # a link to itself, or to where we may not look
 
 
 def _member(top: Path, name: str, path: Path, link: bool) -> Member:
-    if link and not path.resolve().is_relative_to(top):
-        return Member(name, 0, OUTSIDE)
     try:
         status = path.stat()
     except OSError as error:
         return Member(name, 0, f"cannot be read ({error.strerror})")
+    if link and not path.resolve().is_relative_to(top):
+        return Member(name, 0, OUTSIDE)
     if not stat.S_ISREG(status.st_mode):
         return Member(name, 0, "not a regular file")
     size = status.st_size
@@ -68,6 +81,7 @@ def _pieces(path: Path, size: int) -> Iterator[bytes]:
                 left -= len(piece)
                 yield piece
     except OSError as error:
-        raise ArchiveDamaged(f"cannot be read ({error.strerror})", item=str(path)) from error
+        what = f"cannot be read ({error.strerror})"
+        raise ArchiveDamaged(what, item=str(path), alone=True) from error
     if left:
-        raise ArchiveDamaged("changed while it was read", item=str(path))
+        raise ArchiveDamaged("changed while it was read", item=str(path), alone=True)
