@@ -13,6 +13,8 @@ import yaml
 from saco_data.errors import ConfigError
 
 _PLACEHOLDER = re.compile(r"<[A-Z][A-Z0-9_ -]*>")
+# User and password of an address; taken for a path, it has lost a slash.
+_USER = re.compile(r"(:/{1,2})[^/]*@")
 _VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
 
 
@@ -103,3 +105,12 @@ def expand(value: Any, key: str, where: Where) -> Any:
 def is_url(value: str) -> bool:
     """Whether a config value is a URL rather than a path."""
     return value.startswith(("http://", "https://"))
+
+
+def without_user(value: str) -> str:
+    """A place as it may be shown: without user and password.
+
+    >>> without_user("ftp://me:secret@host/a")
+    'ftp://host/a'
+    """
+    return _USER.sub(r"\1", value)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 import zipfile
 from abc import abstractmethod
@@ -10,7 +9,7 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from saco_data.config_file import is_url
+from saco_data.config_file import is_url, without_user
 from saco_data.errors import Blocked, SacoError
 from saco_data.records import Arrival, Asset, Outcome, Reason
 from saco_data.sources.base import Context, Source
@@ -18,10 +17,6 @@ from saco_data.transports.signed import expiry, when
 
 if TYPE_CHECKING:
     from saco_data.transports.archive import Member
-
-
-# User and password in a URL.
-_USER = re.compile(r"//[^/]*@")
 
 
 class ArchiveSource(Source):
@@ -98,7 +93,7 @@ class ArchiveSource(Source):
             return ""
         # A signed link is another one each time and from anywhere; its archive is known by name.
         place, signed, _ = raw.partition("?")
-        return place.rpartition("/")[2] if signed else _USER.sub("//", place)
+        return place.rpartition("/")[2] if signed else without_user(place)
 
     def fetch(self, assets: Sequence[Asset], context: Context) -> Iterator[Arrival | Outcome]:
         wanted: dict[str, Asset] = {}
@@ -181,16 +176,16 @@ class ArchiveSource(Source):
             )
         if isinstance(raw, Path) and not raw.exists():
             raise Blocked(
-                f"{raw} does not exist",
+                f"{without_user(str(raw))} does not exist",
                 item=self.name,
                 remedy="Correct the path that names it",
                 reason=Reason.RAW_MISSING,
             )
         if isinstance(raw, str) and not is_url(raw):
             raise Blocked(
-                f"{raw} is no URL",
+                f"`endpoints: {self.name}_archive` is no URL of http(s)",
                 item=self.name,
-                remedy="Correct `endpoints` in the config",
+                remedy="Correct it in the config",
                 reason=Reason.RAW_MISSING,
             )
         return raw

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from saco_data.config import Settings
-from saco_data.config_file import is_url
+from saco_data.config_file import is_url, without_user
 from saco_data.errors import Blocked
 from saco_data.files import UnsafeName, inside
 from saco_data.manifest import Manifest
@@ -126,8 +126,9 @@ class Source(ABC):
         self, asset: Asset, reason: Reason, detail: str = "", origin: str = "", **facts: Any
     ) -> Outcome:
         """The outcome of an asset that could not be had."""
+        where = without_user(origin)
         return Outcome(
-            self.name, asset.key, reason, detail=detail, origin=origin, facts=facts, is_asset=True
+            self.name, asset.key, reason, detail=detail, origin=where, facts=facts, is_asset=True
         )
 
     def http(self, **policy: Any) -> Http:

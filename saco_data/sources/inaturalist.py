@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from saco_data import files, untrusted
-from saco_data.config_file import is_url
+from saco_data.config_file import is_url, without_user
 from saco_data.errors import Blocked
 from saco_data.records import Arrival, Asset, Outcome, Reason
 from saco_data.sources import documents
@@ -36,7 +36,7 @@ class Fetcher(ArchiveSource):
     def place(self) -> str:
         mapping = self._mapping_place()
         official = mapping == self.manifest.endpoints["mapping"]
-        return super().place() if official else f"{super().place()} {mapping}"
+        return super().place() if official else f"{super().place()} {without_user(mapping)}"
 
     def key_of_member(self, name: str, wanted: Collection[str]) -> str | None:
         key = self._keys.get("/".join(name.split("/")[-_DEPTH:]))
@@ -81,9 +81,10 @@ class Fetcher(ArchiveSource):
             mapping = read(path)
             found = files.sha256_of(path)
         except (OSError, ValueError) as error:
+            why = error.strerror if isinstance(error, OSError) else error
             raise Blocked(
-                f"the mapping of names cannot be used ({error})",
-                item=str(path),
+                f"the mapping of names cannot be used ({why})",
+                item=without_user(str(path)),
                 remedy="Correct or remove `endpoints: inaturalist_mapping` in the config",
                 reason=Reason.RAW_MISSING,
             ) from None

@@ -24,6 +24,7 @@ from requests.adapters import HTTPAdapter
 from yarl import URL
 
 from saco_data import untrusted
+from saco_data.config_file import without_user
 from saco_data.errors import Blocked
 from saco_data.records import Reason
 from saco_data.transports.http import HttpFailure
@@ -77,6 +78,7 @@ class FathomNetApi:
 
     def __init__(self, root: str, patience: Patience, stop: threading.Event) -> None:
         self.root = root
+        self._where = without_user(root)
         self._adapter = _Patient(patience, stop)
         self._answered = False  # a "no" counts only from one that also says "yes"
 
@@ -154,7 +156,7 @@ class FathomNetApi:
             if not self._answered:
                 raise Blocked(
                     "no FathomNet API answers here",
-                    item=self.root,
+                    item=self._where,
                     remedy="Correct `endpoints: fathomnet_api` in the config, or remove it",
                     reason=Reason.RAW_MISSING,
                 )
@@ -173,15 +175,15 @@ class FathomNetApi:
             return call()
         except Trouble as trouble:
             if trouble.wall or trouble.throttle:
-                raise blocked(trouble.reason, trouble.detail, self.root) from None
-            raise HttpFailure(trouble.detail, item=self.root, reason=trouble.reason) from None
+                raise blocked(trouble.reason, trouble.detail, self._where) from None
+            raise HttpFailure(trouble.detail, item=self._where, reason=trouble.reason) from None
         except requests.RequestException as error:
             detail = f"not a usable address ({type(error).__name__})"
-            raise HttpFailure(detail, item=self.root, reason=Reason.HTTP_ERROR) from None
+            raise HttpFailure(detail, item=self._where, reason=Reason.HTTP_ERROR) from None
         except (ValueError, TypeError, AttributeError) as error:
             # The client trips over what it does not understand.
             detail = f"the client cannot read the answer ({type(error).__name__})"
-            raise HttpFailure(detail, item=self.root, reason=Reason.EXTRACTOR_ERROR) from None
+            raise HttpFailure(detail, item=self._where, reason=Reason.EXTRACTOR_ERROR) from None
 
 
 def _record(dto: Any) -> Record:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -296,3 +297,24 @@ def test_a_product_made_anew_from_the_raw_file_at_hand_keeps_its_origin(tmp_path
         assert travel(settings, "bdd100k") == 0
         origin = f"{server.url}/raw.tar#{subset.raw_name[name]}"
     assert items(settings, "bdd100k")[name].origin == origin
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"endpoints": {"inaturalist_archive": "ftp://me:secret@h/x.tar"}},
+        {"endpoints": {"inaturalist_mapping": "ftp://me:secret@h/x.json"}},
+        {"inaturalist_raw": "ftp://me:secret@h/x.tar"},
+    ],
+)
+def test_a_password_in_a_place_that_is_no_url_is_not_told(
+    tmp_path: Path, keys: dict[str, Any]
+) -> None:
+    miniature(tmp_path, "inaturalist")
+    settings, notes = config(tmp_path, **keys), Notes()
+    assert travel(settings, "inaturalist", notes=notes) == 4
+    known = items(settings, "inaturalist").values()
+    said = [*notes.lines, *(f"{item.detail} {item.origin} {item.facts}" for item in known)]
+    said.append(sources.get("inaturalist", settings).needs())
+    assert any("inaturalist_" in line or "ftp:/h/x" in line for line in said)
+    assert not [line for line in said if "secret" in line]

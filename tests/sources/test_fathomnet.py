@@ -192,6 +192,19 @@ def test_an_address_without_an_api_makes_nothing_gone(tmp_path: Path, server: Fi
         ask(settings, "fathomnet")
 
 
+def test_a_password_in_the_address_of_the_api_is_not_told(
+    tmp_path: Path, server: FileServer, jpeg: bytes
+) -> None:
+    settings = opened(tmp_path, server, FathomNet({uuid(0): jpeg}), 1)
+    with_password = server.url.replace("//", "//me:secret@")
+    for root in (f"{with_password}/fathomnet/api", f"{with_password}/elsewhere"):
+        notes = Notes()
+        travel(config(tmp_path, endpoints={"fathomnet_api": root}), "fathomnet", notes=notes)
+        known = items(settings, "fathomnet").values()
+        assert not [line for line in notes.lines if "secret" in line]
+        assert not [item for item in known if "secret" in f"{item.origin} {item.detail}"]
+
+
 def test_a_failing_api_stops_the_source_and_nothing_is_gone(
     tmp_path: Path, server: FileServer, jpeg: bytes
 ) -> None:
