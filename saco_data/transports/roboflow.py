@@ -18,6 +18,7 @@ ROOT = "https://api.roboflow.com"
 WORKSPACE = "sa-co-silver"
 COCO = "_annotations.coco.json"
 _MADE = re.compile(r"(?P<stem>.+)_(?P<suffix>jpe?g|png|bmp|webp|tiff?)\.rf\.\w+\.\w+", re.I)
+_SHORTEST = 6  # letters of a key that tell nobody the rest
 _WORDS = re.compile(r"[^A-Za-z0-9]+")
 
 
@@ -57,7 +58,9 @@ class Roboflow:
 
     def _keyless(self, text: str) -> str:
         for secret in (self._key, quote(self._key, safe=""), quote_plus(self._key)):
-            text = text.replace(secret, "***")
+            # Also no more than the beginning of it, where an answer was cut.
+            for length in range(len(secret), min(len(secret), _SHORTEST) - 1, -1):
+                text = text.replace(secret[:length], "***")
         return text
 
     def _newest(self, http: Http, project: str) -> int:

@@ -100,6 +100,16 @@ def test_a_key_that_the_server_repeats_is_not_said(
     assert not [each for each in shown if each in everything]
 
 
+@pytest.mark.parametrize("words", range(47, 54))
+def test_a_key_that_is_cut_is_not_said_either(
+    tmp_path: Path, server: FileServer, words: int
+) -> None:
+    server.route("/", lambda _: Answer(b"no " * words + KEY.encode(), 401))
+    with pytest.raises(Blocked) as caught:
+        Roboflow(KEY, server.url).export("geode", tmp_path / "x.zip")
+    assert KEY[:6] not in str(caught.value)
+
+
 def test_the_production_address_is_right(
     tmp_path: Path, server: FileServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
