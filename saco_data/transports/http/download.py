@@ -179,7 +179,8 @@ class Download:
     async def _fill(self, one: _Gap, *, extra: bool) -> None:
         """One request for a range; what came of it is on disk even if it breaks."""
         part, state = self.part, self.state
-        if one.start and not part.version.validator and not self.vouched:
+        mixed = not self.vouched and bool(part.spans or len(state.gaps) > 1)
+        if mixed and not part.version.validator:
             raise Trouble(
                 Reason.NETWORK, "broke off and cannot be resumed", transient=True, spoiled=True
             )
@@ -190,6 +191,7 @@ class Download:
             start=one.start,
             stop=None if one.stop == size else one.stop,
             known=None if part.version == Version() else part.version,
+            sure=mixed,
         ) as body:
             self._learn(body)
             length = body.version.size

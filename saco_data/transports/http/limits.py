@@ -143,11 +143,15 @@ class Tries:
         self.limits = limits
         self.failed = 0
         self._failures = 0
+        self._spoiled = 0
         self._gained = 0
         self._held_since: float | None = None
 
     def progress(self, count: int) -> None:
-        """`count` bytes came: after enough of them the failures so far are forgotten."""
+        """`count` bytes came: after enough of them the failures so far are forgotten.
+
+        Not those that spoiled the file: its bytes come anew each time, and would for ever.
+        """
         self._gained += count
         self._held_since = None
         if self._gained >= _PROGRESS:
@@ -168,10 +172,12 @@ class Tries:
             return
         self._gained = 0
         self._failures += 1
-        if self._failures >= self.limits.policy.attempts:
+        self._spoiled += trouble.spoiled
+        most = max(self._failures, self._spoiled)
+        if most >= self.limits.policy.attempts:
             raise trouble
         if trouble.wait is None:
-            await asyncio.sleep(self.limits.backoff(self._failures))
+            await asyncio.sleep(self.limits.backoff(most))
 
     async def after_or_raise(self, trouble: Trouble, url: URL) -> None:
         """As `after`, but what is final comes as an error for callers: Blocked or HttpFailure."""

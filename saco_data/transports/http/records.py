@@ -17,8 +17,8 @@ class Policy:
 
     `concurrency`: files at once, and requests at once to one host. `requests_per_second` to one
     host, evenly spaced; 0 for no limit. `sleep_seconds`: the least and the longest pause between
-    two requests to one host. `attempts` for each file; one that brought 1 MiB or more
-    starts the count again. `backoff_seconds`: the first wait after a transient failure; it
+    two requests to one host. `attempts` for each file; one that brought 1 MiB or more to
+    keep starts the count again. `backoff_seconds`: the first wait after a transient failure; it
     doubles, with jitter, up to 30. `stall_timeout`: silence (or less than 1 KiB a second) for
     so long is a failure. `patience_seconds`: how long 429 answers may hold the source before it
     closes. `connections_per_file`: ranges at once for a large file, where that is faster.

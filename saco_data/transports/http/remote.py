@@ -45,7 +45,7 @@ class RemoteFile:
 
     @property
     def seekable(self) -> bool:
-        """Whether the server honours ranges. If not, what lies before `start` is read too."""
+        """Whether its ranges can be had and trusted. If not, what is before `start` is read too."""
         return self._seekable
 
     @property
@@ -64,7 +64,10 @@ class RemoteFile:
         while True:
             try:
                 async with self._session.ask(self._url, self._headers, stop=1) as body:
-                    self._version, self._seekable = body.version, body.ranged
+                    self._version = body.version
+                    # What can neither be measured nor told from another is read in one go.
+                    whole = body.version.size is not None and body.version.validator != ""
+                    self._seekable = body.ranged and whole
                     return
             except Trouble as trouble:
                 await tries.after_or_raise(trouble, self._url)
@@ -127,6 +130,7 @@ class RemoteFile:
                     start=place,
                     stop=None if stop == size else stop,
                     known=self._version,
+                    sure=place > 0 or self.identity != "",
                     hold=False,
                 ) as body:
                     skip = place - body.start

@@ -24,7 +24,14 @@ from saco_data.errors import UsageError
 from saco_data.records import Reason
 from saco_data.transports.http.limits import Limits
 from saco_data.transports.http.records import Policy
-from saco_data.transports.http.verdict import Trouble, mishap, not_the_file, origin_of, refusal
+from saco_data.transports.http.verdict import (
+    Trouble,
+    is_usable,
+    mishap,
+    not_the_file,
+    origin_of,
+    refusal,
+)
 
 T = TypeVar("T")
 USER_AGENT = f"saco-data/{__version__} (+https://github.com/saco-data/saco-data)"
@@ -49,11 +56,19 @@ class Version:
 
     def differs(self, other: Version) -> bool:
         """Whether the two are certainly not the same version."""
-        if self.etag and other.etag:
-            return self.etag.removeprefix("W/") != other.etag.removeprefix("W/")
-        if self.last_modified and other.last_modified and self.last_modified != other.last_modified:
+        if self.size is not None and other.size is not None and self.size != other.size:
             return True
-        return self.size is not None and other.size is not None and self.size != other.size
+        if self.etag and other.etag:
+            # Equal weak ones name what is as good, not what is the same byte by byte.
+            weak = self.etag.startswith("W/") or other.etag.startswith("W/")
+            if not weak or self.etag.removeprefix("W/") != other.etag.removeprefix("W/"):
+                return self.etag != other.etag
+        dates = self.last_modified, other.last_modified
+        return all(dates) and dates[0] != dates[1]
+
+    def confirms(self, known: Version) -> bool:
+        """Whether it is `known` by its validator."""
+        return known.validator != "" and known.validator in (self.etag, self.last_modified)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +93,9 @@ class Body:
         content, since, count = self.response.content, time.monotonic(), 0
         while True:
             try:
-                piece = await content.readany()
+                # A body whose framing breaks is never said to have ended.
+                async with asyncio.timeout(stall):
+                    piece = await content.readany()
             except (aiohttp.ClientError, OSError, TimeoutError) as error:
                 raise mishap(error) from None
             if not piece:
@@ -135,13 +152,15 @@ class Session:
         start: int = 0,
         stop: int | None = None,
         known: Version | None = None,
+        sure: bool = False,
         hold: bool = True,
     ) -> AsyncIterator[Body]:
         """GET of `url`, from byte `start` up to `stop` (exclusive) if it is still `known`.
 
         The server may disregard the range: see `Body.start`. Raises Trouble (`spoiled` if it is
-        certainly another version than `known`), Blocked once the source is closed. `hold`: keep
-        the turn while the body is read.
+        certainly another version than `known`), Blocked once the source is closed. `sure`: the
+        answer must say that it is `known`, so that nothing else is joined to it. `hold`: keep the
+        turn while the body is read.
         """
         host = f"{url.host}:{url.port}"
         own = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity", "Accept": "*/*"}
@@ -154,7 +173,10 @@ class Session:
             try:
                 response = await self._follow(url, headers, own)
                 try:
-                    body = await _judge(response, url, start, known)
+                    stall = self.policy.stall_timeout
+                    body = await _judge(response, url, start, "Range" in own, stall)
+                    if known is not None:
+                        _compare(known, body.version, sure=sure)
                     self.limits.answered(host)
                     if not hold:
                         await turn.aclose()
@@ -181,9 +203,10 @@ class Session:
             response.close()
             try:
                 target = url.join(URL(response.headers["Location"]))
+                usable = is_usable(target)
             except ValueError:
                 raise Trouble(Reason.HTTP_ERROR, "redirected to an invalid address") from None
-            if target.scheme not in ("http", "https") or not target.host:
+            if not usable:
                 raise Trouble(Reason.HTTP_ERROR, "redirected to something that is not http(s)")
             if target.origin() != url.origin():
                 # Whatever the caller sent (keys, cookies) was meant for the first host alone.
@@ -201,9 +224,9 @@ class Session:
 
 
 async def _judge(
-    response: aiohttp.ClientResponse, asked: URL, start: int, known: Version | None
+    response: aiohttp.ClientResponse, asked: URL, start: int, ranged: bool, stall: float
 ) -> Body:
-    """Makes a Body of a useful answer; raises Trouble for any other."""
+    """Makes a Body of a useful answer; raises Trouble for any other. `ranged`: as was asked."""
     headers = response.headers
     kind = response.content_type if "Content-Type" in headers else ""
     if response.status == 200 and (page := not_the_file(asked, response.url, kind, b"")):
@@ -223,25 +246,33 @@ async def _judge(
         raise Trouble(
             Reason.SERVER_ERROR, "shorter on the server than here", transient=True, spoiled=True
         )
-    elif response.status == 416:
+    elif response.status == 416 and ranged:
         # Only an empty file has no first byte.
         body = Body(response, Version(etag, modified, 0), 0, ranged=True)
     else:
-        said = await _beginning(response)
+        said = await _beginning(response, stall)
         raise refusal(response.status, headers, said, asked, response.url)
-    if known is not None and known.differs(body.version):
-        raise Trouble(
-            Reason.SERVER_ERROR, "the file changed on the server", transient=True, spoiled=True
-        )
     return body
 
 
-async def _beginning(response: aiohttp.ClientResponse) -> bytes:
-    """The first bytes of a refusal, as many as come."""
+def _compare(known: Version, found: Version, *, sure: bool) -> None:
+    """Raises Trouble where `found` is not `known`, or (`sure`) does not say that it is."""
+    if known.differs(found):
+        detail = "the file changed on the server"
+    elif sure and not found.confirms(known):
+        detail = "broke off and cannot be resumed: nothing says that it is still the same file"
+    else:
+        return
+    raise Trouble(Reason.SERVER_ERROR, detail, transient=True, spoiled=True)
+
+
+async def _beginning(response: aiohttp.ClientResponse, stall: float) -> bytes:
+    """The first bytes of a refusal, as many as come in so many seconds."""
     said = b""
     try:
-        while len(said) < 4096 and (piece := await response.content.readany()):
-            said += piece
+        async with asyncio.timeout(stall):
+            while len(said) < 4096 and (piece := await response.content.readany()):
+                said += piece
     except (aiohttp.ClientError, OSError, TimeoutError):
         pass  # the status says enough
     return said[:4096]

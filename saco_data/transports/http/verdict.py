@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 import time
 from collections.abc import Mapping
@@ -62,13 +63,16 @@ class Trouble(Exception):
 
 def address(text: str) -> URL:
     """A URL that can be asked. Raises Trouble for any other."""
-    try:
+    with contextlib.suppress(ValueError):
         url = URL(text)
-    except ValueError:
-        url = URL()
-    if url.scheme not in ("http", "https") or not url.host:
-        raise Trouble(Reason.HTTP_ERROR, "not a valid http(s) address")
-    return url
+        if is_usable(url):
+            return url
+    raise Trouble(Reason.HTTP_ERROR, "not a valid http(s) address")
+
+
+def is_usable(url: URL) -> bool:
+    """Whether there is a host to ask over http(s). Raises ValueError if its name is none."""
+    return url.scheme in ("http", "https") and bool(url.host)
 
 
 def origin_of(url: URL) -> str:
@@ -167,7 +171,7 @@ def not_the_file(asked: URL, answered: URL, content_type: str, head: bytes) -> T
             "a web page instead of the file" + (f" ({said})" if said else ""),
             transient=True,
         )
-    if moved and _PLACEHOLDER.search(answered.name):
+    if moved and _PLACEHOLDER.search(answered.name) and not _PLACEHOLDER.search(asked.name):
         return Trouble(
             Reason.NOT_MEDIA, f"redirected to a stand-in named {words_of(answered.name.encode())}"
         )
