@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 import zipfile
 from abc import abstractmethod
@@ -13,6 +14,7 @@ from saco_data.config_file import is_url, without_user
 from saco_data.errors import Blocked, SacoError
 from saco_data.records import Arrival, Asset, Outcome, Reason
 from saco_data.sources.base import Context, Source
+from saco_data.transports.ranges import Stopped
 from saco_data.transports.signed import expiry, when
 
 if TYPE_CHECKING:
@@ -106,11 +108,13 @@ class ArchiveSource(Source):
         if not wanted:
             return
         raw = self._existing()
-        if isinstance(raw, str):
-            with self.http() as http:
-                yield from self._members(http.open(raw), wanted, context)
-        else:
-            yield from self._members(raw, wanted, context)
+        with contextlib.suppress(Stopped):
+            if isinstance(raw, str):
+                with self.http() as http:
+                    place = http.open(raw, stop=context.stop)
+                    yield from self._members(place, wanted, context)
+            else:
+                yield from self._members(raw, wanted, context)
 
     def _members(
         self, place: Any, wanted: dict[str, Asset], context: Context
@@ -129,6 +133,7 @@ class ArchiveSource(Source):
             checkpoint=None if isinstance(place, Path) else checkpoint,
             # A mirror or a copy packed anew may be as good: only the published place is held to it.
             md5=self.manifest.raw.md5 if self.raw() == published else None,
+            stop=context.stop,
         )
         for member in reader:
             if context.stop.is_set():

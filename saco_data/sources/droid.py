@@ -90,7 +90,7 @@ class Fetcher(Source):
             for key in wanted
         )
         with Http(policy) as http:
-            yield from http.fetch(requests)
+            yield from http.fetch(requests, context.stop)
 
     def _by_gsutil(self, wanted: dict[str, Asset], context: Context) -> Iterator[Any]:
         from saco_data.transports.gcs import Gsutil, Request

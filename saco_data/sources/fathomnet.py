@@ -108,7 +108,7 @@ class Fetcher(Source):
                 failure.append(error)
 
         stale: dict[str, Asset] = {}
-        for reply in http.fetch(requests()):
+        for reply in http.fetch(requests(), context.stop):
             while settled:
                 yield settled.popleft()
             if reply.reason in _STALE and reply.key in known:

@@ -127,7 +127,7 @@ class Fetcher(Source):
                 to = self.raw_path(asset.key)
                 expect = Expect(kind="image")
                 requests.append(Request(uuid, f"{url}/0/default.jpg", to, expect))
-        for reply in http.fetch(requests):
+        for reply in http.fetch(requests, context.stop):
             yield self._settled(wanted[reply.key], reply, rows[reply.key])
             if context.stop.is_set():
                 return

@@ -1,9 +1,13 @@
-"""The one thing that archives ask of a transport: bytes of a remote file, from any place in it."""
+"""What archives ask of a transport: bytes of a remote file, from any place in it, until a stop."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Protocol
+
+
+class Stopped(Exception):
+    """The run is to end early; nothing is wrong."""
 
 
 class RangeReader(Protocol):
@@ -28,7 +32,8 @@ class RangeReader(Protocol):
     def stream(self, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
         """Bytes `start` to `stop` (exclusive; None: the end), in pieces of at most 1 MiB.
 
-        A dropped connection is resumed where it broke. Raises a typed error when the file changed.
+        A dropped connection is resumed where it broke. Raises a typed error when the file changed,
+        Stopped when it was opened with an event that is set.
         """
 
     def read_at(self, start: int, length: int) -> bytes:

@@ -15,6 +15,7 @@ from __future__ import annotations
 import itertools
 import os
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -44,6 +45,7 @@ def members(
     *,
     checkpoint: Path | None = None,
     md5: str | None = None,
+    stop: threading.Event | None = None,
 ) -> Iterator[Member]:
     """The members whose name is `wanted`, each once, in the order of the archive.
 
@@ -53,7 +55,8 @@ def members(
     it was read in this process.
 
     Raises ArchiveDamaged (cut, damaged, not an archive), Blocked (a path that does not exist), and
-    what the RangeReader raises. Stop by closing the iterator: that keeps the checkpoint.
+    what the RangeReader raises. Stop by closing the iterator, or in mid-member by `stop`, which
+    raises Stopped: both keep the checkpoint.
     """
     if isinstance(place, Path):
         if place.is_dir():
@@ -62,7 +65,11 @@ def members(
         place = _local(place)
     head, begun = _begin(place)
     if head.startswith(ZIP):
-        yield from _zip(place, begun, wanted, checkpoint, md5)
+        if begun is None and place.size is not None:
+            yield from zip_members(place, wanted)
+            return
+        raw = Raw(place, windowed=False, md5=md5, begun=begun, stop=stop)
+        yield from _fetched_zip(raw, wanted, checkpoint)
         return
     gzipped = head.startswith(GZIP)
     if not gzipped and not looks_like_tar(head):
@@ -70,7 +77,7 @@ def members(
             "is neither a zip, a tar nor a tar.gz" if head else "is empty", item=place.origin
         )
     index = Index(checkpoint if place.seekable else None, place.identity, place.size)
-    raw = Raw(place, windowed=not gzipped, md5=md5, begun=begun)
+    raw = Raw(place, windowed=not gzipped, md5=md5, begun=begun, stop=stop)
     try:
         stream = Gunzip(raw, index) if gzipped else Plain(raw, index)
         yield from tar_members(stream, wanted, index)
@@ -106,18 +113,10 @@ def _begin(place: RangeReader) -> tuple[bytes, Iterator[bytes] | None]:
     return head, itertools.chain([head], pieces)
 
 
-def _zip(
-    place: RangeReader,
-    begun: Iterator[bytes] | None,
-    wanted: Callable[[str], bool],
-    checkpoint: Path | None,
-    md5: str | None,
+def _fetched_zip(
+    raw: Raw, wanted: Callable[[str], bool], checkpoint: Path | None
 ) -> Iterator[Member]:
-    if begun is None and place.size is not None:
-        yield from zip_members(place, wanted)
-        return
     folder = checkpoint.parent if checkpoint else Path(tempfile.gettempdir())
-    raw = Raw(place, windowed=False, md5=md5, begun=begun)
     # Named as all temporary files are, so that one left by a kill is found.
     suffix = f".{os.getpid()}-0.saco-tmp"
     try:

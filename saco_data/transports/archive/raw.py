@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from saco_data.transports.archive.safety import ArchiveDamaged
-from saco_data.transports.ranges import RangeReader
+from saco_data.transports.ranges import RangeReader, Stopped
 
 FIRST_WINDOW = 128 << 10
 LAST_WINDOW = 64 << 20
@@ -30,8 +31,10 @@ class Raw:
         windowed: bool,
         md5: str | None = None,
         begun: Iterator[bytes] | None = None,
+        stop: threading.Event | None = None,
     ) -> None:
         self.place = place
+        self.stop = stop
         self.at = 0
         self._windowed = windowed and place.seekable
         self._window = FIRST_WINDOW
@@ -43,8 +46,11 @@ class Raw:
     def take(self, hint: int = 0) -> bytes:
         """The next piece, of any length; b"" at the end. `hint`: bytes that will be needed.
 
-        Raises ArchiveDamaged where the bytes end before the size that the server gave.
+        Raises ArchiveDamaged where the bytes end before the size that the server gave, Stopped
+        once `stop` is set.
         """
+        if self.stop is not None and self.stop.is_set():
+            raise Stopped
         started = time.perf_counter()
         piece = b""
         opened = self._pieces is None

@@ -6,6 +6,7 @@ import asyncio
 import queue
 import threading
 from collections.abc import Coroutine, Iterable, Iterator, Mapping
+from concurrent.futures import Future
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -15,9 +16,10 @@ from saco_data.records import Reason
 from saco_data.transports.http.download import Download
 from saco_data.transports.http.limits import Tries
 from saco_data.transports.http.records import HttpFailure, Policy, Reply, Request
-from saco_data.transports.http.remote import RemoteFile
+from saco_data.transports.http.remote import RemoteFile, unless_stopped
 from saco_data.transports.http.session import Session
 from saco_data.transports.http.verdict import Trouble, address
+from saco_data.transports.ranges import Stopped
 
 T = TypeVar("T")
 
@@ -60,17 +62,20 @@ class Http:
         self._thread.join()
         self._loop.close()
 
-    def fetch(self, requests: Iterable[Request]) -> Iterator[Reply]:
+    def fetch(
+        self, requests: Iterable[Request], stop: threading.Event | None = None
+    ) -> Iterator[Reply]:
         """Fetches files; replies come as they complete.
 
         `requests` is drawn upon as room appears: at most `policy.concurrency` files are under way
         or waiting to be taken, so a slow consumer bounds the disk. Closing the generator cancels
-        what is under way; parts stay for the next time. Raises Blocked when the source closes,
-        after the replies of what had completed; DiskFull and OutputError likewise.
+        what is under way, and so does `stop`; parts stay for the next time. Raises Blocked when the
+        source closes, after the replies of what had completed; DiskFull and OutputError likewise.
         """
         ready: queue.SimpleQueue[asyncio.Task[Reply]] = queue.SimpleQueue()
         tasks: set[asyncio.Task[Reply]] = set()  # belongs to the loop
         session, source = self._ready(), iter(requests)
+        stop = stop or threading.Event()
 
         def start(request: Request) -> None:
             task = self._loop.create_task(Download(session, request).run())
@@ -93,7 +98,7 @@ class Http:
                         under_way += 1
                 if not under_way:
                     return
-                task = ready.get()
+                task = unless_stopped(ready, stop)
                 under_way -= 1
                 if (error := task.exception()) is not None:
                     self._stop(tasks)
@@ -103,6 +108,8 @@ class Http:
                             yield late.result()
                     raise error
                 yield task.result()
+        except Stopped:
+            return
         finally:
             self._stop(tasks)
 
@@ -116,10 +123,23 @@ class Http:
         """
         return self._call(self._get(_address(url), headers or {}, limit_bytes))
 
-    def open(self, url: str, *, headers: Mapping[str, str] | None = None) -> RemoteFile:
-        """A file to be read in place. Raises as `get` does."""
-        file = RemoteFile(self._ready(), self._loop, _address(url), headers or {})
-        self._call(file.look())
+    def open(
+        self,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        stop: threading.Event | None = None,
+    ) -> RemoteFile:
+        """A file to be read in place. Raises as `get` does, Stopped when `stop` is set."""
+        stop = stop or threading.Event()
+        file = RemoteFile(self._ready(), self._loop, _address(url), headers or {}, stop)
+        ready: queue.SimpleQueue[Future[None]] = queue.SimpleQueue()
+        looking = asyncio.run_coroutine_threadsafe(file.look(), self._loop)
+        looking.add_done_callback(ready.put)
+        try:
+            unless_stopped(ready, stop).result()
+        finally:
+            looking.cancel()
         return file
 
     async def _get(self, url: URL, headers: Mapping[str, str], limit: int) -> bytes:

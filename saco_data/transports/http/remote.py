@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import queue
+import threading
 from collections.abc import AsyncGenerator, Iterator, Mapping
-from contextlib import aclosing
+from contextlib import aclosing, suppress
+from typing import TypeVar
 
 from yarl import URL
 
@@ -13,9 +15,20 @@ from saco_data.records import Reason
 from saco_data.transports.http.limits import Tries
 from saco_data.transports.http.session import Session, Version
 from saco_data.transports.http.verdict import Trouble, origin_of
+from saco_data.transports.ranges import Stopped
 
+T = TypeVar("T")
 _PIECE = 1 << 20
 _AHEAD = 4  # pieces fetched before they are asked for
+_GLANCE = 0.2  # seconds between two looks at the stop
+
+
+def unless_stopped(ready: queue.SimpleQueue[T], stop: threading.Event) -> T:
+    """The next of a queue. Raises Stopped as soon as the run is to end."""
+    while not stop.is_set():
+        with suppress(queue.Empty):
+            return ready.get(timeout=_GLANCE)
+    raise Stopped
 
 
 class RemoteFile:
@@ -30,11 +43,13 @@ class RemoteFile:
         loop: asyncio.AbstractEventLoop,
         url: URL,
         headers: Mapping[str, str],
+        stop: threading.Event,
     ) -> None:
         self._session = session
         self._loop = loop
         self._url = url
         self._headers = headers
+        self._stop = stop
         self._version = Version()
         self._seekable = False
 
@@ -76,7 +91,8 @@ class RemoteFile:
         """Bytes `start` to `stop` (exclusive; None: the end), in pieces of at most 1 MiB.
 
         Runs up to 4 MiB ahead. A dropped connection is resumed where it broke. Raises FileChanged
-        when the server has another version by now, HttpFailure or Blocked as `Http.get` does.
+        when the server has another version by now, HttpFailure or Blocked as `Http.get` does,
+        Stopped when the run is to end.
         """
         ready: queue.SimpleQueue[bytes | Exception | None] = queue.SimpleQueue()
         room = asyncio.Semaphore(_AHEAD)
@@ -101,7 +117,7 @@ class RemoteFile:
 
         task = asyncio.run_coroutine_threadsafe(begin(), self._loop).result()
         try:
-            while (piece := ready.get()) is not None:
+            while (piece := unless_stopped(ready, self._stop)) is not None:
                 if isinstance(piece, Exception):
                     raise piece
                 self._loop.call_soon_threadsafe(room.release)
