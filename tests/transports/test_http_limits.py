@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from saco_data.errors import Blocked
 from saco_data.records import Reason
 from saco_data.sandbox.http_server import Answer, Fault, Faults, FileServer, Query
 from saco_data.transports.http import Http, Policy, Request
+from saco_data.transports.http.limits import WALLS
 
 FILES = {f"/{number}": b"x" * 100 for number in range(20)}
 
@@ -101,6 +103,86 @@ def test_one_refusal_among_successes_is_the_file_s_own(tmp_path: Path) -> None:
     reasons = [reply.reason for reply in replies]
     assert reasons.count(Reason.UNAUTHORIZED) == 10
     assert reasons.count(Reason.OK) == 10
+
+
+def walled(url: str, server: FileServer, folder: Path, concurrency: int) -> dict[str, Reason]:
+    """What becomes of 40 files, of which the first 20 are refused, then 20 served."""
+    server.route("/no", lambda query: Answer(b"no", 403))
+    server.route("/yes", lambda query: Answer(b"yes"))
+    wanted = [
+        Request(f"{word}{number}", f"{host}/{word}{number}", folder / f"{word}{number}")
+        for word, host in (("no", url), ("yes", server.url))
+        for number in range(20)
+    ]
+    with Http(Policy(concurrency=concurrency)) as http:
+        return {reply.key: reply.reason for reply in http.fetch(wanted)}
+
+
+@pytest.mark.parametrize("concurrency", [1, 8])
+def test_many_refusals_first_do_not_hide_what_is_served_later(
+    tmp_path: Path, concurrency: int
+) -> None:
+    with FileServer() as server:
+        found = walled(server.url, server, tmp_path, concurrency)
+        assert sum(server.requests.values()) <= 45  # and a few questions whether it still serves
+    assert {key for key, reason in found.items() if reason is Reason.OK} == {
+        f"yes{number}" for number in range(20)
+    }
+    assert list(found.values()).count(Reason.UNAUTHORIZED) == 20
+
+
+def test_a_host_that_refuses_everything_does_not_close_others(tmp_path: Path) -> None:
+    with FileServer() as refusing, FileServer() as server:
+        refusing.route("/", lambda query: Answer(b"no", 403))
+        found = walled(refusing.url, server, tmp_path, 2)
+        assert sum(refusing.requests.values()) < 10  # then it is left alone
+    assert list(found.values()).count(Reason.OK) == 20
+    assert list(found.values()).count(Reason.UNAUTHORIZED) == 20
+
+
+def test_a_host_that_no_longer_gives_what_it_gave_closes_the_source(tmp_path: Path) -> None:
+    with FileServer() as server, Http(Policy(concurrency=1)) as http:
+
+        def answer(query: Query) -> Answer:
+            return Answer(b"x") if server.requests.total() <= 5 else Answer(b"no", 403)
+
+        server.route("/", answer)
+        replies = []
+        with pytest.raises(Blocked):
+            for reply in http.fetch(requests(server, tmp_path)):
+                replies.append(reply.reason)  # noqa: PERF401 - what came before the error counts
+        assert server.requests.total() == 5 + WALLS + 1
+    assert replies.count(Reason.OK) == 5
+
+
+@pytest.mark.parametrize("after", ["0", "Wed, 21 Oct 2015 07:28:00 GMT"])
+def test_no_rest_asked_for_is_a_rest_all_the_same(tmp_path: Path, after: str) -> None:
+    with FileServer() as server, Http(Policy(concurrency=1, patience_seconds=0.5)) as http:
+        server.route("/", lambda query: Answer(b"", 429, {"Retry-After": after}))
+        with pytest.raises(Blocked):
+            list(http.fetch(requests(server, tmp_path)))
+        assert server.requests.total() <= 3
+
+
+def test_a_rest_grows_where_the_one_asked_for_does_not_help(tmp_path: Path) -> None:
+    policy = Policy(concurrency=1, patience_seconds=0.8, backoff_seconds=0.2)
+    with FileServer() as server, Http(policy) as http:
+        server.route("/", lambda query: Answer(b"", 429, {"Retry-After": "0.001"}))
+        with pytest.raises(Blocked):
+            list(http.fetch(requests(server, tmp_path)))
+        assert server.requests.total() <= 5
+
+
+@pytest.mark.parametrize("concurrency", [1, 8])
+def test_no_more_requests_at_once_than_files_may_be(tmp_path: Path, concurrency: int) -> None:
+    stop = threading.Event()
+    with (
+        FileServer({"/a": bytes(64 << 20)}, bandwidth=8 << 20) as server,
+        Http(Policy(concurrency=concurrency)) as http,
+    ):
+        threading.Timer(0.9, stop.set).start()
+        list(http.fetch([Request("a", f"{server.url}/a", tmp_path / "a")], stop))
+        assert (server.busiest == 1) is (concurrency == 1)
 
 
 def test_what_had_completed_is_handed_over_before_the_source_closes(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import queue
 import threading
 from collections.abc import Coroutine, Iterable, Iterator, Mapping
@@ -22,6 +23,7 @@ from saco_data.transports.http.verdict import Trouble, address
 from saco_data.transports.ranges import Stopped
 
 T = TypeVar("T")
+_FAR = 200  # requests; further on, a host that refuses may serve
 
 
 class Http:
@@ -43,7 +45,11 @@ class Http:
             return Session(self.policy)
 
         self._thread.start()
-        self._session = self._call(start())
+        try:
+            self._session = self._call(start())
+        except BaseException as error:
+            self.__exit__(type(error), error, None)
+            raise
         return self
 
     def __exit__(
@@ -68,9 +74,11 @@ class Http:
         """Fetches files; replies come as they complete.
 
         `requests` is drawn upon as room appears: at most `policy.concurrency` files are under way
-        or waiting to be taken, so a slow consumer bounds the disk. Closing the generator cancels
-        what is under way, and so does `stop`; parts stay for the next time. Raises Blocked when the
-        source closes, after the replies of what had completed; DiskFull and OutputError likewise.
+        or waiting to be taken, so a slow consumer bounds the disk. Only where a host refuses from
+        the beginning, what lies further on is tried before the source closes. Closing the generator
+        cancels what is under way, and so does `stop`; parts stay for the next time. Raises Blocked
+        when the source closes, after the replies of what had completed; DiskFull and OutputError
+        likewise.
         """
         ready: queue.SimpleQueue[asyncio.Task[Reply]] = queue.SimpleQueue()
         tasks: set[asyncio.Task[Reply]] = set()  # belongs to the loop
@@ -86,9 +94,12 @@ class Http:
             tasks.discard(task)
             ready.put(task)
 
-        under_way, drawn = 0, False
+        under_way, drawn, doubted = 0, False, False
         try:
             while True:
+                if session.limits.doubtful and not doubted:
+                    ahead = list(itertools.islice(source, _FAR))
+                    source, doubted = itertools.chain(reversed(ahead), source), True
                 while not drawn and under_way < self.policy.concurrency:
                     request = next(source, None)
                     if request is None:

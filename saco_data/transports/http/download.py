@@ -79,7 +79,8 @@ class Download:
             self.url = address(self.request.url)
             origin = origin_of(self.url)
             self.part = Part(self.request.to, origin)
-            size, sha256 = await self._persist()
+            with files.explained(self.request.to):
+                size, sha256 = await self._persist()
         except Trouble as trouble:
             reason, detail = trouble.reason, trouble.detail
         except files.UnsafeName as error:
@@ -308,7 +309,8 @@ class Download:
     async def _widen(self) -> None:
         """Doubles the connections for as long as that pays."""
         state, size = self.state, self.part.version.size
-        most = self.session.policy.connections_per_file
+        policy = self.session.policy
+        most = min(policy.connections_per_file, policy.concurrency)
         if not state.seekable or size is None or not (self.part.version.validator or self.vouched):
             return
         rate, pause = await self._rate(), _AGAIN

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 from yarl import URL
@@ -16,9 +16,11 @@ from saco_data.transports.http.records import FileChanged, HttpFailure, Policy
 from saco_data.transports.http.verdict import Trouble, origin_of
 from saco_data.transports.pace import gap
 
-WALLS = 5  # refusals in a row, without one success, after which the source is closed
+WALLS = 5  # refusals in a row after which a host must show that it still serves anything
 _LONGEST = 30.0  # seconds between two tries
 _PROGRESS = 1 << 20  # bytes that make an attempt worth while
+
+Sample = tuple[URL, Mapping[str, str]]  # what was asked for, with which headers
 
 _REMEDIES = {
     Reason.THROTTLED: "The source asks for a rest: run the same command again later",
@@ -36,11 +38,15 @@ class Host:
     """The turn-taking at one host."""
 
     def __init__(self, policy: Policy) -> None:
-        self.turns = asyncio.Semaphore(max(policy.concurrency, policy.connections_per_file))
+        self.turns = asyncio.Semaphore(policy.concurrency)
         self.next_turn = 0.0
         self.rest_until = 0.0
         self.throttled_since: float | None = None
         self.throttles = 0
+        self.walls = 0  # refusals in a row
+        self.served_before = 0  # what the source had served when they began
+        self.sample: Sample | None = None  # something that this host served
+        self.closed: Trouble | None = None
 
 
 class Limits:
@@ -49,8 +55,9 @@ class Limits:
     def __init__(self, policy: Policy) -> None:
         self.policy = policy
         self.closed: Blocked | None = None
+        self.doubtful = False  # a host refuses that has not served anything
         self._hosts: dict[str, Host] = {}
-        self._walls = 0
+        self._served = 0
 
     def host(self, name: str) -> Host:
         if name not in self._hosts:
@@ -66,13 +73,13 @@ class Limits:
     async def turn(self, name: str) -> AsyncIterator[None]:
         """Holds one of the host's connections, at a moment when a request is welcome.
 
-        Raises Blocked once the source is closed.
+        Raises Blocked once the source is closed, Trouble where the host alone is.
         """
         host = self.host(name)
         async with host.turns:
             while True:
-                if self.closed is not None:
-                    raise self.closed
+                if (closed := self.closed or host.closed) is not None:
+                    raise closed
                 now = time.monotonic()
                 if now < host.rest_until:
                     await asyncio.sleep(host.rest_until - now + random.uniform(0, 0.05))  # noqa: S311
@@ -86,9 +93,11 @@ class Limits:
                 await asyncio.sleep(host.next_turn - now)
             yield
 
-    def succeeded(self, name: str) -> None:
+    def succeeded(self, name: str, sample: Sample) -> None:
         """The host served what it was asked for."""
-        self._walls = 0
+        host = self.host(name)
+        host.walls, host.sample = 0, sample
+        self._served += 1
         self.answered(name)
 
     def answered(self, name: str) -> None:
@@ -99,18 +108,30 @@ class Limits:
 
     def met(self, trouble: Trouble, name: str, origin: str) -> None:
         """Takes note of a failed request; raises Blocked if it closes the source."""
-        if trouble.wall:
-            self._walls += 1
-            if self._walls >= WALLS:
-                self._close(
-                    trouble.reason,
-                    f"refused {self._walls} times in a row: {trouble.detail}",
-                    origin,
-                )
         if trouble.throttle or trouble.wait is not None:
             self._rest(trouble, name, origin)
         elif not trouble.transient:
             self.answered(name)
+
+    def refused(self, name: str) -> bool:
+        """Takes note of a refusal; whether there were so many that the host may refuse everything.
+
+        One that has not served anything must refuse all that was under way, and then as many.
+        """
+        host = self.host(name)
+        if not host.walls:
+            host.served_before = self._served
+        host.walls += 1
+        self.doubtful |= host.sample is None
+        return host.walls >= WALLS + (self.policy.concurrency if host.sample is None else 0)
+
+    def shut(self, trouble: Trouble, name: str, origin: str) -> None:
+        """The host refuses everything. Raises Blocked, unless other hosts serve meanwhile."""
+        host = self.host(name)
+        detail = f"refused {host.walls} times in a row: {trouble.detail}"
+        if self._served == host.served_before:
+            self._close(trouble.reason, detail, origin)
+        host.closed = Trouble(trouble.reason, detail, wall=True)
 
     def _rest(self, trouble: Trouble, name: str, origin: str) -> None:
         host, now = self.host(name), time.monotonic()
@@ -118,9 +139,7 @@ class Limits:
             host.throttled_since = now
         if now >= host.rest_until:  # requests that were under way together count once
             host.throttles += 1
-        wait = trouble.wait
-        if wait is None:
-            wait = max(0.1, self.backoff(host.throttles))
+        wait = max(0.1, trouble.wait or 0.0, self.backoff(host.throttles))
         if now + wait - host.throttled_since > self.policy.patience_seconds:
             self._close(
                 Reason.THROTTLED,

@@ -21,7 +21,8 @@ class Policy:
     keep starts the count again. `backoff_seconds`: the first wait after a transient failure; it
     doubles, with jitter, up to 30. `stall_timeout`: silence (or less than 1 KiB a second) for
     so long is a failure. `patience_seconds`: how long 429 answers may hold the source before it
-    closes. `connections_per_file`: ranges at once for a large file, where that is faster.
+    closes. `connections_per_file`: ranges at once for a large file, where that is faster and
+    within `concurrency`.
     """
 
     concurrency: int = 8

@@ -189,8 +189,26 @@ class Session:
                         response.close()
             except Trouble as trouble:
                 self.limits.met(trouble, host, origin_of(url))
+                if trouble.wall and self.limits.refused(host):
+                    await turn.aclose()
+                    if not await self._still_serves(host):
+                        self.limits.shut(trouble, host, origin_of(url))
                 raise
-            self.limits.succeeded(host)
+            self.limits.succeeded(host, (url, headers))
+
+    async def _still_serves(self, name: str) -> bool:
+        """Whether a host that refuses one thing after the other still gives what it gave before."""
+        host = self.limits.host(name)
+        sample, host.sample = host.sample, None  # asked for by one task at a time
+        if sample is None:
+            return False
+        try:
+            async with self.ask(*sample, stop=1):
+                return True
+        except Trouble as trouble:
+            if not trouble.wall:
+                host.sample = sample
+            return not trouble.wall
 
     async def _follow(
         self, url: URL, headers: Mapping[str, str], own: Mapping[str, str]

@@ -133,7 +133,7 @@ def refusal(
     detail = f"HTTP {status}" + (f" ({said})" if said else "")
     if not same_place(asked, answered):
         detail += f" from {answered.host}"
-    wait = retry_after(headers.get("Retry-After"))
+    wait = retry_after(headers.get("Retry-After")) or None  # at once would be no rest
     if status in (404, 410):
         # Only the source can say that a file is gone: not the host of some error page, and not a
         # bucket that is missing as a whole.
