@@ -26,6 +26,7 @@ _REFUSALS = (
     errno.ENOTEMPTY,
     errno.ELOOP,
 )
+_NETWORK = (errno.ENETDOWN, errno.ENETUNREACH, errno.EHOSTDOWN, errno.EHOSTUNREACH)
 _counter = itertools.count()
 _TEMPORARY = re.compile(r"^\..*\.\d+-\d+\.saco-tmp$")
 
@@ -61,7 +62,7 @@ def is_temporary(name: str) -> bool:
 
 @contextlib.contextmanager
 def explained(path: Path) -> Iterator[None]:
-    """Turns the operating system's refusals to write `path` into DiskFull or OutputError."""
+    """Turns whatever keeps the system from writing `path` into DiskFull or OutputError."""
     try:
         yield
     except OSError as error:
@@ -79,7 +80,22 @@ def explained(path: Path) -> Iterator[None]:
             ) from error
         if error.errno == errno.ENAMETOOLONG:
             raise UnsafeName(f"name too long: {path.name[:80]!r}...") from error
-        raise
+        if not error.errno or _is_another_s(error):
+            raise
+        raise OutputError(
+            f"cannot write ({os.strerror(error.errno)})",
+            item=str(path),
+            remedy="Look at the disk, or choose another folder in the config",
+        ) from error
+
+
+def _is_another_s(error: OSError) -> bool:
+    """Whether an error tells of a file that was to be read, or of a connection."""
+    return (
+        isinstance(error, (FileNotFoundError, ConnectionError, TimeoutError))
+        or error.errno in _NETWORK
+        or type(error).__module__ != "builtins"  # of ssl, socket or a library
+    )
 
 
 @contextlib.contextmanager

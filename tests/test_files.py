@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import ssl
 from pathlib import Path
 
 import pytest
@@ -105,3 +107,28 @@ def test_an_accepted_name_never_leaves_its_folder(name: str) -> None:
 def test_real_names_pass() -> None:
     name = "AUTOLab_failure_2023-07-07_Fri_Jul__7_18:50:36_2023_recordings_MP4_22008760/00002.jpg"
     assert files.inside(Path("/r"), name) == Path("/r") / name
+
+
+@pytest.mark.parametrize(
+    "number", [errno.EIO, errno.EFBIG, errno.EINVAL, errno.ESTALE, errno.EMFILE]
+)
+def test_any_fault_of_the_disk_is_explained(tmp_path: Path, number: int) -> None:
+    with pytest.raises(OutputError) as explained, files.explained(tmp_path / "a"):
+        raise OSError(number, "no matter")
+    assert os.strerror(number) in explained.value.what
+    assert explained.value.item == str(tmp_path / "a")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        FileNotFoundError(errno.ENOENT, "x"),
+        ConnectionResetError(errno.ECONNRESET, "x"),
+        OSError(errno.EHOSTUNREACH, "x"),
+        ssl.SSLError(8, "x"),
+        OSError(),
+    ],
+)
+def test_what_is_not_the_disk_s_fault_stays_what_it_is(tmp_path: Path, error: OSError) -> None:
+    with pytest.raises(type(error)), files.explained(tmp_path / "a"):
+        raise error

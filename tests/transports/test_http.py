@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import base64
+import errno
 import hashlib
 import io
+import os
 import random
 import shutil
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,10 +17,11 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from saco_data.errors import DiskFull, OutputError
+from saco_data.errors import DiskFull, OutputError, UsageError
 from saco_data.records import Reason
 from saco_data.sandbox.http_server import Answer, Fault, Faults, FileServer
 from saco_data.transports.http import Expect, Http, HttpFailure, Policy, Reply, Request
+from saco_data.transports.http.part import Part
 
 QUICK = Policy(backoff_seconds=0, stall_timeout=0.4, patience_seconds=5)
 DATA = random.Random(1).randbytes(900_000)  # more than is held in memory
@@ -245,6 +249,26 @@ def test_nobody_listens(tmp_path: Path) -> None:
         assert one(http, f"{url}/a?key=s3cret", tmp_path / "a").reason is Reason.NETWORK
 
 
+def test_a_client_that_cannot_start_leaves_nothing_running(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/no/such/file")
+    before = threading.active_count()
+    with pytest.raises(UsageError), Http(QUICK):
+        pass
+    assert threading.active_count() == before
+
+
+def test_a_system_without_fdatasync_will_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(os, "fdatasync")
+    part = Part(tmp_path / "a", "http://here/a")
+    part.save([])
+    part.close()
+    assert part.note.is_file()
+
+
 def test_a_slow_consumer_bounds_what_is_started(tmp_path: Path) -> None:
     files = {f"/{number}": SMALL for number in range(30)}
     with FileServer(files) as server, Http(Policy(concurrency=4)) as http:
@@ -283,6 +307,21 @@ def test_a_folder_that_cannot_be_written_stops_the_fetch(http: Http, tmp_path: P
     (tmp_path / "file").write_bytes(b"in the way")
     with FileServer({"/a": SMALL}) as server, pytest.raises(OutputError):
         one(http, f"{server.url}/a", tmp_path / "file" / "a")
+
+
+@pytest.mark.parametrize("call", ["pwrite", "pread", "fsync"])
+def test_a_fault_of_the_disk_stops_the_fetch_in_words(
+    http: Http, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    def broken(*_: object) -> None:
+        raise OSError(errno.EIO, "no matter")
+
+    monkeypatch.setattr(os, call, broken)
+    with (
+        FileServer({"/a": DATA}) as server,
+        pytest.raises(OutputError, match=os.strerror(errno.EIO)),
+    ):
+        one(http, f"{server.url}/a", tmp_path / "a")
 
 
 def test_a_file_that_cannot_fit_is_not_begun(http: Http, tmp_path: Path) -> None:

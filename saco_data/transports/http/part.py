@@ -123,7 +123,8 @@ class Part:
 
     def save(self, spans: list[Span]) -> None:
         """Notes durably that `spans` are here."""
-        os.fdatasync(self.open())
+        sync = getattr(os, "fdatasync", os.fsync)  # macOS has no fdatasync
+        sync(self.open())
         note = {
             "url": self.origin,
             "etag": self.version.etag,
