@@ -42,7 +42,7 @@ class Roboflow:
         Raises DiskFull and OutputError too.
         """
         try:
-            with Http(Policy(concurrency=1)) as http:
+            with Http(Policy()) as http:
                 version = self._newest(http, project)
                 link = self._link(http, f"{project}/{version}/coco")
                 (reply,) = http.fetch([Request(project, link, to)])
