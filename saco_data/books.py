@@ -59,7 +59,8 @@ def all_gone(settings: Settings, ledger: Ledger, subset: str) -> bool:
         return False
     if Reason.OK in ledger.counts(subset, is_asset=True):
         return False
-    return not any(survey.listing(settings.raw_folder(subset)))
+    raw = survey.listing(settings.raw_folder(subset))
+    return all(name.rpartition("/")[2].startswith(".") for name in raw)
 
 
 def doubtful(settings: Settings, ledger: Ledger, subset: str) -> bool:

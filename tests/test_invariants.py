@@ -308,7 +308,9 @@ class Availability(RuleBasedStateMachine):
         gone = {name for name, item in items.items() if item.confirmed(self.confirm_hours)}
         said = {name for name, item in items.items() if item.state is State.GONE}
         states = {items[name].state for name in set(self.annotated) & items.keys()}
-        if items.keys() >= set(self.annotated) and said and State.DONE not in states:
+        folder = self.settings.raw_folder(SUBSET)
+        raw = list(folder.glob("[!.]*.jpg")) if folder.exists() else []
+        if said and State.DONE not in states and not raw:
             # A source that gives nothing at all is believed only when the user says so.
             gone = {name for name in gone if items[name].gone_confirmed}
         assert set(self.annotated) - kept == gone & set(self.annotated)
