@@ -28,6 +28,12 @@ TRAILER = "trailerTRAI"
 _PLAYER = "/s/player/0a1b2c3d/player_ias.vflset/en_US/base.js"
 
 
+# What the page says around the video: whose it is.
+_OWNER = {"owner": {"videoOwnerRenderer": {"title": {"runs": [{"text": "A Channel"}]}}}}
+_ROWS = {"results": {"contents": [{"videoSecondaryInfoRenderer": _OWNER}]}}
+_ABOUT = {"contents": {"twoColumnWatchNextResults": {"results": _ROWS}}}
+
+
 class Fault(StrEnum):
     """Why a video, or the whole site, does not play."""
 
@@ -219,7 +225,7 @@ class YouTube:
         return (
             "<!DOCTYPE html><html><head><title>YouTube</title><script>"
             f"ytcfg.set({json.dumps(config)});var ytInitialPlayerResponse = {player};"
-            'var ytInitialData = {"contents": {"a": 1}};</script></head><body></body></html>'
+            f"var ytInitialData = {json.dumps(_ABOUT)};</script></head><body></body></html>"
         )
 
     def _player(self, video_id: str) -> dict[str, Any]:

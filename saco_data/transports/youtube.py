@@ -16,13 +16,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import av
 import yt_dlp
 from yt_dlp.utils import ExtractorError, YoutubeDLError
 
 from saco_data.errors import Blocked, SacoError
 from saco_data.files import explained, sha256_of, sync_folder
-from saco_data.media.decode import OPTIONS
+from saco_data.media.decode import FrameError, open_video, sequential
+from saco_data.media.frames import probe
 from saco_data.records import Reason
 from saco_data.transports.cookies import check_cookies, cookie_values, read_cookies
 from saco_data.transports.youtube_words import NO_ANSWER, classify, clean
@@ -60,8 +60,7 @@ class YoutubeOptions:
 class YoutubeReply:
     """What became of one video: OK and its fingerprint, or the reason and YouTube's own words.
 
-    `facts` holds format_id, fps, width and height in pixels, duration in seconds, frames, codec,
-    bytes and sha256 of the file.
+    `facts` holds format_id and uploader, as far as they are known, and the fingerprint of the file.
     """
 
     reason: Reason
@@ -159,7 +158,8 @@ class YoutubeSession:
         except NotVideoError as error:
             part.unlink()
             return YoutubeReply(Reason.CORRUPT_VIDEO, str(error))
-        return YoutubeReply(Reason.OK, facts={"format_id": str(info.get("format_id")), **facts})
+        said = {name: str(info[name]) for name in ("format_id", "uploader") if info.get(name)}
+        return YoutubeReply(Reason.OK, facts={**said, **facts})
 
     def _failure(self, error: YoutubeDLError) -> YoutubeReply:
         inner = getattr(error, "exc_info", (None, error))[1]
@@ -234,30 +234,16 @@ class NotVideoError(Exception):
 
 
 def fingerprint(path: Path) -> dict[str, Any]:
-    """What tells one version of a video from another.
+    """What tells one version of a video from another: `media.frames.probe`, bytes and sha256.
 
-    fps, width and height in pixels, duration in seconds, frames (coded ones, counted in the file),
-    codec, bytes, sha256. Raises NotVideoError.
+    Raises NotVideoError where not one frame can be decoded.
     """
     try:
-        with av.open(f"file:{path}", options=OPTIONS, metadata_errors="replace") as container:
-            stream = next(iter(container.streams.video), None)
-            if stream is None or stream.codec_context is None:
-                raise NotVideoError("the file has no video stream that we can decode")
-            next(container.decode(stream))
-            container.seek(0)
-            frames = sum(1 for packet in container.demux(stream) if packet.size)
-            rate, duration = stream.average_rate, container.duration
-            facts = {
-                "fps": round(float(rate), 3) if rate else None,
-                "width": stream.codec_context.width,
-                "height": stream.codec_context.height,
-                "duration": round(duration / av.time_base, 3) if duration else None,
-                "frames": frames,
-                "codec": stream.codec_context.name,
-            }
-    except (av.FFmpegError, StopIteration) as error:
-        raise NotVideoError(f"the file does not decode ({type(error).__name__})") from error
+        facts = probe(path)
+        with open_video(path) as (container, stream):
+            next(sequential(container, stream))
+    except (FrameError, StopIteration) as error:
+        raise NotVideoError(f"the file does not decode ({error or 'no frame'})") from error
     return {**facts, "bytes": path.stat().st_size, "sha256": sha256_of(path)}
 
 

@@ -117,7 +117,7 @@ def test_a_video_at_hand_costs_no_request(start: Start, mp4: Path, tmp_path: Pat
     (again,) = fetcher(tmp_path).fetch(assets(IDS[0]), known)
     (stranger,) = fetcher(tmp_path).fetch(assets(IDS[0]), Context())
     assert again == first
-    assert {**stranger.facts, "format_id": "136"} == first.facts
+    assert {**stranger.facts, "format_id": "136", "uploader": "A Channel"} == first.facts
     assert proxy.requests == []
 
 

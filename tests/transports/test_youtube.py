@@ -111,7 +111,7 @@ def test_720p_at_30_fps_in_h264_is_chosen_and_described(
     assert reply.reason is Reason.OK
     assert to.read_bytes() == mp4.read_bytes()
     assert "itag=136&" in media(proxy)[0]
-    assert reply.facts == {"format_id": "136", **fingerprint(mp4)}
+    assert reply.facts == {"format_id": "136", "uploader": "A Channel", **fingerprint(mp4)}
     expected = {"fps": 30.0, "width": 160, "height": 90, "frames": 30, "codec": "h264"}
     assert expected.items() <= reply.facts.items()
     assert reply.facts["duration"] == 1.0
