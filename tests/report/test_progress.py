@@ -151,7 +151,7 @@ def test_the_second_ctrl_c_is_at_once(slow: Path) -> None:
     terminal.interrupt()
     began = time.monotonic()
     assert terminal.wait() == 130
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 10
     assert "Traceback" not in terminal.text
     assert terminal.text.rindex("\x1b[?25h") > terminal.text.rindex("\x1b[?25l")
     assert not any("━" in line for line in screen(terminal.text))
