@@ -141,7 +141,7 @@ def ending(settings: Settings, source: Source, annotations: list[Any]) -> list[A
         __version__,
         annotations,
         derived_stamp(settings, subset),
-        source.place(),
+        source.whence(),
         settings.may_prune(subset),
         settings.keys.gone_confirm_hours,
         settings.removes_videos(subset),
@@ -163,7 +163,7 @@ def settled(
     states = {reason.state for reason in counts}
     if not facts.ended or states - {State.DONE, State.GONE} or sum(counts.values()) != facts.files:
         return False
-    place = source.place()
+    place = source.whence()
     for item in ledger.items(source.name, state=State.GONE).values():
         if look_again(item) or place not in ("", item.facts.get("place", "")):
             return False

@@ -204,7 +204,7 @@ class Lane:
         """What became of an asset became of all its products."""
         facts = dict(outcome.facts)
         if outcome.state is State.GONE:
-            facts["place"] = self.source.place()
+            facts["place"] = self.source.whence()
         if self.settings.manifest(self.subset).frames:
             yield replace(outcome, facts=facts)
         for product in self._left(asset):

@@ -40,7 +40,7 @@ def view(
         key_of=source.key_of,
         check_name=check_name,
         raw_at_hand=lambda key: source.local() or source.raw_path(key).is_file(),
-        place=source.place(),
+        place=source.whence(),
         frames=settings.manifest(source.name).frames,
         look_again=look_again,
         renew=renew,

@@ -63,6 +63,10 @@ class Source(ABC):
         """The place that answers for this source now; a verdict "gone" holds for its place only."""
         return ""
 
+    def whence(self) -> str:
+        """The place as it may be remembered: without passwords."""
+        return without_user(self.place())
+
     def local(self) -> bool:
         """Whether the raw medium is on this machine, so that reading it costs no network."""
         return False

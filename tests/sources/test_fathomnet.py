@@ -202,7 +202,9 @@ def test_a_password_in_the_address_of_the_api_is_not_told(
         travel(config(tmp_path, endpoints={"fathomnet_api": root}), "fathomnet", notes=notes)
         known = items(settings, "fathomnet").values()
         assert not [line for line in notes.lines if "secret" in line]
-        assert not [item for item in known if "secret" in f"{item.origin} {item.detail}"]
+        assert not [
+            item for item in known if "secret" in f"{item.origin} {item.detail} {item.facts}"
+        ]
 
 
 def test_a_failing_api_stops_the_source_and_nothing_is_gone(
