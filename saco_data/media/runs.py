@@ -60,7 +60,8 @@ def decode_run(
     }
     here = slice(run.start, run.end + 1)
     taken = _taken(index, run)
-    due = iter(numpy.sort(index.pts[here][taken & index.shown[here] & (index.pts[here] >= begin)]))
+    expected = index.pts[here][taken & index.shown[here] & (index.pts[here] >= begin)]
+    due = iter(numpy.sort(expected).tolist())
     waiting: deque[tuple[int, int, VideoFrame]] = deque()
     for frame in _decoded(container, stream, index, run, taken):
         if frame.pts is None:
