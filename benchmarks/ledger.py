@@ -56,7 +56,7 @@ def outcomes(keys: list[str], size: int, digest: str) -> Iterator[Outcome]:
                 "etag": f'"{own[:32]}"',
                 "last_modified": f"Wed, {number % 28 + 1:02d} Oct 2015 07:{number % 60:02d}:00 GMT",
                 "content_type": "image/jpeg",
-                "licence": "CC BY 4.0",
+                "size": [8, 8],
             },
         )
 
