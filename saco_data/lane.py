@@ -16,7 +16,7 @@ from pathlib import Path
 from saco_data import files, sources, survey, verify
 from saco_data.config import Settings
 from saco_data.errors import Blocked
-from saco_data.executors import Executor, WorkerLost
+from saco_data.executors import LOST, Executor, why_lost
 from saco_data.ledger import Item
 from saco_data.media import process
 from saco_data.plan import Decision, SubsetPlan
@@ -88,6 +88,8 @@ class Lane:
         self._width = executor.width if bounded else 2 * executor.width + 2
         self._slots = threading.Semaphore(self._width)
         self._fatal: BaseException | None = None
+        # Assets that the source has in another version, while what was made of them is here.
+        self._renewed = set(steps.renewed.values())
         # Assets whose raw file is on the disk from before, and those of them that proved spoilt.
         self._found: set[str] = set()
         self._spoilt: list[Asset] = []
@@ -111,17 +113,17 @@ class Lane:
             self._tidy()
             lost = self._adopt(self.plan.assets(Decision.ADOPT))
             todo = _merged(todo + lost) if self.stages.fetch else todo
-        renewed = set(self.plan.renewed.values())
-        self._found = {asset.key for asset in self.plan.assets(Decision.PROCESS)} - renewed
+        processed = {asset.key for asset in self.plan.assets(Decision.PROCESS)}
+        self._found = processed - self._renewed
         try:
-            for key in renewed:
+            for key in self._renewed:
                 survey.put_by(self.source.raw_path(key))
             self._fetch(todo)
         except Blocked as closed:
             self._spare(self._spoilt, closed)
             raise
         finally:
-            if renewed:
+            if self._renewed:
                 survey.sweep(self.settings.raw_folder(self.subset))
         self._found = set()
         self._fetch(self._spoilt)
@@ -227,7 +229,7 @@ class Lane:
         """Sends an arrival on to be processed; its slot is free once that is done."""
         key = arrival.asset.key
         new = key not in self._found
-        renewed = key in self.plan.renewed.values()
+        renewed = key in self._renewed
         # What replaces something done is believed once all of it could be used.
         if self.settings.manifest(self.subset).frames and (arrival.facts or new) and not renewed:
             self._learn([_of_asset(self.subset, arrival)])
@@ -289,10 +291,8 @@ class Lane:
     def _outcomes(self, arrival: Arrival, done: Future[list[Outcome]]) -> list[Outcome]:
         try:
             return done.result()
-        except (WorkerLost, MemoryError, TimeoutError) as error:
-            late = isinstance(error, TimeoutError)
-            reason = Reason.WORKER_TIMEOUT if late else Reason.WORKER_CRASHED
-            detail = "took too long to decode" if late else f"{error or 'out of memory'}"
+        except LOST as error:
+            reason, detail = why_lost(error)
             return [
                 Outcome(self.subset, product.file_name, reason, detail, arrival.origin)
                 for product in arrival.asset.products
@@ -325,7 +325,7 @@ class Lane:
         if outcome.state is State.DONE:
             return False
         if outcome.is_asset:
-            return outcome.key in self.plan.renewed.values()
+            return outcome.key in self._renewed
         if outcome.key not in self.plan.renewed:
             return False
         words = "%s: stays as it is: the source has another version, but %s"

@@ -20,6 +20,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from saco_data import untrusted
 from saco_data.errors import LockHeld
 from saco_data.files import explained
 
@@ -187,8 +188,8 @@ class Lock:
 
 def _parsed(content: bytes) -> dict[str, Any] | None:
     try:
-        parsed = json.loads(content)
-    except (ValueError, RecursionError):
+        parsed = untrusted.parse(content)
+    except ValueError:
         return None
     return parsed if isinstance(parsed, dict) else None
 

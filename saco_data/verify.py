@@ -9,7 +9,7 @@ from saco_data import books, executors, sources
 from saco_data.annotations import read
 from saco_data.config import Settings
 from saco_data.errors import Incomplete, SacoError, most_severe
-from saco_data.executors import Executor, WorkerLost
+from saco_data.executors import LOST, Executor, why_lost
 from saco_data.files import UnsafeName
 from saco_data.ledger import Ledger
 from saco_data.lock import Lock
@@ -67,8 +67,6 @@ def _subset(
     return most_severe([*codes, *books.exit_codes(settings, ledger, subset)])
 
 
-# How a worker's end shows; the file that it had in hand pays for it.
-_LOST = (WorkerLost, MemoryError, TimeoutError)
 # What is under a final name and is one of these is no product.
 _WORTHLESS = {Reason.WRONG_DIGEST, Reason.NOT_MEDIA, Reason.CORRUPT_IMAGE, Reason.WRONG_SIZE}
 
@@ -111,7 +109,7 @@ def checked(
     for task, future in zip(tasks, futures, strict=True):
         try:
             yield from future.result()
-        except _LOST:
+        except LOST:
             # One of them was too much; the others have nothing to do with it.
             for each in task:
                 yield _alone(each, executor)
@@ -120,8 +118,6 @@ def checked(
 def _alone(check: process.Check, executor: Executor) -> Outcome:
     try:
         return executor.submit(process.check, [check], seconds=TASK_SECONDS).result()[0]
-    except _LOST as error:
-        late = isinstance(error, TimeoutError)
-        reason = Reason.WORKER_TIMEOUT if late else Reason.WORKER_CRASHED
-        detail = "took too long to decode" if late else f"{error or 'out of memory'}"
+    except LOST as error:
+        reason, detail = why_lost(error)
         return Outcome(check.subset, check.product.file_name, reason, detail)

@@ -7,6 +7,7 @@ from concurrent.futures import Future
 from typing import Any, Protocol, TypeVar
 
 from saco_data.config import Settings
+from saco_data.records import Reason
 
 R = TypeVar("R")
 
@@ -30,6 +31,17 @@ class Executor(Protocol):
 
 class WorkerLost(Exception):
     """The process that ran a task died: a crash in a decoder, or out of memory."""
+
+
+# How a task ends that was too much for its worker.
+LOST = (WorkerLost, MemoryError, TimeoutError)
+
+
+def why_lost(error: BaseException) -> tuple[Reason, str]:
+    """The reason and the words for a task that ended in one of `LOST`."""
+    if isinstance(error, TimeoutError):
+        return Reason.WORKER_TIMEOUT, "took too long to decode"
+    return Reason.WORKER_CRASHED, f"{error or 'out of memory'}"
 
 
 def make(settings: Settings) -> Executor:

@@ -18,7 +18,6 @@ _NAME = re.compile(
     r"(?P<time>[\w:+-]+)_recordings_MP4_(?P<camera>[A-Za-z0-9-]+)\.mp4",
     re.ASCII,
 )
-_LOOK_AHEAD = 2  # videos fetched and not yet taken, where each is removed after use
 
 
 def object_name(video: str) -> str:
@@ -71,15 +70,8 @@ class Fetcher(Source):
                 return
 
     def _by_https(self, wanted: dict[str, Asset], context: Context) -> Iterator[Any]:
-        from saco_data.transports.http import Expect, Http, Policy, Request
+        from saco_data.transports.http import Expect, Request
 
-        rates = self.settings.rates(self.name)
-        bounded = self.settings.removes_videos(self.name)
-        policy = Policy(
-            concurrency=min(rates.concurrency, _LOOK_AHEAD) if bounded else rates.concurrency,
-            requests_per_second=rates.requests_per_second,
-            sleep_seconds=rates.sleep_seconds,
-        )
         requests = (
             Request(
                 key,
@@ -89,7 +81,7 @@ class Fetcher(Source):
             )
             for key in wanted
         )
-        with Http(policy) as http:
+        with self.http() as http:
             yield from http.fetch(requests, context.stop)
 
     def _by_gsutil(self, wanted: dict[str, Asset], context: Context) -> Iterator[Any]:

@@ -204,12 +204,11 @@ class Fetcher(Source):
                 reason=Reason.RAW_MISSING,
             ) from None
         rates = self.settings.rates(self.name)
-        bounded = self.settings.removes_videos(self.name)
         access = self.manifest.access
         return S3(
             access_key=self.settings.keys.aws_access_key_id,
             secret_key=self.settings.keys.aws_secret_access_key,
-            concurrency=min(rates.concurrency, _LOOK_AHEAD) if bounded else rates.concurrency,
+            concurrency=rates.concurrency,
             requests_per_second=rates.requests_per_second,
             sleep_seconds=rates.sleep_seconds,
             remedy=f"Keys last 14 days. {access.steps} ({access.page})",

@@ -86,7 +86,8 @@ class Fetcher(Source):
     def _download(
         self, missing: list[tuple[Asset, Path]], context: Context
     ) -> Iterator[Arrival | Outcome]:
-        from saco_data.transports.youtube import Stopped, YoutubeOptions, YoutubeSession
+        from saco_data.transports.ranges import Stopped
+        from saco_data.transports.youtube import YoutubeOptions, YoutubeSession
 
         rates = self.settings.rates(self.name)
         cookies = self.settings.keys.cookies_path

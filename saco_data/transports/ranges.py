@@ -7,7 +7,7 @@ from typing import Protocol
 
 
 class Stopped(Exception):
-    """The run is to end early; nothing is wrong."""
+    """The run is to end early; nothing is wrong, and what came so far is kept."""
 
 
 class RangeReader(Protocol):

@@ -25,6 +25,7 @@ from saco_data.media.decode import FrameError, open_video, sequential
 from saco_data.media.frames import probe
 from saco_data.records import Reason
 from saco_data.transports.cookies import check_cookies, cookie_values, read_cookies
+from saco_data.transports.ranges import Stopped
 from saco_data.transports.youtube_words import NO_ANSWER, classify, clean
 
 log = logging.getLogger(__name__)
@@ -33,10 +34,6 @@ VIDEO_ID = re.compile(r"[A-Za-z0-9_-]{11}")
 # Up to 720p at up to 30 frames a second in H.264, video only; else the best muxed one. No ffmpeg.
 SELECTOR = "bv[height<=720][fps<=30][ext=mp4][vcodec^=avc1]/b[height<=720][fps<=30][ext=mp4]"
 _NOT_RECORDED = ("is_live", "is_upcoming", "post_live")
-
-
-class Stopped(Exception):
-    """The run is to end; what was downloaded of a video is kept and resumed by the next run."""
 
 
 @dataclass(frozen=True)

@@ -27,9 +27,9 @@ from saco_data.records import Reason, State
 from saco_data.sandbox.proxy import ConnectProxy
 from saco_data.sandbox.youtube import TRAILER, Fault, Video, YouTube
 from saco_data.transports.cookies import check_cookies
+from saco_data.transports.ranges import Stopped
 from saco_data.transports.youtube import (
     NotVideoError,
-    Stopped,
     YoutubeOptions,
     YoutubeReply,
     YoutubeSession,
