@@ -114,7 +114,7 @@ def official(url: str, folder: Path) -> None:
 
 
 def streamed(url: str, folder: Path) -> None:
-    from saco_data import files
+    from saco_data.storage import files
     from saco_data.transports.archive import members
     from saco_data.transports.http import Http, Policy
 

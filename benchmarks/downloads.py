@@ -29,7 +29,7 @@ from pathlib import Path
 
 import requests
 
-from saco_data.records import Reason
+from saco_data.model.reasons import Reason
 from saco_data.sandbox.http_server import FileServer
 from saco_data.transports.http import Http, Policy, Request
 

@@ -16,13 +16,13 @@ import tempfile
 import time
 from pathlib import Path
 
-from saco_data import config
-from saco_data.records import Arrival, Asset
+from saco_data.config import settings as config
+from saco_data.model.records import Arrival, Asset
 from saco_data.sandbox.gcs import HOST, GcsServer
 from saco_data.sandbox.proxy import ConnectProxy
 from saco_data.sources.base import Context
 from saco_data.sources.droid import Fetcher, object_name
-from saco_data.transports import programs
+from saco_data.transports.official import processes
 
 ROOT = "robotics/droid_raw/1.0.1"
 # The head of an MP4 file: enough to be taken for a video; what follows differs.
@@ -74,7 +74,7 @@ def prepare(folder: Path, videos: list[str], objects: dict[str, bytes], transpor
 
 def one_each(folder: Path, videos: list[str]) -> float:
     """Seconds for one `gsutil cp` after another, as the official script runs them."""
-    program = programs.find("gsutil")
+    program = processes.find("gsutil")
     begun = time.perf_counter()
     for video in videos:
         url = f"gs://gresearch/{ROOT}/{object_name(video)}"

@@ -21,10 +21,11 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
-from saco_data.config import FILE_NAME, load
-from saco_data.ledger import Ledger
-from saco_data.manifest import load as manifest
-from saco_data.records import Outcome, Reason
+from saco_data.catalog.manifest import load as manifest
+from saco_data.config.settings import FILE_NAME, load
+from saco_data.model.reasons import Reason
+from saco_data.model.records import Outcome
+from saco_data.state.ledger import Ledger
 
 SUBSET = "bdd100k"
 BATCH = 5000

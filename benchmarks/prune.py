@@ -72,7 +72,7 @@ def official(source: Path, to: Path) -> None:
 
 def ours(source: Path, to: Path) -> None:
     """What saco prune does."""
-    from saco_data.annotations import derive
+    from saco_data.dataset.derive import derive
 
     lost = gone()
     derive(source, to, lambda name: name not in lost)
@@ -80,10 +80,12 @@ def ours(source: Path, to: Path) -> None:
 
 def status(folder: Path) -> float:
     """Seconds of `saco status` on a finished subset of that many files, as a user waits for it."""
-    from saco_data.books import stamp
-    from saco_data.config import load
-    from saco_data.ledger import Ledger, SubsetFacts
-    from saco_data.records import Outcome, Reason
+    from saco_data.config.settings import load
+    from saco_data.model.items import SubsetFacts
+    from saco_data.model.reasons import Reason
+    from saco_data.model.records import Outcome
+    from saco_data.state.ledger import Ledger
+    from saco_data.storage.files import stamp
 
     (folder / "CONFIG_FRAMES.yaml").write_text("")
     settings = load(folder / "CONFIG_FRAMES.yaml")

@@ -9,10 +9,9 @@ from typing import Any
 
 import yaml
 
-from saco_data.config import FILE_NAME, Settings, load
-from saco_data.manifest import load as manifest
-from saco_data.sandbox import world
-from saco_data.sandbox.world import Subset
+from saco_data.catalog.manifest import load as manifest
+from saco_data.config.settings import FILE_NAME, Settings, load
+from saco_data.sandbox.miniature import Subset, build
 
 
 def config(folder: Path, **keys: Any) -> Settings:
@@ -59,7 +58,7 @@ def document(*images: dict[str, Any], masks: list[dict[str, Any]] | None = None)
 
 def miniature(folder: Path, name: str, *, seed: int = 0) -> Subset:
     """A miniature subset: annotations in `folder/annotations`, raw media in memory."""
-    return world.build(folder, [name], seed=seed).subsets[name]
+    return build(folder, [name], seed=seed).subsets[name]
 
 
 def tree(folder: Path) -> dict[str, bytes]:

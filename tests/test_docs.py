@@ -9,9 +9,9 @@ from pathlib import Path
 import click
 import pytest
 
-from saco_data.cli import saco as cli
-from saco_data.commands import TABLE
-from saco_data.records import Reason
+from saco_data.cli.main import saco as cli
+from saco_data.cli.table import TABLE
+from saco_data.model.reasons import Reason
 from tests.conftest import ROOT, Saco
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]

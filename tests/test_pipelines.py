@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT
-from tests.small import NAMES, SUBSET, Small
+from tests.tiny_subset import NAMES, SUBSET, Small
 
 PIPELINES = ROOT / "pipelines"
 UNITS = ("saco-sync.service", "saco-sync.timer", "saco-mail@.service")
@@ -165,7 +165,7 @@ def test_a_slurm_task_syncs_its_subset(home: Small) -> None:
 
 
 def test_the_slurm_array_names_all_subsets_one_at_a_time() -> None:
-    from saco_data.manifest import SUBSETS
+    from saco_data.catalog.manifest import SUBSETS
 
     text = (PIPELINES / "saco-sync.slurm").read_text()
     (names,) = re.findall(r"^subsets=\((.*)\)$", text, re.M)
@@ -243,7 +243,7 @@ def test_a_slurm_task_waits_for_a_lock_that_may_be_a_dead_ones(
 
 
 def test_a_slurm_task_waits_longer_than_a_dead_lock_is_respected() -> None:
-    from saco_data.lock import STALE_SECONDS
+    from saco_data.state.lock import STALE_SECONDS
 
     text = (PIPELINES / "saco-sync.slurm").read_text()
     (attempts,) = re.findall(r"^for attempt in ([\d ]+);", text, re.M)

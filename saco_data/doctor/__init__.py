@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from saco_data.config import Settings
-from saco_data.doctor.finding import Finding, Verdict
-from saco_data.errors import SacoError
+from saco_data.config.settings import Settings
+from saco_data.model.errors import SacoError
+from saco_data.model.finding import Finding, Verdict
 
 __all__ = ["Finding", "Verdict", "examine"]
 
@@ -36,8 +36,8 @@ def examine(settings: Settings, subsets: Sequence[str], *, online: bool) -> Iter
 
 
 def _complete(settings: Settings, subsets: Sequence[str]) -> list[str]:
-    from saco_data.ledger import Ledger
-    from saco_data.report import status
+    from saco_data.engine import status
+    from saco_data.state.ledger import Ledger
 
     with Ledger(settings.state, read_only=True) as ledger:
         found = status.read(settings, ledger, subsets)

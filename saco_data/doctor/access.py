@@ -7,15 +7,15 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from saco_data import needs, sources
-from saco_data.config import Settings
-from saco_data.doctor.finding import Finding, fail, ok, warn
-from saco_data.errors import Blocked, SacoError
-from saco_data.sources import Source
+from saco_data import sources
+from saco_data.config.settings import Settings
+from saco_data.model.errors import Blocked, SacoError
+from saco_data.model.finding import Finding, fail, ok, warn
+from saco_data.sources import Source, requirements
 from saco_data.sources.archives import ArchiveSource
-from saco_data.transports import aws_keys
-from saco_data.transports.cookies import check_cookies
-from saco_data.transports.signed import expiry, when
+from saco_data.transports.link_expiry import expiry, when
+from saco_data.transports.s3 import keys
+from saco_data.transports.youtube.cookies import check_cookies
 
 DAY = 86400.0
 EGO4D_DAYS = 14  # what Ego4D's keys last
@@ -38,7 +38,7 @@ def _token(settings: Settings) -> Finding:
     if given and not re.fullmatch(r"hf_[A-Za-z0-9]{20,}", given.get_secret_value()):
         remedy = "Copy it again from huggingface.co/settings/tokens"
         return warn("hf_token", "does not look like a token (hf_...)", remedy)
-    if needs.has_token(settings):
+    if requirements.has_token(settings):
         return ok("hf_token", "a Hugging Face token is at hand")
     remedy = "Accept the terms at huggingface.co/datasets/facebook/SACo-Silver and set HF_TOKEN"
     return warn("hf_token", "no Hugging Face token: annotation files cannot be fetched", remedy)
@@ -53,7 +53,7 @@ def _annotations(settings: Settings, subsets: Sequence[str]) -> Iterator[Finding
             yield fail(name, f"{path} is empty", remedy)
         elif path.is_file():
             there.append(subset)
-        elif needs.annotation_file(settings, subset):
+        elif requirements.annotation_file(settings, subset):
             missing.append(subset)
         else:
             to_come.append(subset)
@@ -62,7 +62,7 @@ def _annotations(settings: Settings, subsets: Sequence[str]) -> Iterator[Finding
     if to_come:
         yield ok(name, f"`saco prepare` will fetch those of {', '.join(to_come)}")
     if missing:
-        _, _, remedy = needs.annotation_file(settings, missing[0]).partition(". ")
+        _, _, remedy = requirements.annotation_file(settings, missing[0]).partition(". ")
         remedy = f"{remedy}, or put the files into {settings.annotations}"
         yield fail(name, f"none for {', '.join(missing)}", remedy)
 
@@ -83,7 +83,7 @@ def _aws(settings: Settings, source: Source) -> Finding:
     given = settings.keys
     if bool(given.aws_access_key_id) != bool(given.aws_secret_access_key):
         return fail("ego4d", "the config gives one of the two AWS keys", "Give both, or neither")
-    found = aws_keys.find(given.aws_access_key_id, given.aws_secret_access_key)
+    found = keys.find(given.aws_access_key_id, given.aws_secret_access_key)
     access = source.manifest.access
     renew = f"{access.steps} ({access.page})"
     if found is None:

@@ -7,9 +7,10 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from saco_data import costs
-from saco_data.config import Settings
-from saco_data.doctor.finding import Finding, fail, ok, warn
+from saco_data.config.settings import Settings
+from saco_data.model import words
+from saco_data.model.finding import Finding, fail, ok, warn
+from saco_data.storage import folders
 
 OPEN_FILES = 512
 # DROID's names hold colons; geode's, and others, differ in nothing but case.
@@ -20,7 +21,7 @@ def examine(settings: Settings, subsets: Sequence[str]) -> Iterator[Finding]:
     """Findings for each folder that a run writes to, then for what they share."""
     wanted: dict[Path, list[str]] = {}
     for path in (settings.silver, *(settings.folder(subset) for subset in subsets)):
-        there = costs.existing(path)
+        there = folders.existing(path)
         wanted.setdefault(there, []).append(path.name)
     for there in wanted:
         yield from _folder(there, droid="droid" in subsets)
@@ -60,13 +61,13 @@ def _takes(path: Path) -> bool:
 
 def _disk(settings: Settings, subsets: Sequence[str]) -> Iterator[Finding]:
     """The same costs as `saco plan`, on the file systems that would bear them."""
-    from saco_data.report import plan_table
+    from saco_data.engine import forecast
 
-    table = plan_table.make(settings, subsets)
+    table = forecast.make(settings, subsets)
     some = any(each.costs.at_most for each in table.lines)
     remedy = "Free some space, choose another folder, or set remove_downloaded_videos_*: true"
     for system in table.systems:
-        name, free = f"disk {system.folder}", f"{costs.human(system.free)} free"
+        name, free = f"disk {system.folder}", f"{words.human(system.free)} free"
         if system.problem:
             yield fail(name, f"does not suffice: {system.problem}", remedy)
         elif system.doubt and some:
@@ -74,7 +75,7 @@ def _disk(settings: Settings, subsets: Sequence[str]) -> Iterator[Finding]:
         elif system.doubt:
             yield warn(name, f"will probably not suffice: {system.doubt}", remedy)
         else:
-            yield ok(name, f"{free}, about {costs.human(system.needed.likely)} needed")
+            yield ok(name, f"{free}, about {words.human(system.needed.likely)} needed")
 
 
 def _open_files() -> Finding:

@@ -9,11 +9,12 @@ from collections.abc import Callable, Iterator, Sequence
 from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 
-from saco_data import needs, sources
-from saco_data.config import Settings
-from saco_data.doctor.finding import Finding, fail, ok, warn
-from saco_data.errors import Blocked, SacoError
-from saco_data.records import State
+from saco_data import sources
+from saco_data.config.settings import Settings
+from saco_data.model.errors import Blocked, SacoError
+from saco_data.model.finding import Finding, fail, ok, warn
+from saco_data.model.reasons import State
+from saco_data.sources import requirements
 from saco_data.sources.archives import ArchiveSource
 
 SECONDS = 20.0  # for all of them: they are asked at the same time
@@ -72,8 +73,8 @@ def _said(error: SacoError) -> str:
 
 
 def _hub(settings: Settings, subset: str) -> Finding:
-    from saco_data.fetch_annotations import DATASET
-    from saco_data.transports.hub import Hub
+    from saco_data.sources.annotation_files import DATASET
+    from saco_data.transports.services.hugging_face import Hub
 
     token, endpoint = settings.keys.hf_token, settings.keys.endpoints.get("hub")
     hub = Hub(DATASET, endpoint, token.get_secret_value() if token else None)
@@ -143,10 +144,10 @@ def _address(settings: Settings, subset: str) -> str | None:
 
 
 def _ego4d(settings: Settings, name: str) -> Finding:
-    if needs.raw_media(settings, "ego4d"):
+    if requirements.raw_media(settings, "ego4d"):
         return ok(name, "not asked: there are no keys")
     from saco_data.transports.s3 import S3
-    from saco_data.transports.s3.verdict import Failure
+    from saco_data.transports.s3.outcome import Failure
 
     access = settings.manifest("ego4d").access
     s3 = S3(
@@ -167,7 +168,7 @@ def _ego4d(settings: Settings, name: str) -> Finding:
 
 
 def _fathomnet(settings: Settings, name: str) -> Finding:
-    from saco_data.transports.fathomnet_api import FathomNetApi, Patience
+    from saco_data.transports.services.fathomnet import FathomNetApi, Patience
 
     place = settings.endpoint("fathomnet", "api")
     patience = Patience(attempts=1, connect_timeout=_CONNECT, read_timeout=_CONNECT)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 
-from saco_data.config import Settings
-from saco_data.doctor.finding import Finding, fail, ok, warn
-from saco_data.errors import UsageError
+from saco_data.config.settings import Settings
+from saco_data.model.errors import UsageError
+from saco_data.model.finding import Finding, fail, ok, warn
 
 OLD_DAYS = 90  # YouTube changes more often than that
 _CLIENTS = (("droid", "gsutil", "gsutil"), ("ego4d", "ego4d-cli", "ego4d"))
@@ -61,9 +61,9 @@ def _javascript() -> Finding:
 
 
 def _client(program: str) -> Finding:
-    from saco_data.transports import programs
+    from saco_data.transports.official import processes
 
     try:
-        return ok(program, programs.find(program))
+        return ok(program, processes.find(program))
     except UsageError as error:
         return fail(program, error.what, error.remedy)

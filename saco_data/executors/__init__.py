@@ -6,8 +6,8 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, Protocol, TypeVar
 
-from saco_data.config import Settings
-from saco_data.records import Reason
+from saco_data.config.settings import Settings
+from saco_data.model.reasons import Reason
 
 R = TypeVar("R")
 

@@ -15,8 +15,8 @@ from multiprocessing import forkserver, resource_tracker
 from multiprocessing.synchronize import Semaphore
 from typing import Any, TypeVar
 
-from saco_data.errors import SacoError
 from saco_data.executors import WorkerLost
+from saco_data.model.errors import SacoError
 
 R = TypeVar("R")
 MEMORY_BYTES = 4 << 30

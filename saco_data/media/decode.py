@@ -13,7 +13,7 @@ from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from saco_data.records import Reason
+from saco_data.model.reasons import Reason
 
 # Demuxers of plain media files. Playlists (hls, dash, concat...) could make the library open other
 # files and addresses.

@@ -17,11 +17,11 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from saco_data.media.decode import FrameError, open_video, packets, sequential
-from saco_data.media.index import build
+from saco_data.media.decode_spans import decode_run, runs
+from saco_data.media.nal_units import Doubt
+from saco_data.media.packet_index import build
 from saco_data.media.pixels import Pixels
-from saco_data.media.runs import decode_run, runs
-from saco_data.media.units import Doubt
-from saco_data.records import Reason
+from saco_data.model.reasons import Reason
 
 if TYPE_CHECKING:
     import numpy

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import simplejpeg
 from PIL import Image, UnidentifiedImageError
 
-from saco_data.records import MAX_PIXELS, Reason
+from saco_data.model.reasons import Reason
+from saco_data.model.records import MAX_PIXELS
 
 if TYPE_CHECKING:
     import numpy

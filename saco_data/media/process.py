@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from saco_data import files
 from saco_data.media.images import ImageError, check_image, encode_jpeg, resize_like_official
-from saco_data.records import Arrival, Outcome, Product, Reason
+from saco_data.model.reasons import Reason
+from saco_data.model.records import Arrival, Outcome, Product
+from saco_data.storage import files
 
 
 @dataclass(frozen=True, slots=True)

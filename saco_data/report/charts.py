@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from saco_data.report import words
+from saco_data.model import words
 
 WIDTH, HEIGHT = 720, 200
 LEFT, BOTTOM, TOP = 64, 26, 12

@@ -12,13 +12,13 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from saco_data.config import Settings
-from saco_data.costs import human
-from saco_data.doctor.finding import Finding
-from saco_data.plan import Decision, SubsetPlan
-from saco_data.records import Outcome, Reason, State
-from saco_data.report.status import Status
-from saco_data.report.words import lasting
+from saco_data.config.settings import Settings
+from saco_data.engine.status import Status
+from saco_data.model.finding import Finding
+from saco_data.model.reasons import Reason, State
+from saco_data.model.records import Outcome
+from saco_data.model.words import human, lasting
+from saco_data.planning.decisions import Decision, SubsetPlan
 
 LINE_SECONDS = 10.0
 

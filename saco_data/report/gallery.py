@@ -16,10 +16,10 @@ from pathlib import Path
 
 from PIL import Image
 
-from saco_data.report.masks import layer
-from saco_data.report.pairs import Pair, Pairs, decoded, plain
+from saco_data.dataset.pairs import Pair, Pairs, decoded, plain
+from saco_data.model.words import percent
+from saco_data.report.drawing import layer
 from saco_data.report.pictures import Looks, NoPicture, measured, opened
-from saco_data.report.words import percent
 
 POSITIVES = 8  # random pairs with masks that are shown, a subset
 NEGATIVES = 4  # random pairs without masks

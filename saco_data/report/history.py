@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from saco_data.config import Settings
-from saco_data.errors import UsageError
-from saco_data.ledger import Item, Ledger, Past
-from saco_data.report.licences import licence_of
-from saco_data.report.words import when
+from saco_data.catalog.licences import licence_of
+from saco_data.config.settings import Settings
+from saco_data.model.errors import UsageError
+from saco_data.model.items import Item, Past
+from saco_data.model.words import when
+from saco_data.state.ledger import Ledger
 
 
 @dataclass(frozen=True)

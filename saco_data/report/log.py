@@ -7,11 +7,11 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from saco_data.plan import SubsetPlan
-from saco_data.records import Outcome
-from saco_data.report import Reporter
+from saco_data.engine.events import Reporter
+from saco_data.model.records import Outcome
+from saco_data.model.words import when
+from saco_data.planning.decisions import SubsetPlan
 from saco_data.report.console import Lines, readable
-from saco_data.report.words import when
 
 LINE_SECONDS = 600.0
 

@@ -20,17 +20,21 @@ from urllib.parse import quote
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from saco_data import files
-from saco_data.config import Settings
-from saco_data.costs import human
-from saco_data.errors import AnnotationError
-from saco_data.ledger import Item, Ledger
-from saco_data.manifest import Manifest
-from saco_data.records import Reason, State
-from saco_data.report import charts, gallery, pairs, status, words
+from saco_data.catalog.manifest import Manifest
+from saco_data.config.settings import Settings
+from saco_data.dataset import pairs
+from saco_data.dataset.pairs import plain
+from saco_data.engine import status
+from saco_data.model import words
+from saco_data.model.errors import AnnotationError
+from saco_data.model.items import Item
+from saco_data.model.reasons import Reason, State
+from saco_data.model.words import human
+from saco_data.report import charts, gallery
+from saco_data.report.file_table import Rows
 from saco_data.report.gallery import Gallery
-from saco_data.report.pairs import plain
-from saco_data.report.rows import Rows
+from saco_data.state.ledger import Ledger
+from saco_data.storage import files
 
 FILE_NAME = "report.html"
 # The whole page; what is neither pictures nor rows is far below a tenth of it.

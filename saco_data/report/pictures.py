@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter, ImageOps
 
-from saco_data.files import UnsafeName, inside
-from saco_data.report.masks import Mask, scaled
+from saco_data.dataset.masks import Mask
+from saco_data.report.drawing import scaled
+from saco_data.storage.files import UnsafeName, inside
 
 
 class NoPicture(ValueError):

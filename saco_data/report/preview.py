@@ -10,14 +10,15 @@ from pathlib import Path
 
 from PIL import Image, ImageDraw, ImageFont
 
-from saco_data import files
-from saco_data.config import Settings
-from saco_data.errors import Incomplete
-from saco_data.report import pairs
-from saco_data.report.masks import Mask, drawn, layer
-from saco_data.report.pairs import Pair, Pairs, plain
+from saco_data.config.settings import Settings
+from saco_data.dataset import pairs
+from saco_data.dataset.masks import Mask
+from saco_data.dataset.pairs import Pair, Pairs, plain
+from saco_data.model.errors import Incomplete
+from saco_data.report.drawing import drawn, layer
 from saco_data.report.pictures import NoPicture, opened
-from saco_data.survey import listing
+from saco_data.storage import files
+from saco_data.storage.folders import listing
 
 PANEL = 640  # pixels, longest side of a picture on a sheet
 GAP = 16

@@ -19,11 +19,10 @@ from rich.progress import (
 from rich.table import Column
 from rich.text import Text
 
-from saco_data.costs import human
-from saco_data.plan import SubsetPlan
-from saco_data.records import Outcome
+from saco_data.model.records import Outcome
+from saco_data.model.words import human, lasting
+from saco_data.planning.decisions import SubsetPlan
 from saco_data.report.console import Tally, first_line, readable, tally_of
-from saco_data.report.words import lasting
 
 # Slow sources bring the frames of one video at once, a minute after those of the last.
 _SPEED_SECONDS = 300.0

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TextIO
 
-from saco_data.config import Settings
-from saco_data.ledger import Item, Ledger
-from saco_data.records import Reason, State
-from saco_data.report.words import when
+from saco_data.config.settings import Settings
+from saco_data.model.items import Item
+from saco_data.model.reasons import Reason, State
+from saco_data.model.words import when
+from saco_data.state.ledger import Ledger
 
 EXAMPLES = 3
 

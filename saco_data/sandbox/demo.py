@@ -9,11 +9,11 @@ from pathlib import Path
 
 import yaml
 
-from saco_data import files
-from saco_data.config import FILE_NAME, Settings, load
+from saco_data.config.settings import FILE_NAME, Settings, load
 from saco_data.sandbox.http_server import FileServer
-from saco_data.sandbox.stands import STANDS, Ground
-from saco_data.sandbox.world import build
+from saco_data.sandbox.miniature import build
+from saco_data.sandbox.mounts import STANDS, Ground
+from saco_data.storage import files
 
 SUBSETS = tuple(STANDS)
 

@@ -25,7 +25,7 @@ from typing import Self
 
 from aiohttp import web
 
-from saco_data.files import UnsafeName, inside
+from saco_data.storage.files import UnsafeName, inside
 
 _PIECE = 1 << 18
 _TYPES = {

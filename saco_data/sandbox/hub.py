@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from saco_data.sandbox.http_server import Answer, FileServer, Query
-from saco_data.sandbox.world import zipped
+from saco_data.sandbox.miniature import zipped
 
 _JSON = {"Content-Type": "application/json"}
 

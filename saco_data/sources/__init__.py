@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 
-from saco_data.config import Settings
+from saco_data.config.settings import Settings
 from saco_data.sources.base import Context, Source
 
 __all__ = ["Context", "Source", "get"]

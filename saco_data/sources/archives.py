@@ -10,12 +10,13 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from saco_data.config_file import is_url, without_user
-from saco_data.errors import Blocked, SacoError
-from saco_data.records import Arrival, Asset, Outcome, Reason
+from saco_data.config.yaml_text import is_url, without_user
+from saco_data.model.errors import Blocked, SacoError
+from saco_data.model.reasons import Reason
+from saco_data.model.records import Arrival, Asset, Outcome
 from saco_data.sources.base import Context, Source
-from saco_data.transports.ranges import Stopped
-from saco_data.transports.signed import expiry, when
+from saco_data.transports.base import Stopped
+from saco_data.transports.link_expiry import expiry, when
 
 if TYPE_CHECKING:
     from saco_data.transports.archive import Member

@@ -14,15 +14,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from saco_data.config import Settings
-from saco_data.config_file import is_url, without_user
-from saco_data.errors import Blocked
-from saco_data.files import UnsafeName, inside
-from saco_data.manifest import Manifest
-from saco_data.records import Arrival, Asset, Outcome, Product, Reason, State
+from saco_data.catalog.manifest import Manifest
+from saco_data.config.settings import Settings
+from saco_data.config.yaml_text import is_url, without_user
+from saco_data.model.errors import Blocked
+from saco_data.model.reasons import Reason, State
+from saco_data.model.records import Arrival, Asset, Outcome, Product
+from saco_data.storage.files import UnsafeName, inside
 
 if TYPE_CHECKING:
-    from saco_data.ledger import Item
+    from saco_data.model.items import Item
     from saco_data.transports.http import Http
 
 

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from saco_data import files
-from saco_data.errors import Blocked
-from saco_data.files import UnsafeName
-from saco_data.records import Reason, State
+from saco_data.model.errors import Blocked
+from saco_data.model.reasons import Reason, State
+from saco_data.storage import files
+from saco_data.storage.files import UnsafeName
 
 if TYPE_CHECKING:
     from saco_data.transports.http import Expect, Http, Reply

@@ -7,9 +7,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 from urllib.parse import quote
 
-from saco_data.files import UnsafeName
-from saco_data.records import Arrival, Asset, Outcome, Reason
+from saco_data.model.reasons import Reason
+from saco_data.model.records import Arrival, Asset, Outcome
 from saco_data.sources.base import Context, Source
+from saco_data.storage.files import UnsafeName
 
 # {lab}_{outcome}_{date}_{time}_recordings_MP4_{camera}.mp4, where the time has `_` and `:` of its
 # own, double ones too: read from both ends, and kept as it is.
@@ -85,7 +86,7 @@ class Fetcher(Source):
             yield from http.fetch(requests, context.stop)
 
     def _by_gsutil(self, wanted: dict[str, Asset], context: Context) -> Iterator[Any]:
-        from saco_data.transports.gcs import Gsutil, Request
+        from saco_data.transports.official.gsutil import Gsutil, Request
 
         root = self.place()
         requests = (

@@ -15,14 +15,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from saco_data import files
-from saco_data.errors import Blocked
-from saco_data.records import Arrival, Asset, Outcome, Reason, State
+from saco_data.model.errors import Blocked
+from saco_data.model.reasons import Reason, State
+from saco_data.model.records import Arrival, Asset, Outcome
 from saco_data.sources.base import Context, Source
-from saco_data.transports.pace import gap
+from saco_data.storage import files
+from saco_data.transports.pacing import gap
 
 if TYPE_CHECKING:
-    from saco_data.ledger import Item
+    from saco_data.model.items import Item
     from saco_data.transports.s3 import S3
 
 # In order of trust: in a clip manifest `video_uid` may name the video that a clip was cut from.
@@ -42,7 +43,7 @@ class Fetcher(Source):
         return self.settings.endpoint(self.name, "manifest")
 
     def needs(self) -> str:
-        from saco_data.transports import aws_keys
+        from saco_data.transports.s3 import keys as aws_keys
 
         keys, access = self.settings.keys, self.manifest.access
         if aws_keys.find(keys.aws_access_key_id, keys.aws_secret_access_key):
@@ -131,7 +132,7 @@ class Fetcher(Source):
     def _by_cli(
         self, s3: S3, wanted: dict[str, Asset], urls: dict[str, str], context: Context
     ) -> Iterator[Arrival | Outcome]:
-        from saco_data.transports.ego4d_cli import Ego4dCli, accepts
+        from saco_data.transports.official.ego4d_cli import Ego4dCli, accepts
 
         cli = Ego4dCli(
             access_key=self.settings.keys.aws_access_key_id,

@@ -11,15 +11,16 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from saco_data.errors import Blocked
-from saco_data.files import explained
-from saco_data.records import Arrival, Asset, Outcome, Product, Reason
+from saco_data.model.errors import Blocked
+from saco_data.model.reasons import Reason
+from saco_data.model.records import Arrival, Asset, Outcome, Product
 from saco_data.sources import documents
 from saco_data.sources.base import Context, Source, version
+from saco_data.storage.files import explained
 
 if TYPE_CHECKING:
-    from saco_data.transports.fathomnet_api import Record
     from saco_data.transports.http import Http, HttpFailure, Reply, Request
+    from saco_data.transports.services.fathomnet import Record
 
 # What may only mean that a remembered record is out of date.
 _STALE = (Reason.HTTP_404, Reason.HTTP_410, Reason.WRONG_DIGEST)
@@ -49,7 +50,7 @@ class Fetcher(Source):
 
         An image that FathomNet does not know is called `<uuid>.jpg`. Raises Blocked, HttpFailure.
         """
-        from saco_data.transports.fathomnet_api import Record
+        from saco_data.transports.services.fathomnet import Record
 
         known = self._remembered()
         unknown = [uuid for uuid in uuids if uuid not in known]
@@ -135,7 +136,7 @@ class Fetcher(Source):
         """The record of each image, None where there is none. Raises Blocked, HttpFailure."""
         if not uuids:
             return
-        from saco_data.transports.fathomnet_api import BATCH, FathomNetApi, Patience, Record
+        from saco_data.transports.services.fathomnet import BATCH, FathomNetApi, Patience, Record
 
         rates = self.settings.rates(self.name)
         patience = Patience(rates.requests_per_second, rates.sleep_seconds)
@@ -161,7 +162,7 @@ class Fetcher(Source):
         return Arrival(asset, reply.path, reply.origin, owned=True, facts=facts)
 
     def _remembered(self) -> dict[str, Record]:
-        from saco_data.transports.fathomnet_api import Record
+        from saco_data.transports.services.fathomnet import Record
 
         try:
             lines = self.records.read_bytes().splitlines()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from pathlib import PurePosixPath
 
-from saco_data.records import Product
+from saco_data.model.records import Product
 from saco_data.sources.archives import ArchiveSource
 
 

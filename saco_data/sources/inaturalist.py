@@ -7,13 +7,14 @@ import logging
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
-from saco_data import files, untrusted
-from saco_data.config_file import is_url, without_user
-from saco_data.errors import Blocked
-from saco_data.records import Arrival, Asset, Outcome, Reason
+from saco_data.config.yaml_text import is_url, without_user
+from saco_data.model.errors import Blocked
+from saco_data.model.reasons import Reason
+from saco_data.model.records import Arrival, Asset, Outcome
 from saco_data.sources import documents
 from saco_data.sources.archives import ArchiveSource
 from saco_data.sources.base import Context, Source
+from saco_data.storage import files, untrusted_json
 
 log = logging.getLogger(__name__)
 
@@ -104,7 +105,7 @@ class Fetcher(ArchiveSource):
 
 def read(path: Path) -> dict[str, str]:
     """A mapping of names. Raises OSError, and ValueError if it is none."""
-    content = untrusted.parse(path.read_bytes())
+    content = untrusted_json.parse(path.read_bytes())
     if not isinstance(content, dict) or not content:
         raise ValueError("not a JSON object of names")
     for value in content.values():

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from saco_data import files
-from saco_data.errors import Blocked
-from saco_data.records import Arrival, Asset, Outcome, Product, Reason, State
+from saco_data.model.errors import Blocked
+from saco_data.model.reasons import Reason, State
+from saco_data.model.records import Arrival, Asset, Outcome, Product
 from saco_data.sources import documents
 from saco_data.sources.base import Context, Source, version
+from saco_data.storage import files
 
 if TYPE_CHECKING:
     from saco_data.transports.http import Http, HttpFailure, Reply

@@ -6,9 +6,10 @@ import csv
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
-from saco_data.config_file import is_url
-from saco_data.errors import Blocked
-from saco_data.records import Arrival, Asset, Outcome, Reason
+from saco_data.config.yaml_text import is_url
+from saco_data.model.errors import Blocked
+from saco_data.model.reasons import Reason
+from saco_data.model.records import Arrival, Asset, Outcome
 from saco_data.sources.archives import ArchiveSource
 from saco_data.sources.base import Context
 

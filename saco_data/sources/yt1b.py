@@ -11,13 +11,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from saco_data.errors import Blocked
-from saco_data.files import UnsafeName
-from saco_data.records import Arrival, Asset, Outcome, Reason
+from saco_data.model.errors import Blocked
+from saco_data.model.reasons import Reason
+from saco_data.model.records import Arrival, Asset, Outcome
 from saco_data.sources.base import Context, Source
+from saco_data.storage.files import UnsafeName
 
 if TYPE_CHECKING:
-    from saco_data.transports.youtube import YoutubeReply
+    from saco_data.transports.youtube.session import YoutubeReply
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +49,7 @@ class Fetcher(Source):
         return self.settings.endpoint(self.name, "watch")
 
     def needs(self) -> str:
-        from saco_data.transports.cookies import check_cookies
+        from saco_data.transports.youtube.cookies import check_cookies
 
         given, access = self.settings.keys.cookies_path, self.manifest.access
         if not given:
@@ -59,7 +60,7 @@ class Fetcher(Source):
         return ""
 
     def fetch(self, assets: Sequence[Asset], context: Context) -> Iterator[Arrival | Outcome]:
-        from saco_data.transports.youtube import NotVideoError, fingerprint
+        from saco_data.transports.youtube.session import NotVideoError, fingerprint
 
         missing: list[tuple[Asset, Path]] = []
         for asset in assets:
@@ -86,8 +87,8 @@ class Fetcher(Source):
     def _download(
         self, missing: list[tuple[Asset, Path]], context: Context
     ) -> Iterator[Arrival | Outcome]:
-        from saco_data.transports.ranges import Stopped
-        from saco_data.transports.youtube import YoutubeOptions, YoutubeSession
+        from saco_data.transports.base import Stopped
+        from saco_data.transports.youtube.session import YoutubeOptions, YoutubeSession
 
         rates = self.settings.rates(self.name)
         cookies = self.settings.keys.cookies_path

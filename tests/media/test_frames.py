@@ -6,14 +6,14 @@ from functools import cache
 from pathlib import Path
 
 import av
-import corpus
 import cv2
 import numpy as np
 import pytest
 from av.video.reformatter import Interpolation
 
 from saco_data.media.frames import Frame, FrameError, FrameFailure, extract, probe, versions
-from saco_data.records import Reason
+from saco_data.model.reasons import Reason
+from tests.media import corpus
 
 TURNS = {90: cv2.ROTATE_90_COUNTERCLOCKWISE, -180: cv2.ROTATE_180, -90: cv2.ROTATE_90_CLOCKWISE}
 # Where the index must not be trusted, and why. Everything else must go the index way.

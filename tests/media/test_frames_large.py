@@ -7,10 +7,10 @@ import sys
 from pathlib import Path
 
 import av
-import corpus
 import numpy as np
 
 from saco_data.media.frames import Frame, extract
+from tests.media import corpus
 
 LIMIT = 400 * 1024  # kilobytes
 PEAK = """

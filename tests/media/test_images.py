@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from saco_data.media.images import ImageError, check_image, encode_jpeg, resize_like_official
-from saco_data.records import Reason
+from saco_data.model.reasons import Reason
 
 
 def picture(width: int = 160, height: int = 120, mode: str = "RGB") -> Image.Image:

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from saco_data.config import Settings
-from saco_data.ledger import Ledger
-from saco_data.records import Outcome, Reason, State
-from saco_data.sandbox.world import tarred, zipped
+from saco_data.config.settings import Settings
+from saco_data.model.reasons import Reason, State
+from saco_data.model.records import Outcome
+from saco_data.sandbox.miniature import tarred, zipped
+from saco_data.state.ledger import Ledger
 from tests.builders import config, miniature
-from tests.roads import items, travel
+from tests.pipeline_helpers import items, travel
 
 HOSTILE = "</script><img src=x onerror=\"document.title='owned'\">'&\u202e"
 SAID = "<script>document.title='owned'</script> no such file"

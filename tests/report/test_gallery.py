@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageFilter
 
-from saco_data.errors import AnnotationError
-from saco_data.report import gallery, pairs
+from saco_data.dataset import pairs
+from saco_data.model.errors import AnnotationError
+from saco_data.report import gallery
 from saco_data.report.gallery import Gallery
 from saco_data.report.pictures import NoPicture, measured, opened
 from tests.builders import document, image

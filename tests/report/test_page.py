@@ -11,10 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from saco_data.costs import human
-from saco_data.ledger import Ledger, SubsetFacts
-from saco_data.records import Outcome, Reason
-from saco_data.report import page, words
+from saco_data.model import words
+from saco_data.model.items import SubsetFacts
+from saco_data.model.reasons import Reason
+from saco_data.model.records import Outcome
+from saco_data.model.words import human
+from saco_data.report import page
+from saco_data.state.ledger import Ledger
 from tests.builders import annotate, config, document, image
 from tests.conftest import Saco
 from tests.report.conftest import HOSTILE, SAID, Silver

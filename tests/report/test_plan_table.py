@@ -16,18 +16,20 @@ from typing import Any
 
 import pytest
 
-from saco_data import costs
-from saco_data.config import Settings
-from saco_data.costs import Costs, Room, Size
-from saco_data.errors import DiskFull
-from saco_data.manifest import SUBSETS
-from saco_data.manifest import load as manifest
-from saco_data.plan import Decision
-from saco_data.report import plan_table
-from saco_data.report.plan_table import Line
-from saco_data.sandbox.world import tarred, zipped
+from saco_data.catalog.manifest import SUBSETS
+from saco_data.catalog.manifest import load as manifest
+from saco_data.config.settings import Settings
+from saco_data.engine import forecast
+from saco_data.engine.forecast import Line
+from saco_data.model.errors import DiskFull
+from saco_data.planning import costs, disk
+from saco_data.planning.costs import Costs, Size
+from saco_data.planning.decisions import Decision
+from saco_data.planning.disk import Room
+from saco_data.sandbox.miniature import tarred, zipped
+from saco_data.storage import folders
 from tests.builders import annotate, config, document, image, miniature
-from tests.roads import Notes, products, travel
+from tests.pipeline_helpers import Notes, products, travel
 
 TERABYTE = 10**12
 
@@ -42,7 +44,7 @@ def stranger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def line(settings: Settings, subset: str) -> Line:
-    (found,) = plan_table.make(settings, [subset]).lines
+    (found,) = forecast.make(settings, [subset]).lines
     return found
 
 
@@ -207,7 +209,7 @@ def test_what_certainly_does_not_fit_is_refused_and_the_rest_prepared(tmp_path: 
 
 
 def test_the_plan_says_that_it_does_not_fit(tmp_path: Path) -> None:
-    table = plan_table.make(enormous(tmp_path), ["bdd100k", "geode"]).as_json()
+    table = forecast.make(enormous(tmp_path), ["bdd100k", "geode"]).as_json()
     (system,) = table["file_systems"]
     assert system["fits"] is False
     assert system["peak_bytes_at_least"] > 8 * TERABYTE
@@ -221,7 +223,7 @@ def test_a_guess_that_does_not_fit_is_only_a_warning(tmp_path: Path) -> None:
 
 def test_room_that_is_spoken_for_is_not_given_twice(tmp_path: Path) -> None:
     room = Room()
-    free = costs._measured(tmp_path).free
+    free = disk._measured(tmp_path).free
     half = Size(free * 6 // 10, free * 6 // 10)
     room.reserve(Costs("one", disk={tmp_path / "one": half}))
     with pytest.raises(DiskFull):
@@ -233,15 +235,15 @@ def test_room_that_is_spoken_for_is_not_given_twice(tmp_path: Path) -> None:
 
 def test_file_systems_are_told_apart_by_what_holds_the_folder(tmp_path: Path) -> None:
     other = Path("/dev/shm")
-    if not other.is_dir() or costs.device(other) == costs.device(tmp_path):
+    if not other.is_dir() or folders.device(other) == folders.device(tmp_path):
         pytest.skip("no second file system here")
     name = f"{'0' * 8}-0000-0000-0000-{'0' * 12}.jpg"
     annotate(tmp_path, "nga", document(image(1, name)))
     settings = config(tmp_path, nga_path=str(other / "saco-none" / "nga"))
-    table = plan_table.make(settings, ["nga"])
-    by_device = {costs.device(each.folder): each.needed.likely for each in table.systems}
+    table = forecast.make(settings, ["nga"])
+    by_device = {folders.device(each.folder): each.needed.likely for each in table.systems}
     raw = manifest("nga").raw.typical_bytes
-    assert by_device == {costs.device(tmp_path): raw, costs.device(other): raw}
+    assert by_device == {folders.device(tmp_path): raw, folders.device(other): raw}
 
 
 def on_terminal(folder: Path, width: int, *arguments: str) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from saco_data.errors import Incomplete
+from saco_data.model.errors import Incomplete
 from saco_data.report import preview
 from tests.builders import annotate, config, document, image
 from tests.conftest import Saco

@@ -20,13 +20,14 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from saco_data.plan import Decision, Step, SubsetPlan
-from saco_data.records import Asset, Outcome, Product, Reason
+from saco_data.model.reasons import Reason
+from saco_data.model.records import Asset, Outcome, Product
+from saco_data.planning.decisions import Decision, Step, SubsetPlan
 from saco_data.report.console import Lines, readable
 from saco_data.report.progress import Bars
 from saco_data.sandbox.http_server import FileServer
-from saco_data.sandbox.stands import STANDS, Ground
-from saco_data.sandbox.world import build
+from saco_data.sandbox.miniature import build
+from saco_data.sandbox.mounts import STANDS, Ground
 from tests.builders import config
 from tests.conftest import Saco
 

@@ -9,14 +9,15 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from saco_data.config import Settings
-from saco_data.lane import Stages
-from saco_data.ledger import Ledger
-from saco_data.records import Outcome, Reason
-from saco_data.report import provenance
+from saco_data.config.settings import Settings
+from saco_data.engine import provenance
+from saco_data.engine.events import Stages
+from saco_data.model.reasons import Reason
+from saco_data.model.records import Outcome
+from saco_data.state.ledger import Ledger
 from tests.builders import config
+from tests.pipeline_helpers import travel
 from tests.report.conftest import Silver
-from tests.roads import travel
 
 
 def table(settings: Settings) -> pd.DataFrame:

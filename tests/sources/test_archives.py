@@ -10,13 +10,14 @@ from typing import Any
 import pytest
 
 from saco_data import sources
-from saco_data.manifest import load
-from saco_data.records import Product, Reason, State
+from saco_data.catalog.manifest import load
+from saco_data.model.reasons import Reason, State
+from saco_data.model.records import Product
 from saco_data.sandbox.http_server import FileServer
-from saco_data.sandbox.world import Subset, tarred, zipped
+from saco_data.sandbox.miniature import Subset, tarred, zipped
 from saco_data.sources.archives import ArchiveSource
 from tests.builders import config, miniature
-from tests.roads import Notes, items, products, states, travel
+from tests.pipeline_helpers import Notes, items, products, states, travel
 
 SUBSETS = ("geode", "bdd100k", "food_rec")
 

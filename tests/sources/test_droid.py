@@ -15,15 +15,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from saco_data import config
-from saco_data.errors import Blocked
-from saco_data.files import UnsafeName
-from saco_data.records import Arrival, Asset, Outcome, Reason
+from saco_data.config import settings as config
+from saco_data.model.errors import Blocked
+from saco_data.model.reasons import Reason
+from saco_data.model.records import Arrival, Asset, Outcome
 from saco_data.sandbox.gcs import HOST, GcsServer
 from saco_data.sandbox.http_server import Fault, Faults
 from saco_data.sandbox.proxy import ConnectProxy
 from saco_data.sources.base import Context
 from saco_data.sources.droid import Fetcher, object_name
+from saco_data.storage.files import UnsafeName
 
 ROOT = "robotics/droid_raw/1.0.1"
 COLON = "AUTOLab_failure_2023-07-07_Fri_Jul__7_18:50:36_2023_recordings_MP4_22008760.mp4"

@@ -10,10 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from saco_data import config
-from saco_data.errors import Blocked
-from saco_data.items import Item
-from saco_data.records import Arrival, Asset, Outcome, Reason
+from saco_data.config import settings as config
+from saco_data.model.errors import Blocked
+from saco_data.model.items import Item
+from saco_data.model.reasons import Reason
+from saco_data.model.records import Arrival, Asset, Outcome
 from saco_data.sandbox.proxy import ConnectProxy, forward
 from saco_data.sandbox.s3 import S3Server
 from saco_data.sources.base import Context

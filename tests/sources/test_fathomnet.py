@@ -12,20 +12,21 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from saco_data.config import Settings
-from saco_data.errors import Blocked
-from saco_data.files import UnsafeName
-from saco_data.records import Arrival, Outcome, Reason
+from saco_data.config.settings import Settings
+from saco_data.engine.sync import sync
+from saco_data.model.errors import Blocked
+from saco_data.model.reasons import Reason
+from saco_data.model.records import Arrival, Outcome
 from saco_data.sandbox.fathomnet import FathomNet
 from saco_data.sandbox.http_server import Answer, Fault, Faults, FileServer, Query
-from saco_data.sync import sync
-from saco_data.transports import fathomnet_api
-from saco_data.transports.fathomnet_api import FathomNetApi, Patience
+from saco_data.storage.files import UnsafeName
 from saco_data.transports.http import HttpFailure
+from saco_data.transports.services import fathomnet
+from saco_data.transports.services.fathomnet import FathomNetApi, Patience
 from tests.builders import annotate, config, document, image
-from tests.inline import Inline
-from tests.roads import Notes, items, products, travel
-from tests.sources.webs import ask, production, reasons, uuid
+from tests.inline_executor import Inline
+from tests.pipeline_helpers import Notes, items, products, travel
+from tests.sources.web_helpers import ask, production, reasons, uuid
 
 BATCH = "/fathomnet/api/images/query/uuids"
 API = "/fathomnet/api/"
@@ -104,7 +105,7 @@ def test_a_few_that_one_answer_leaves_out_are_not_gone(
 def test_an_answer_that_only_drips_has_a_deadline(
     server: FileServer, jpeg: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fathomnet_api, "_ANSWER_SECONDS", 0.3)
+    monkeypatch.setattr(fathomnet, "_ANSWER_SECONDS", 0.3)
     root = FathomNet({uuid(0): jpeg}, batches=False).mount(server)
     server.faults = Faults((Fault.DRIP,), probability=1, drip=20)
     begun = time.monotonic()

@@ -14,17 +14,18 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from saco_data.config import Settings
-from saco_data.errors import Blocked
-from saco_data.manifest import load
-from saco_data.records import Arrival, Reason
+from saco_data.catalog.manifest import load
+from saco_data.config.settings import Settings
+from saco_data.model.errors import Blocked
+from saco_data.model.reasons import Reason
+from saco_data.model.records import Arrival
 from saco_data.sandbox.http_server import Fault, Faults, FileServer
-from saco_data.sandbox.world import tarred
+from saco_data.sandbox.miniature import tarred
 from saco_data.sources.inaturalist import read
 from saco_data.transports.http import HttpFailure
 from tests.builders import annotate, config, document, image
-from tests.roads import items, products, travel
-from tests.sources.webs import ask, production, reasons
+from tests.pipeline_helpers import items, products, travel
+from tests.sources.web_helpers import ask, production, reasons
 
 NAMES = {"1.jpg": "Aves/Parus major/a1.jpg", "2.jpg": "Aves/Parus major/b2.jpg"}
 OTHER = "Plantae/Quercus alba/c3.jpg"

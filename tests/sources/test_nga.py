@@ -12,19 +12,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from saco_data.config import Settings
-from saco_data.errors import Blocked
-from saco_data.files import UnsafeName
-from saco_data.records import Arrival, Outcome, Reason
+from saco_data.config.settings import Settings
+from saco_data.engine.sync import sync
+from saco_data.model.errors import Blocked
+from saco_data.model.reasons import Reason
+from saco_data.model.records import Arrival, Outcome
 from saco_data.sandbox.http_server import Answer, Fault, Faults, FileServer
-from saco_data.sandbox.iiif import Gallery, Picture
+from saco_data.sandbox.nga import Gallery, Picture
 from saco_data.sources.nga import Row, read
-from saco_data.sync import sync
+from saco_data.storage.files import UnsafeName
 from saco_data.transports.http import HttpFailure
 from tests.builders import annotate, config, document, image
-from tests.inline import Inline
-from tests.roads import Notes, items, products, travel
-from tests.sources.webs import ask, production, reasons, uuid
+from tests.inline_executor import Inline
+from tests.pipeline_helpers import Notes, items, products, travel
+from tests.sources.web_helpers import ask, production, reasons, uuid
 
 FAST = {"limits": {"nga": {"requests_per_second": 0}}}
 

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from saco_data.errors import Blocked
-from saco_data.records import State
+from saco_data.model.errors import Blocked
+from saco_data.model.reasons import State
 from saco_data.sandbox.http_server import FileServer
-from saco_data.sandbox.world import tarred
+from saco_data.sandbox.miniature import tarred
 from saco_data.sources.sav import link_of
 from tests.builders import config, miniature
-from tests.roads import Notes, states, travel
+from tests.pipeline_helpers import Notes, states, travel
 
 TAR = "videos_fps_6.tar"
 

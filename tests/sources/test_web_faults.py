@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from saco_data.config import Settings
-from saco_data.records import Reason, State
-from saco_data.sandbox import world
+from saco_data.config.settings import Settings
+from saco_data.model.reasons import Reason, State
+from saco_data.sandbox import miniature
 from saco_data.sandbox.http_server import Fault, Faults, FileServer
-from saco_data.sandbox.stands import STANDS, Ground
-from saco_data.sandbox.world import World, build
+from saco_data.sandbox.miniature import World, build
+from saco_data.sandbox.mounts import STANDS, Ground
 from tests.builders import config
-from tests.roads import items, products, states, travel
+from tests.pipeline_helpers import items, products, states, travel
 
 NAMES = ("nga", "inaturalist", "fathomnet")
 FILES = 30
@@ -24,7 +24,7 @@ FILES = 30
 @pytest.fixture(scope="module")
 def small_silver(tmp_path_factory: pytest.TempPathFactory) -> World:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(world, "FILES", FILES)
+        patch.setattr(miniature, "FILES", FILES)
         return build(tmp_path_factory.mktemp("world"), NAMES)
 
 

@@ -18,14 +18,15 @@ import av
 import numpy as np
 import pytest
 
-from saco_data import config
-from saco_data.errors import Blocked
-from saco_data.files import UnsafeName
-from saco_data.records import Arrival, Asset, Outcome, Reason, State
+from saco_data.config import settings as config
+from saco_data.model.errors import Blocked
+from saco_data.model.reasons import Reason, State
+from saco_data.model.records import Arrival, Asset, Outcome
 from saco_data.sandbox.proxy import ConnectProxy
 from saco_data.sandbox.youtube import Fault, Video, YouTube
 from saco_data.sources.base import Context
 from saco_data.sources.yt1b import WALLS, Fetcher
+from saco_data.storage.files import UnsafeName
 
 IDS = [f"video_id_0{number}" for number in range(6)]
 WATCH = "https://www.youtube.com/watch?v="
@@ -239,7 +240,7 @@ def test_kill_9_at_random_points_leaves_the_undisturbed_bytes(
     )
     code = (
         "import sys; from pathlib import Path; from saco_data import config\n"
-        "from saco_data.records import Asset; from saco_data.sources.base import Context\n"
+        "from saco_data.model.records import Asset; from saco_data.sources.base import Context\n"
         "from saco_data.sources.yt1b import Fetcher\n"
         "source = Fetcher(config.load(Path(sys.argv[1])))\n"
         "print('on', flush=True)\n"

@@ -19,9 +19,9 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from saco_data.errors import Blocked
-from saco_data.files import explained
-from saco_data.records import Reason
+from saco_data.model.errors import Blocked
+from saco_data.model.reasons import Reason
+from saco_data.storage.files import explained
 from saco_data.transports.archive.folder import folder_members
 from saco_data.transports.archive.gzips import Gunzip
 from saco_data.transports.archive.index import Index
@@ -31,7 +31,7 @@ from saco_data.transports.archive.safety import ArchiveDamaged, Member
 from saco_data.transports.archive.stream import Plain
 from saco_data.transports.archive.tars import looks_like_tar, tar_members
 from saco_data.transports.archive.zips import zip_members
-from saco_data.transports.ranges import RangeReader
+from saco_data.transports.base import RangeReader
 
 __all__ = ["ArchiveDamaged", "Member", "members"]
 

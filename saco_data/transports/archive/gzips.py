@@ -16,14 +16,7 @@ from zlib_ng import zlib_ng
 from saco_data.transports.archive.index import Index, Point
 from saco_data.transports.archive.raw import Raw
 from saco_data.transports.archive.safety import ArchiveDamaged
-from saco_data.transports.archive.seekpoint import (
-    ERRORS,
-    WINDOW,
-    Inflater,
-    enter,
-    inflater,
-    search,
-)
+from saco_data.transports.archive.seekpoint import ERRORS, WINDOW, Inflater, enter, inflater, search
 from saco_data.transports.archive.stream import Stream
 
 SLICE = 128 << 10  # fed at once: the output still fits the processor's cache

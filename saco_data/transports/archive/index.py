@@ -20,7 +20,7 @@ from typing import BinaryIO
 
 import msgspec
 
-from saco_data.files import explained
+from saco_data.storage.files import explained
 
 FORMAT = "saco-archive-index-1"
 _HEAD = struct.Struct("<II")

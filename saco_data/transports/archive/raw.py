@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from saco_data.transports.archive.safety import ArchiveDamaged
-from saco_data.transports.ranges import RangeReader, Stopped
+from saco_data.transports.base import RangeReader, Stopped
 
 FIRST_WINDOW = 128 << 10
 LAST_WINDOW = 64 << 20

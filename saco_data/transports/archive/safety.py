@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from saco_data.errors import Incomplete
-from saco_data.files import UnsafeName, atomic, inside
-from saco_data.records import Reason
+from saco_data.model.errors import Incomplete
+from saco_data.model.reasons import Reason
+from saco_data.storage.files import UnsafeName, atomic, inside
 
 READ_LIMIT = 1 << 30  # bytes of a member that may be held in memory
 SAVE_LIMIT = 64 << 30  # bytes of a member that may be written to disk

@@ -12,9 +12,9 @@ import zipfile
 import zlib
 from collections.abc import Callable, Iterator
 
-from saco_data.files import CHUNK
+from saco_data.storage.files import CHUNK
 from saco_data.transports.archive.safety import ArchiveDamaged, Member, plain_name, refusal_of
-from saco_data.transports.ranges import RangeReader
+from saco_data.transports.base import RangeReader
 
 DIRECTORY_LIMIT = 128 << 20  # bytes of central directory that are read into memory
 NEIGHBOURS = 512 << 10  # unwanted bytes between two wanted members that are not worth a request

@@ -3,15 +3,8 @@
 from __future__ import annotations
 
 from saco_data.transports.http.client import Http
-from saco_data.transports.http.records import (
-    Expect,
-    FileChanged,
-    HttpFailure,
-    Policy,
-    Reply,
-    Request,
-)
-from saco_data.transports.http.remote import RemoteFile
+from saco_data.transports.http.range_reader import RemoteFile
+from saco_data.transports.http.types import Expect, FileChanged, HttpFailure, Policy, Reply, Request
 
 __all__ = [
     "Expect",

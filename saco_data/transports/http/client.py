@@ -13,14 +13,14 @@ from typing import Any, Self, TypeVar
 
 from yarl import URL
 
-from saco_data.records import Reason
+from saco_data.model.reasons import Reason
+from saco_data.transports.base import Stopped
+from saco_data.transports.http.circuit_breaker import Tries
 from saco_data.transports.http.download import Download
-from saco_data.transports.http.limits import Tries
-from saco_data.transports.http.records import HttpFailure, Policy, Reply, Request
-from saco_data.transports.http.remote import RemoteFile, unless_stopped
+from saco_data.transports.http.outcome import Trouble, address
+from saco_data.transports.http.range_reader import RemoteFile, unless_stopped
 from saco_data.transports.http.session import Session
-from saco_data.transports.http.verdict import Trouble, address
-from saco_data.transports.ranges import Stopped
+from saco_data.transports.http.types import HttpFailure, Policy, Reply, Request
 
 T = TypeVar("T")
 _FAR = 200  # requests; further on, a host that refuses may serve

@@ -12,10 +12,10 @@ from typing import Protocol
 
 from yarl import URL
 
-from saco_data.errors import SacoError
-from saco_data.records import Reason
-from saco_data.transports.http.records import Expect
-from saco_data.transports.http.verdict import Trouble, is_html
+from saco_data.model.errors import SacoError
+from saco_data.model.reasons import Reason
+from saco_data.transports.http.outcome import Trouble, is_html
+from saco_data.transports.http.types import Expect
 
 EDGE = 1 << 16  # bytes of the beginning and of the end that are looked at
 _STEP = 1 << 20

@@ -13,15 +13,15 @@ from typing import Any
 
 from yarl import URL
 
-from saco_data import files
-from saco_data.errors import SacoError
-from saco_data.records import Reason
+from saco_data.model.errors import SacoError
+from saco_data.model.reasons import Reason
+from saco_data.storage import files
 from saco_data.transports.http import content
-from saco_data.transports.http.limits import Tries
+from saco_data.transports.http.circuit_breaker import Tries
+from saco_data.transports.http.outcome import Trouble, address, not_the_file, origin_of
 from saco_data.transports.http.part import Part, gap, join
-from saco_data.transports.http.records import Reply, Request
 from saco_data.transports.http.session import Body, Session, Version
-from saco_data.transports.http.verdict import Trouble, address, not_the_file, origin_of
+from saco_data.transports.http.types import Reply, Request
 
 SMALL = 1 << 19  # bytes; held in memory and, if need be, fetched anew
 LARGE = 1 << 25  # bytes still to come for which more connections are tried

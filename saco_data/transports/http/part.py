@@ -15,8 +15,8 @@ import shutil
 from itertools import pairwise
 from pathlib import Path
 
-from saco_data import files
-from saco_data.errors import DiskFull
+from saco_data.model.errors import DiskFull
+from saco_data.storage import files
 from saco_data.transports.http.session import Version
 
 Span = tuple[int, int]  # start, stop (exclusive)

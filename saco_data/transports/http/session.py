@@ -20,11 +20,10 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from saco_data import __version__
-from saco_data.errors import UsageError
-from saco_data.records import Reason
-from saco_data.transports.http.limits import Limits
-from saco_data.transports.http.records import Policy
-from saco_data.transports.http.verdict import (
+from saco_data.model.errors import UsageError
+from saco_data.model.reasons import Reason
+from saco_data.transports.http.circuit_breaker import Limits
+from saco_data.transports.http.outcome import (
     Trouble,
     is_usable,
     mishap,
@@ -32,6 +31,7 @@ from saco_data.transports.http.verdict import (
     origin_of,
     refusal,
 )
+from saco_data.transports.http.types import Policy
 
 T = TypeVar("T")
 USER_AGENT = f"saco-data/{__version__} (+https://github.com/saco-data/saco-data)"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from saco_data.transports.s3.client import S3, Document, Reply, split
+from saco_data.transports.s3.outcome import Failure, failure_of
 from saco_data.transports.s3.part import Request
-from saco_data.transports.s3.verdict import Failure, failure_of
 
 __all__ = ["S3", "Document", "Failure", "Reply", "Request", "failure_of", "split"]

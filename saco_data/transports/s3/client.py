@@ -23,19 +23,18 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, PartialCredentialsError
 from pydantic import SecretStr
 
-from saco_data import files
-from saco_data.errors import Blocked
-from saco_data.records import Reason
-from saco_data.transports.pace import gap
+from saco_data.model.errors import Blocked
+from saco_data.model.reasons import Effect,  (Reason)
+from saco_data.storage import files
+from saco_data.transports.pacing import gap
+from saco_data.transports.s3.outcome import Failure, failure_of
 from saco_data.transports.s3.part import Part, Request, facts_of
-from saco_data.transports.s3.verdict import Failure, failure_of
 
 _PIECE = 1 << 18
 _PROGRESS = 1 << 20  # so many new bytes make the failures before them forgotten
 _REFUSALS = 8  # objects refused in a row, and nothing says that the keys are valid
 _URL = re.compile(r"s3://(?P<bucket>[a-z0-9][a-z0-9._-]{1,62})/(?P<key>.{1,1024})", re.DOTALL)
 
-_WHOLE_SOURCE = (Reason.CREDENTIALS_MISSING, Reason.CREDENTIALS_EXPIRED, Reason.THROTTLED)
 
 
 class _Stopped(Exception):
@@ -212,7 +211,7 @@ class S3:
         if failure.reason is Reason.UNAUTHORIZED:
             # HEAD has no body to tell an expired key from one without rights.
             return self._blocked(Reason.CREDENTIALS_EXPIRED, failure.detail, url)
-        if failure.reason in _WHOLE_SOURCE:
+        if failure.reason.has(Effect.CLOSE_SOURCE):
             return self._blocked(failure.reason, failure.detail, url)
         return failure
 
@@ -269,7 +268,7 @@ class S3:
         except files.UnsafeName as error:
             return _refused(request, Failure(Reason.UNSAFE_NAME, str(error)))
         except Failure as failure:
-            if failure.reason in _WHOLE_SOURCE:
+            if failure.reason.has(Effect.CLOSE_SOURCE):
                 raise self._blocked(failure.reason, failure.detail, request.url) from None
             return _refused(request, failure)
         return Reply(request.key, Reason.OK, "", request.to, size, request.url, facts)

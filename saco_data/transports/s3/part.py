@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from saco_data import files
-from saco_data.records import Reason
-from saco_data.transports.s3.verdict import Failure
+from saco_data.model.reasons import Reason
+from saco_data.storage import files
+from saco_data.transports.s3.outcome import Failure
 
 _DIGEST = re.compile(r'"?([0-9a-f]{32})(?:-(\d+))?"?')
 

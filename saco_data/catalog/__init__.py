@@ -1,0 +1,1 @@
+"""What collections and subsets there are: manifests, their schema, licences."""

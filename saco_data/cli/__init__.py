@@ -1,0 +1,1 @@
+"""The `saco` command: one file for each group of commands."""

@@ -1,0 +1,146 @@
+"""What commands share: options, the choice of subsets, running and showing."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from saco_data.config.settings import Settings
+    from saco_data.engine.events import Reporter, Result, Stages
+    from saco_data.engine.session import Finished
+    from saco_data.report.console import Lines
+    from saco_data.report.progress import Bars
+
+
+@dataclass
+class Options:
+    """The options that all commands share."""
+
+    config: Path | None
+    quiet: bool
+    verbose: bool
+
+    def settings(self) -> Settings:
+        """The config. Raises ConfigError, UsageError."""
+        from saco_data.config import settings as config
+
+        return config.load(self.config or config.find())
+
+    def reporter(self, settings: Settings) -> Reporter:
+        """Who tells the user how the run goes: bars on a terminal, lines elsewhere; and the log.
+
+        With `--verbose` lines too: the log would run through the bars.
+        """
+        made: Bars | Lines
+        if sys.stderr.isatty() and os.environ.get("TERM") != "dumb" and not self._plain:
+            from saco_data.report.progress import Bars
+
+            made = Bars()
+        else:
+            from saco_data.report.console import Lines
+
+            made = Lines(quiet=self.quiet)
+        # However the command ends, Ctrl-C included, the screen is left clean.
+        context = click.get_current_context()
+        context.call_on_close(made.close)
+        from saco_data.report.log import Log, Logged
+
+        logged = Logged(made, Log(settings.state))
+        if not self.verbose:  # which shows all warnings anyway
+            from saco_data.report.warnings_to_notes import Warnings
+
+            warnings = Warnings(logged)
+            warnings.listen()
+            context.call_on_close(warnings.close)
+        return logged
+
+    @property
+    def _plain(self) -> bool:
+        return self.quiet or self.verbose
+
+
+subsets_argument = click.argument("subsets", nargs=-1, metavar="[SUBSET]...")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")
+
+
+def named(subsets: Sequence[str]) -> tuple[str, ...]:
+    """The subsets asked for, each once. Raises UsageError for an unknown one."""
+    from saco_data.catalog import manifest
+
+    for name in subsets:
+        manifest.load(name)
+    return tuple(dict.fromkeys(subsets)) or manifest.SUBSETS
+
+
+confirm_gone_option = click.option(
+    "--confirm-gone",
+    is_flag=True,
+    help="Prune what is gone without the second look that gone_confirm_hours asks for.",
+)
+
+
+def carry_out(
+    options: Options,
+    settings: Settings,
+    subsets: Sequence[str],
+    command: str,
+    stages: Stages | None = None,
+    *,
+    confirm_gone: bool = False,
+) -> Finished:
+    from saco_data.engine import session
+
+    reporter = options.reporter(settings)
+    return session.go(
+        settings, subsets, command, reporter, stages=stages, confirm_gone=confirm_gone
+    )
+
+
+def conclude(
+    settings: Settings,
+    subsets: Sequence[str],
+    command: str,
+    code: int,
+    results: Mapping[str, Result],
+) -> None:
+    """The last line, on stderr: a cron mail can be read by it."""
+    from saco_data.cli.last_line import last_line
+    from saco_data.report import reasons
+    from saco_data.report.console import readable
+    from saco_data.report.log import Log
+
+    sys.stdout.flush()
+    found = reasons.read(settings, subsets)
+    line = readable("", last_line(command, code, status_of(settings, subsets), results, found))
+    click.echo(line, err=True)
+    Log(settings.state).note("", line)
+
+
+def status_of(settings: Settings, subsets: Sequence[str]) -> Any:
+    from saco_data.engine import status as report
+    from saco_data.state.ledger import Ledger
+
+    with Ledger(settings.state, read_only=True) as ledger:
+        return report.read(settings, ledger, subsets)
+
+
+def show(
+    settings: Settings, subsets: Sequence[str], as_json: bool, *, evaluator: bool = True
+) -> None:
+    from saco_data.report import console
+
+    found = status_of(settings, subsets)
+    if as_json:
+        click.echo(json.dumps(found.as_json(), indent=1))
+        return
+    console.print_status(found)
+    if evaluator:
+        console.print_evaluator(settings)

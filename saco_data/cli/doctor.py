@@ -1,0 +1,46 @@
+"""`saco doctor`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+
+import click
+
+from saco_data.cli.common import Options, json_option, named, subsets_argument
+
+
+@click.command()
+@subsets_argument
+@click.option("--online", is_flag=True, help="Ask each source for one harmless thing.")
+@json_option
+@click.pass_obj
+def doctor(options: Options, subsets: Sequence[str], online: bool, as_json: bool) -> None:
+    """Look at config, credentials, links, tools and disk: what is well, what to do.
+
+    Exit 0 if nothing fails, 2 if the config cannot be read, 4 if something needs you. Example:
+    saco doctor ego4d --online
+    """
+    from saco_data import doctor as checks
+    from saco_data.model.errors import Blocked, ConfigError, UsageError
+    from saco_data.report import console
+
+    names = named(subsets)
+    code = 0
+    try:
+        findings = checks.examine(options.settings(), names, online=online)
+    except ConfigError as error:
+        what = f"{error.item}: {error.what}"
+        findings = iter([checks.Finding("config", checks.Verdict.FAIL, what, error.remedy)])
+        code = UsageError.exit_code
+    seen = []
+    for finding in findings:
+        seen.append(finding)
+        if not as_json:
+            console.print_finding(finding)
+    failed = any(each.verdict is checks.Verdict.FAIL for each in seen)
+    if as_json:
+        shape = {"checks": [each.as_json() for each in seen], "ok": not failed}
+        click.echo(json.dumps(shape, indent=1))
+    sys.exit(code or (Blocked.exit_code if failed else 0))

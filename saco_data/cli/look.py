@@ -1,0 +1,52 @@
+"""Commands that only look: `saco status`, `saco plan`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+import click
+
+from saco_data.cli.common import Options, json_option, named, show, subsets_argument
+
+
+@click.command()
+@subsets_argument
+@click.option("--reasons", is_flag=True, help="Each reason, since when, and the source's words.")
+@json_option
+@click.pass_obj
+def status(options: Options, subsets: Sequence[str], reasons: bool, as_json: bool) -> None:
+    """Count files by state and reason.
+
+    Example: saco status --json
+    """
+    settings, names = options.settings(), named(subsets)
+    if not reasons:
+        show(settings, names, as_json, evaluator=False)
+        return
+    from saco_data.report import reasons as report
+
+    found = report.read(settings, names)
+    if as_json:
+        click.echo(json.dumps([each.as_json() for each in found], indent=1))
+    else:
+        report.show(found)
+
+
+@click.command("plan")
+@subsets_argument
+@json_option
+@click.pass_obj
+def show_plan(options: Options, subsets: Sequence[str], as_json: bool) -> None:
+    """Say what a run would do: files, bytes, disk, hours, what needs you.
+
+    Nothing is downloaded or written, no server is asked. Example: saco plan
+    """
+    from saco_data.engine import forecast
+    from saco_data.report import plan_table
+
+    table = forecast.make(options.settings(), named(subsets))
+    if as_json:
+        click.echo(json.dumps(table.as_json(), indent=1))
+    else:
+        plan_table.show(table)

@@ -1,0 +1,78 @@
+"""The `saco` command and the one place that prints errors and chooses the exit code."""
+
+from __future__ import annotations
+
+import errno
+import importlib
+import sys
+from pathlib import Path
+
+import click
+
+from saco_data.cli.common import Options
+from saco_data.cli.table import TABLE
+
+
+class Lazy(click.Group):
+    """Imports a command when it is used: help must be quick."""
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        return list(TABLE)
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        if name not in TABLE:
+            return None
+        module, _, attribute = TABLE[name].partition(":")
+        found = getattr(importlib.import_module(f"saco_data.cli.{module}"), attribute)
+        assert isinstance(found, click.Command)
+        return found
+
+
+@click.group(
+    cls=Lazy, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80}
+)
+@click.option("--config", type=click.Path(path_type=Path), help="The config file.")
+@click.option("-q", "--quiet", is_flag=True, help="No progress.")
+@click.option("-v", "--verbose", is_flag=True, help="More talk, for bug reports.")
+@click.version_option(package_name="saco-data")
+@click.pass_context
+def saco(context: click.Context, config: Path | None, quiet: bool, verbose: bool) -> None:
+    """Prepare SA-Co/Silver for evaluation, every frame exact.
+
+    No SUBSET means all ten. Example: saco prepare geode sav
+    """
+    context.obj = Options(config, quiet, verbose)
+    if verbose:
+        import logging
+
+        logging.basicConfig(level=logging.DEBUG, stream=sys.stderr)
+        # Some libraries print whole requests at this level, keys included.
+        for name in ("botocore", "boto3", "urllib3", "asyncio", "aiohttp"):
+            logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def main() -> None:
+    """The entry point: the one place that prints errors and chooses the exit code."""
+    from saco_data.model.errors import DiskFull, SacoError
+
+    try:
+        saco.main(standalone_mode=False)
+    except SacoError as error:
+        click.echo(f"error: {error}", err=True)
+        sys.exit(error.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(2)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        # What we write ourselves has its own words: this is output that someone redirected.
+        click.echo("error: no space left for the output. Free some and run again", err=True)
+        sys.exit(DiskFull.exit_code)
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("Interrupted. What was done is kept: run again to go on.", err=True)
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

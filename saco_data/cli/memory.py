@@ -1,0 +1,107 @@
+"""Commands that remember and compare: `saco history`, `saco card`, `saco intersect`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from saco_data.cli.common import Options, json_option, named, subsets_argument
+
+
+@click.command()
+@click.argument("item", metavar="ITEM")
+@json_option
+@click.pass_obj
+def history(options: Options, item: str, as_json: bool) -> None:
+    """Tell all that is known of a file or video, and what was known before.
+
+    ITEM is a file_name, a video, or a part of one. Example: saco history sav_000003.mp4
+    """
+    from saco_data.report import history as report
+
+    stories = report.read(options.settings(), item)
+    if as_json:
+        click.echo(json.dumps([each.as_json() for each in stories], indent=1))
+    else:
+        click.echo("\n\n".join(each.in_words() for each in stories))
+
+
+@click.command()
+@subsets_argument
+@click.option(
+    "--to",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Where to write it.  [default: card in silver_path]",
+)
+@json_option
+@click.pass_obj
+def card(options: Options, subsets: Sequence[str], to: Path | None, as_json: bool) -> None:
+    """Write what this copy holds: for a paper, and to compare with others.
+
+    A folder with card.json, a paragraph, and a keep-list a subset.
+    Example: saco card --to nga-card nga
+    """
+    from saco_data.model.errors import Incomplete
+    from saco_data.share import card as cards
+
+    settings = options.settings()
+    made = cards.make(settings, named(subsets))
+    path = cards.write(settings, made, to.absolute() if to else None)
+    click.echo(json.dumps(made.as_json(), indent=1) if as_json else cards.paragraph(made))
+    click.echo(f"written to {path.parent}", err=True)
+    sys.exit(0 if made.complete else Incomplete.exit_code)
+
+
+@click.command()
+@click.argument(
+    "copies", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="A B..."
+)
+@click.option("--subset", "subsets", multiple=True, help="Only this subset; may be repeated.")
+@click.option(
+    "--to",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Where to write.  [default: intersection in silver_path]",
+)
+@json_option
+@click.pass_obj
+def intersect(
+    options: Options,
+    copies: Sequence[Path],
+    subsets: Sequence[str],
+    to: Path | None,
+    as_json: bool,
+) -> None:
+    """Write annotation files with only what several copies all have.
+
+    A, B...: cards or keep-lists of the laboratories. All of them get the same bytes.
+    Example: saco intersect our/card their/card
+    """
+    from saco_data.model.errors import UsageError
+    from saco_data.share import intersect as intersection
+
+    if len(copies) < 2:
+        raise UsageError("one copy has nothing to intersect with", remedy="Name two or more")
+    settings, names = options.settings(), named(subsets)
+    loaded = [intersection.load(path) for path in copies]
+    written = intersection.intersect(settings, loaded, names, to.absolute() if to else None)
+    if as_json:
+        content = {name: each.as_json() for name, each in written.items()}
+        click.echo(json.dumps({"subsets": content}, indent=1))
+        return
+    for name, each in written.items():
+        click.echo(
+            f"{name}: {each.files[1]} of {each.files[0]} files, "
+            f"{each.image_nps[1]} of {each.image_nps[0]} image-NPs, "
+            f"{each.masks[1]} of {each.masks[0]} masks, keep-list {each.keep_list_sha256}"
+        )
+    left_out = [name for name in names if name not in written]
+    if left_out:
+        click.echo(f"not in every copy, so left out: {', '.join(left_out)}", err=True)
+    folder = next(iter(written.values())).path.parent
+    click.echo(f"base_annotation_path_silver: {folder}")

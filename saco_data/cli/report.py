@@ -1,0 +1,70 @@
+"""Commands that make something to look at: `saco report`, `saco preview`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from saco_data.cli.common import Options, json_option, named, subsets_argument
+
+
+@click.command("report")
+@subsets_argument
+@click.option(
+    "--to",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Where to write it.  [default: .saco/report.html in silver_path]",
+)
+@json_option
+@click.pass_obj
+def write_report(options: Options, subsets: Sequence[str], to: Path | None, as_json: bool) -> None:
+    """Write an HTML page: coverage, losses, pictures with masks, runs, licences.
+
+    One file that needs no network. Example: saco report --to silver.html
+    """
+    from saco_data.report import page
+
+    built = page.write(options.settings(), named(subsets), to.absolute() if to else None)
+    if as_json:
+        click.echo(json.dumps({**vars(built), "path": str(built.path)}, indent=1))
+        return
+    click.echo(built.path)
+    click.echo(
+        f"{built.pictures} pictures, {built.rows} files, {built.bytes / 1e6:.1f} MB: "
+        "open it with any browser",
+        err=True,
+    )
+
+
+@click.command()
+@click.argument("subset", required=False)
+@click.option(
+    "--seed", type=int, default=0, show_default=True, help="Another seed, other pictures."
+)
+@json_option
+@click.pass_obj
+def preview(options: Options, subset: str | None, seed: int, as_json: bool) -> None:
+    """Draw pictures with their masks as PNG sheets.
+
+    Without SUBSET the config's saco_subset_show; num_images_show sheets go to directory_save.
+    Example: saco preview sav
+    """
+    from saco_data.report import preview as previews
+
+    settings = options.settings()
+    name = named([subset])[0] if subset else settings.keys.saco_subset_show
+    drawn = previews.draw(settings, name, seed)
+    for remark in drawn.skipped:
+        click.echo(f"{name}: {remark}", err=True)
+    if as_json:
+        sheets = [str(path) for path in drawn.sheets]
+        click.echo(
+            json.dumps({"subset": name, "sheets": sheets, "skipped": drawn.skipped}, indent=1)
+        )
+        return
+    for path in drawn.sheets:
+        click.echo(path)

@@ -1,0 +1,106 @@
+"""`saco prepare` and its single stages."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+import click
+
+from saco_data.cli.common import (
+    Options,
+    carry_out,
+    conclude,
+    confirm_gone_option,
+    json_option,
+    named,
+    show,
+    subsets_argument,
+)
+
+
+@click.command()
+@subsets_argument
+@confirm_gone_option
+@json_option
+@click.pass_obj
+def prepare(options: Options, subsets: Sequence[str], confirm_gone: bool, as_json: bool) -> None:
+    """Go the whole road: fetch, process, verify, prune.
+
+    Example: saco prepare bdd100k sav
+    """
+    settings, names = options.settings(), named(subsets)
+    finished = carry_out(options, settings, names, "prepare", confirm_gone=confirm_gone)
+    show(settings, names, as_json)
+    conclude(settings, names, "prepare", finished.code, finished.results)
+    sys.exit(finished.code)
+
+
+@click.command()
+@subsets_argument
+@json_option
+@click.pass_obj
+def download(options: Options, subsets: Sequence[str], as_json: bool) -> None:
+    """Fetch raw media only.
+
+    Example: saco download sav
+    """
+    from saco_data.engine.events import Stages
+
+    settings, names = options.settings(), named(subsets)
+    code = carry_out(options, settings, names, "download", Stages(process=False)).code
+    show(settings, names, as_json)
+    sys.exit(code)
+
+
+@click.command()
+@subsets_argument
+@json_option
+@click.pass_obj
+def process(options: Options, subsets: Sequence[str], as_json: bool) -> None:
+    """Make products from raw media that are at hand; fetch nothing.
+
+    Example: saco process sav
+    """
+    from saco_data.engine.events import Stages
+
+    settings, names = options.settings(), named(subsets)
+    code = carry_out(options, settings, names, "process", Stages(fetch=False)).code
+    show(settings, names, as_json)
+    sys.exit(code)
+
+
+@click.command()
+@subsets_argument
+@confirm_gone_option
+@json_option
+@click.pass_obj
+def prune(options: Options, subsets: Sequence[str], confirm_gone: bool, as_json: bool) -> None:
+    """Derive the annotation files that evaluation reads from what is known.
+
+    Nothing but entries that are gone is left out, and never for good. Example: saco prune yt1b
+    """
+    from saco_data.engine.events import Stages
+
+    settings, names = options.settings(), named(subsets)
+    stages = Stages(fetch=False, process=False)
+    code = carry_out(options, settings, names, "prune", stages, confirm_gone=confirm_gone).code
+    show(settings, names, as_json)
+    sys.exit(code)
+
+
+@click.command()
+@subsets_argument
+@json_option
+@click.pass_obj
+def verify(options: Options, subsets: Sequence[str], as_json: bool) -> None:
+    """Read every finished product again: whole, unchanged, of the annotated size.
+
+    What is not is made anew by the next prepare. Example: saco verify geode
+    """
+    from saco_data.engine import verify as verification
+
+    settings, names = options.settings(), named(subsets)
+    code = verification.run(settings, names, options.reporter(settings))
+    show(settings, names, as_json)
+    sys.exit(code)

@@ -1,0 +1,47 @@
+"""`saco sync`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+
+import click
+
+from saco_data.cli.common import (
+    Options,
+    conclude,
+    confirm_gone_option,
+    json_option,
+    named,
+    subsets_argument,
+)
+
+
+@click.command()
+@subsets_argument
+@click.option("--full", is_flag=True, help="Read every finished file again, not only a sample.")
+@confirm_gone_option
+@json_option
+@click.pass_obj
+def sync(
+    options: Options, subsets: Sequence[str], full: bool, confirm_gone: bool, as_json: bool
+) -> None:
+    """Look again at what was gone or failed, verify, repair, restore.
+
+    Made for a timer: prints what changed since last time. Example: saco -q sync
+    """
+    from saco_data.engine import sync as synchronise
+
+    settings, names = options.settings(), named(subsets)
+    done = synchronise.sync(
+        settings, names, options.reporter(settings), full=full, confirm_gone=confirm_gone
+    )
+    if as_json:
+        click.echo(json.dumps(done.as_json(), indent=1))
+    else:
+        for name, result in done.results.items():
+            if words := result.changes.in_words():
+                click.echo(f"{name}: {', '.join(words)}")
+    conclude(settings, names, "sync", done.code, done.results)
+    sys.exit(done.code)

@@ -1,0 +1,116 @@
+"""The text of a config: YAML with line numbers, variables expanded, placeholders refused."""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from saco_data.model.errors import ConfigError
+
+_PLACEHOLDER = re.compile(r"<[A-Z][A-Z0-9_ -]*>")
+# User and password of an address; taken for a path, it has lost a slash.
+_USER = re.compile(r"(:/{1,2})[^/]*@")
+_VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
+
+
+@dataclass(frozen=True)
+class Where:
+    """Finds the line of a key for messages: `lines` by dotted key."""
+
+    file: Path | None
+    lines: dict[str, int]
+
+    def error(self, key: str, what: str, remedy: str) -> ConfigError:
+        """The error for a key: it names file and line."""
+        line = self.lines.get(key) or self.lines.get(key.split(".")[0]) or 1
+        return ConfigError(what, item=f"{self.file or 'config'}:{line}: {key}", remedy=remedy)
+
+
+def read(text: str, file: Path | None) -> tuple[dict[str, Any], Where]:
+    """The mapping, and where each of its keys stands (dotted for nested ones).
+
+    Raises ConfigError for what is no YAML mapping, and for a key that is given twice.
+    """
+    name = str(file or "config")
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        content = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = mark.line + 1 if mark else 1
+        problem = getattr(error, "problem", None) or str(error).splitlines()[0]
+        raise ConfigError(
+            f"is not YAML ({problem})", item=f"{name}:{line}", remedy="Correct that line"
+        ) from error
+    if content is None:
+        return {}, Where(file, {})
+    if not isinstance(content, dict) or not isinstance(node, yaml.MappingNode):
+        raise ConfigError(
+            "is not a YAML mapping", item=f"{name}:1", remedy="Write lines of the form `key: value`"
+        )
+    lines: dict[str, int] = {}
+    _note_lines(node, "", lines, name)
+    return content, Where(file, lines)
+
+
+def _note_lines(node: yaml.MappingNode, prefix: str, lines: dict[str, int], name: str) -> None:
+    for key_node, value_node in node.value:
+        key = f"{prefix}{key_node.value}"
+        line = key_node.start_mark.line + 1
+        if key in lines:
+            raise ConfigError(
+                f"is given twice (first on line {lines[key]})",
+                item=f"{name}:{line}: {key}",
+                remedy="Keep one of the two",
+            )
+        lines[key] = line
+        if isinstance(value_node, yaml.MappingNode):
+            _note_lines(value_node, f"{key}.", lines, name)
+
+
+def expand(value: Any, key: str, where: Where) -> Any:
+    """Expands `~` and variables in text; refuses placeholders and unset variables."""
+    if isinstance(value, dict):
+        return {name: expand(inner, f"{key}.{name}", where) for name, inner in value.items()}
+    if not isinstance(value, str):
+        return value
+    left_over = _PLACEHOLDER.search(value)
+    if left_over:
+        raise where.error(
+            key,
+            f"the placeholder {left_over[0]} was left in",
+            "Write your own value, or remove the line",
+        )
+
+    def variable(match: re.Match[str]) -> str:
+        name = match[1] or match[2]
+        if name not in os.environ:
+            raise where.error(key, f"${name} is not set", f"Set {name}, or write the value itself")
+        return os.environ[name]
+
+    if is_url(value):
+        return value  # a signed one may hold a dollar sign of its own
+    value = _VARIABLE.sub(variable, value)
+    home = os.path.expanduser(value)  # noqa: PTH111 - text that need not be a path
+    if home.startswith("~"):
+        raise where.error(key, f"{value!r} names a home that is not known", "Write the whole path")
+    return home
+
+
+def is_url(value: str) -> bool:
+    """Whether a config value is a URL rather than a path."""
+    return value.startswith(("http://", "https://"))
+
+
+def without_user(value: str) -> str:
+    """A place as it may be shown: without user and password.
+
+    >>> without_user("ftp://me:secret@host/a")
+    'ftp://host/a'
+    """
+    return _USER.sub(r"\1", value)

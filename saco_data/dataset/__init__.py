@@ -1,0 +1,1 @@
+"""Annotation files and prepared copies: reading, deriving, masks."""

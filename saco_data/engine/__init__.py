@@ -1,0 +1,1 @@
+"""What a run does: sessions, the pipeline, verification, synchronization, pruning policy."""

@@ -1,0 +1,71 @@
+"""What a run tells: stages, events of subsets, results, and who is told."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from saco_data.model.changes import Changes
+from saco_data.model.records import Outcome
+from saco_data.planning.decisions import SubsetPlan
+
+
+@dataclass(frozen=True)
+class Stages:
+    """Which parts of the road a command goes."""
+
+    fetch: bool = True
+    process: bool = True
+
+
+@dataclass(frozen=True)
+class Learned:
+    """Outcomes for the ledger, in the order in which they came about."""
+
+    subset: str
+    outcomes: list[Outcome]
+
+
+@dataclass(frozen=True)
+class Ended:
+    """The lane is at its end; `error` is what stopped it early."""
+
+    subset: str
+    error: BaseException | None
+
+
+Event = Learned | Ended
+
+
+@dataclass
+class Result:
+    """How a subset ended: exit code, what was done, and the error that stopped it, if any."""
+
+    subset: str
+    code: int = 0
+    steps: SubsetPlan | None = None
+    error: BaseException | None = None
+    changed: dict[str, int] = field(default_factory=dict)
+    changes: Changes = field(default_factory=Changes)
+    # What the source said is gone in this run, and whether it was throttled meanwhile.
+    seen_gone: set[str] = field(default_factory=set)
+    throttled: bool = False
+    # The stamp of the annotation file when it was read.
+    stamped: list[Any] = field(default_factory=list)
+
+
+class Reporter(Protocol):
+    """Who is told how the run goes."""
+
+    def begin(self, steps: SubsetPlan) -> None:
+        """A subset starts; `steps` are what will be done."""
+
+    def learned(self, subset: str, outcomes: Sequence[Outcome]) -> None:
+        """Items of a subset have an outcome."""
+
+    def note(self, subset: str, text: str) -> None:
+        """Something worth a line."""
+
+    def end(self, subset: str, code: int) -> None:
+        """A subset is at its end."""

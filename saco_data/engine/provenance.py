@@ -1,0 +1,173 @@
+"""Where every finished file came from: `<silver>/annotations/provenance.parquet`, one row a file.
+
+Written in pieces, so that its size does not matter, and only when the ledger changed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+from saco_data.catalog.licences import licence_of
+from saco_data.catalog.manifest import SUBSETS
+from saco_data.config.settings import Settings
+from saco_data.model.items import Item
+from saco_data.state.ledger import Ledger
+from saco_data.storage import files, folders
+from saco_data.storage.files import stamp
+
+if TYPE_CHECKING:
+    import pyarrow
+
+FILE_NAME = "provenance.parquet"
+NOTE = "provenance.json"  # in the state folder: what the file was made from
+FORMAT = 1  # raised when the columns change
+ROWS = 50_000  # in memory at a time
+# Facts of a file or its video that say which version of it was had.
+_VERSION = ("etag", "version_id", "generation", "format_id", "verified")
+_DECODER = ("av", "libavformat", "libavcodec", "libswscale")
+
+
+def path_of(settings: Settings) -> Path:
+    """Where the file lies."""
+    return settings.silver / "annotations" / FILE_NAME
+
+
+def write(settings: Settings, ledger: Ledger) -> Path | None:
+    """Writes the file, atomically; returns its path, or None if it was up to date or is empty.
+
+    Raises DiskFull, OutputError, and LedgerDamaged where the ledger cannot be read.
+    """
+    path, note = path_of(settings), settings.state / NOTE
+    known = _signature(ledger)
+    if not any(count for count, _ in known["done"].values()) and not path.exists():
+        return None
+    if files.same_content(note, _note(known, path)):
+        return None
+    import pyarrow.parquet
+
+    # What a run that was killed at this very place left behind.
+    folders.sweep(path.parent)
+    with (
+        files.atomic(path) as file,
+        pyarrow.parquet.ParquetWriter(file, _schema(), compression="zstd") as writer,
+    ):
+        for subset in SUBSETS:
+            for rows in _pieces(settings, ledger, subset):
+                writer.write_batch(pyarrow.RecordBatch.from_pylist(rows, schema=_schema()))
+    files.write(note, _note(known, path))
+    return path
+
+
+def _signature(ledger: Ledger) -> dict[str, Any]:
+    """What tells whether anything changed, without looking at the items."""
+    changed = [run["id"] for run in ledger.runs() if run["ended"] is None or _any(run["changes"])]
+    return {
+        "format": FORMAT,
+        "run": changed[-1] if changed else 0,
+        "done": {subset: ledger.done_bytes(subset) for subset in SUBSETS},
+    }
+
+
+def _any(changes: Any) -> bool:
+    return any(map(_any, changes.values())) if isinstance(changes, dict) else bool(changes)
+
+
+def _note(known: dict[str, Any], path: Path) -> bytes:
+    return json.dumps({**known, "file": stamp(path)}).encode()
+
+
+def _schema() -> pyarrow.Schema:
+    import pyarrow as pa
+
+    return pa.schema(
+        [
+            ("subset", pa.string()),
+            ("file", pa.string()),
+            ("source", pa.string()),
+            ("bytes", pa.int64()),
+            ("sha256", pa.string()),
+            ("licence", pa.string()),
+            ("rights_holder", pa.string()),
+            ("retrieved", pa.timestamp("s", tz="UTC")),
+            ("frame_pts", pa.int64()),
+            ("frame_seconds", pa.float64()),
+            ("raw_bytes", pa.int64()),
+            ("raw_sha256", pa.string()),
+            ("raw_version", pa.string()),
+            ("decoder", pa.string()),
+        ],
+        metadata={"saco_data_version": metadata.version("saco-data"), "format": str(FORMAT)},
+    )
+
+
+def _pieces(settings: Settings, ledger: Ledger, subset: str) -> Iterator[list[dict[str, Any]]]:
+    licence = settings.manifest(subset).licence
+    # A frame's origin is that of its video.
+    raws = {item.origin: item for item in ledger.items(subset, is_asset=True).values()}
+    key = ""
+    while items := ledger.done_after(subset, key, ROWS):
+        yield [
+            _row(item, raws.get(item.origin) if item.origin else None, licence)
+            for item in items.values()
+        ]
+        key = max(items)
+
+
+def _row(item: Item, raw: Item | None, licence: str) -> dict[str, Any]:
+    facts = item.facts
+    common = raw.facts if raw else facts
+    return {
+        "subset": item.subset,
+        "file": item.key,
+        "source": without_secrets(item.origin) or None,
+        "bytes": item.bytes,
+        "sha256": item.sha256,
+        "licence": licence_of(facts, licence),
+        "rights_holder": _text(common.get("uploader")),
+        "retrieved": item.since,
+        "frame_pts": _whole(facts.get("pts")),
+        "frame_seconds": _real(facts.get("seconds")),
+        "raw_bytes": raw.bytes if raw else None,
+        "raw_sha256": raw.sha256 if raw else None,
+        "raw_version": _joined(common, _VERSION),
+        "decoder": _joined(facts, _DECODER),
+    }
+
+
+def _text(value: object) -> str | None:
+    return value[:1000] if isinstance(value, str) and value else None
+
+
+def _whole(value: object) -> int | None:
+    fits = isinstance(value, int) and not isinstance(value, bool) and abs(value) < 1 << 63
+    return value if fits else None  # type: ignore[return-value]
+
+
+def _real(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) else None
+
+
+def _joined(facts: dict[str, Any], names: Iterable[str]) -> str | None:
+    parts = [f"{name} {facts[name]}" for name in names if facts.get(name) not in (None, "")]
+    return "; ".join(parts) or None
+
+
+def without_secrets(origin: str) -> str:
+    """An origin without what may be a secret: user and password, and the query of a URL.
+
+    A video's number in the query of a YouTube address stays.
+    """
+    if "://" not in origin or not ("?" in origin or "@" in origin):
+        return origin
+    try:
+        parts = urlsplit(origin)
+    except ValueError:
+        return ""
+    host = parts.netloc.rpartition("@")[2]
+    query = urlencode([(name, value) for name, value in parse_qsl(parts.query) if name == "v"])
+    return urlunsplit((parts.scheme, host, parts.path, query, parts.fragment))

@@ -1,0 +1,77 @@
+"""Annotations and ready processed pictures from Roboflow.
+
+Its pictures were compressed again: their pixels differ from the originals', and the ledger says so
+of each. Only pictures of the annotated size are taken.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path, PurePosixPath
+
+from saco_data.config.settings import Settings
+from saco_data.engine.reading import read_annotations
+from saco_data.media import process
+from saco_data.model.reasons import Reason, State
+from saco_data.model.records import Arrival, Asset, Outcome, Product
+from saco_data.sources.annotation_files import STAGING
+from saco_data.sources.roboflow_export import _coco, _export
+from saco_data.state.ledger import Ledger
+from saco_data.state.lock import Lock
+from saco_data.transports.archive import ArchiveDamaged, Member, members
+from saco_data.transports.services.roboflow import Names, original_name
+
+
+def fetch_images(settings: Settings, subset: str) -> dict[Reason, int]:
+    """Takes ready pictures for products that are not done; returns how many by reason.
+
+    A picture that is of no use is no news of an original that is gone.
+    The annotation file must be at hand. Raises LockHeld, Blocked, Incomplete, AnnotationError,
+    DiskFull, OutputError.
+    """
+    counts: dict[Reason, int] = {}
+    with Lock(settings.state), Ledger(settings.state) as ledger:
+        index = read_annotations(settings, ledger, subset)
+        done = ledger.items(subset, state=State.DONE)
+        gone = ledger.items(subset, state=State.GONE)
+        folder = settings.images(subset)
+        wanted = {
+            name: product
+            for name, product in index.products.items()
+            if name not in done or not (folder / name).is_file()
+        }
+        if not wanted:
+            return counts
+        with _export(settings, subset, settings.state / STAGING) as (archive, origin):
+            names = Names(index.products)
+            found = {
+                image["file_name"]: names.find(original_name(image))
+                for image in _coco(archive)["images"]
+            }
+            for member in members(archive, lambda name: PurePosixPath(name).name in found):
+                name = found[PurePosixPath(member.name).name]
+                product = wanted.pop(name, None) if name else None
+                if product is None:
+                    continue
+                outcome = _taken(subset, member, product, folder, origin)
+                counts[outcome.reason] = counts.get(outcome.reason, 0) + 1
+                if outcome.state is State.DONE or name not in gone:
+                    ledger.record([outcome])
+                    # A picture of which nothing is known would pass for an original.
+                    ledger.commit()
+    return counts
+
+
+def _taken(subset: str, member: Member, product: Product, folder: Path, origin: str) -> Outcome:
+    """Makes a picture of the export a product."""
+    try:
+        if member.refusal:
+            raise ArchiveDamaged(member.refusal, alone=True)
+        content = member.read()
+    except ArchiveDamaged as error:
+        if not error.alone:
+            raise
+        return Outcome(subset, product.file_name, error.reason, error.what, origin)
+    asset = Asset(product.file_name, (product,))
+    arrival = Arrival(asset, content, origin, facts={"recompressed": True})
+    (outcome,) = process.run(process.Job(subset, "copy", arrival, folder, None))
+    return outcome

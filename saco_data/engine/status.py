@@ -1,0 +1,107 @@
+"""Counts by state and reason, from the ledger alone, so that it is quick at any size."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from saco_data.config.settings import Settings
+from saco_data.engine import freshness, gone_policy
+from saco_data.model.reasons import Reason, State
+from saco_data.state.ledger import Ledger
+from saco_data.storage import files
+
+
+@dataclass
+class SubsetStatus:
+    """How one subset stands; counts of products by state, and of the unfinished by reason."""
+
+    subset: str
+    total: int
+    states: dict[State, int]
+    reasons: dict[Reason, int]
+    image_nps: tuple[int, int]  # total, kept
+    masks: tuple[int, int]
+    keep_list_sha256: str
+    complete: bool
+    waits: str = ""
+    # Files that are gone, but were not yet seen as gone twice (`gone_confirm_hours`).
+    unconfirmed: int = 0
+
+    def as_json(self) -> dict[str, Any]:
+        """The shape that INTERFACE promises."""
+        content: dict[str, Any] = {
+            "products": {"total": self.total, **{s.value: self.states[s] for s in _ORDER}},
+            "image_nps": {"total": self.image_nps[0], "kept": self.image_nps[1]},
+            "masks": {"total": self.masks[0], "kept": self.masks[1]},
+            "reasons": {reason.value: count for reason, count in self.reasons.items()},
+            "keep_list_sha256": self.keep_list_sha256,
+            "complete": self.complete,
+        }
+        if self.waits:
+            content["waits"] = self.waits
+        if self.unconfirmed:
+            content["unconfirmed"] = self.unconfirmed
+        return content
+
+
+@dataclass
+class Status:
+    """How all asked subsets stand."""
+
+    subsets: list[SubsetStatus] = field(default_factory=list)
+
+    @property
+    def complete(self) -> bool:
+        """Whether every subset is complete."""
+        return all(each.complete for each in self.subsets)
+
+    def as_json(self) -> dict[str, Any]:
+        """The shape that INTERFACE promises."""
+        return {
+            "subsets": {each.subset: each.as_json() for each in self.subsets},
+            "complete": self.complete,
+        }
+
+
+_ORDER = (State.DONE, State.PENDING, State.FAILED, State.BLOCKED, State.GONE)
+
+
+def read(settings: Settings, ledger: Ledger, subsets: Sequence[str]) -> Status:
+    """The status of some subsets; no annotation file and no product is opened."""
+    return Status([_subset(settings, ledger, subset) for subset in subsets])
+
+
+def _subset(settings: Settings, ledger: Ledger, subset: str) -> SubsetStatus:
+    facts = ledger.facts(subset)
+    counts = ledger.counts(subset)
+    states = dict.fromkeys(State, 0)
+    for reason, count in counts.items():
+        states[reason.state] += count
+    states[State.PENDING] = facts.files - sum(
+        count for state, count in states.items() if state is not State.PENDING
+    )
+    derived = (
+        bool(facts.derived_stamp)
+        and facts.derived_stamp == freshness.derived_stamp(settings, subset)
+        and facts.derived_from == facts.sha256
+        and facts.stamp == files.stamp(settings.pristine(subset))
+    )
+    return SubsetStatus(
+        subset,
+        facts.files,
+        states,
+        {reason: n for reason, n in counts.items() if reason.state is not State.DONE},
+        (facts.image_nps, facts.image_nps_kept),
+        (facts.masks, facts.masks_kept),
+        facts.keep_list_sha256,
+        complete=derived
+        and facts.files > 0
+        and states[State.DONE] + states[State.GONE] == facts.files
+        and not facts.unconfirmed
+        and not facts.waits
+        and not gone_policy.doubtful(settings, ledger, subset),
+        unconfirmed=facts.unconfirmed,
+        waits=facts.waits[1] if facts.waits else "",
+    )

@@ -1,0 +1,236 @@
+"""`saco sync`: prepare, made for a timer. What it adds is memory and doubt.
+
+It looks again at what could not be had (less often as the verdict ages), follows annotation files
+and media that changed at their source, reads a rotating sample of finished products again, and
+repairs what rotted. What came back is restored, because annotations are always derived anew.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+from saco_data import sources
+from saco_data.config.settings import Settings
+from saco_data.engine import gone_policy, session, verify
+from saco_data.engine.events import Reporter, Result
+from saco_data.executors import Executor
+from saco_data.model.errors import Blocked, Incomplete, SacoError, most_severe
+from saco_data.model.items import Item
+from saco_data.model.records import (Outcome, Product)
+from saco_data.model.reasons import Effect,  (Reason, State)
+from saco_data.sources.annotation_files import Annotations
+from saco_data.state.database import LedgerDamaged
+from saco_data.state.ledger import Ledger
+from saco_data.storage import files
+
+_log = logging.getLogger(__name__)
+DAY = 86400
+# Timers start a little early or late.
+SLACK = 2 * 3600
+# How long to leave an item alone, by the age of its verdict: the first row that is older.
+PAUSES = ((DAY, 0), (7 * DAY, DAY), (60 * DAY, 7 * DAY))
+LONGEST = 30 * DAY
+# Products read again by one run, and assets whose version the source is asked for, in a subset.
+SAMPLE = 500
+ASKED = 20
+_PAGE = 1000
+
+
+@dataclass
+class Checked:
+    """What was looked at in a subset before it went its road."""
+
+    verified: int = 0
+    rotten: list[str] = field(default_factory=list)
+    followed: list[str] = field(default_factory=list)
+    codes: list[int] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Synced:
+    """How a sync ended, by subset."""
+
+    code: int
+    results: dict[str, Result]
+    checked: dict[str, Checked]
+
+    def as_json(self) -> dict[str, Any]:
+        """What changed since last time, as `saco sync --json` prints it."""
+        return {
+            "subsets": {
+                name: {
+                    **result.changes.as_json(),
+                    "verified": self.checked[name].verified,
+                    "rotten": self.checked[name].rotten,
+                    "followed": self.checked[name].followed,
+                    "exit_code": result.code,
+                }
+                for name, result in self.results.items()
+            },
+            "exit_code": self.code,
+        }
+
+
+def due(item: Item, now: float) -> bool:
+    """Whether an item that is not done is to be looked at again.
+
+    Always on the first day of its verdict, daily in the first week, weekly for two months, then
+    monthly.
+    """
+    if item.state is State.BLOCKED and not item.reason.has(Effect.REST):
+        return True
+    age = now - (item.since if item.gone_first is None else item.gone_first)
+    pause = next((pause for limit, pause in PAUSES if age < limit), LONGEST)
+    # One last seen in the future was seen by a clock that was ahead.
+    return not 0 <= now - item.last_seen < pause - SLACK
+
+
+def sync(
+    settings: Settings,
+    subsets: Sequence[str],
+    reporter: Reporter,
+    *,
+    full: bool = False,
+    confirm_gone: bool = False,
+    clock: Callable[[], float] = time.time,
+    executor: Executor | None = None,
+) -> Synced:
+    """Brings subsets up to date; `full` reads all finished products again, not only a sample.
+
+    Raises as `run.run`. `clock` and `executor` as in `run.go`.
+    """
+    now = int(clock())
+    confirms = gone_policy.second_look(settings, now)
+    checked = {subset: Checked() for subset in subsets}
+    renew: dict[str, set[str]] = {}
+
+    def look_again(item: Item) -> bool:
+        return due(item, now) or (item.state is State.GONE and confirms(item))
+
+    def prelude(ledger: Ledger, stop: threading.Event) -> None:
+        share = _shares(ledger, subsets)
+        for subset in subsets:
+            found = checked[subset]
+            try:
+                _follow_annotations(settings, ledger, subset, reporter, found)
+                _verify(settings, ledger, subset, None if full else share[subset], found, stop)
+                for name in found.rotten:
+                    reporter.note(subset, f"{name}: the file rotted or was lost; it is made anew")
+                if not stop.is_set():
+                    renew[subset] = _changed(settings, ledger, subset)
+                    found.followed = sorted(renew[subset])
+            except LedgerDamaged:
+                raise
+            except SacoError as error:
+                # The other subsets have nothing to do with it.
+                reporter.note(subset, str(error))
+                found.codes.append(error.exit_code)
+
+    finished = session.go(
+        settings,
+        subsets,
+        "sync",
+        reporter,
+        look_again=look_again,
+        confirm_gone=confirm_gone,
+        renew=renew,
+        prelude=prelude,
+        clock=clock,
+        executor=executor,
+    )
+    codes = [finished.code, *(code for each in checked.values() for code in each.codes)]
+    return Synced(most_severe(codes), finished.results, checked)
+
+
+def _shares(ledger: Ledger, subsets: Iterable[str]) -> dict[str, int]:
+    """How many products of each subset to verify."""
+    done = {subset: ledger.done_bytes(subset)[0] for subset in subsets}
+    total = sum(done.values())
+    return {name: -(-SAMPLE * count // total) if total else 0 for name, count in done.items()}
+
+
+def _follow_annotations(
+    settings: Settings, ledger: Ledger, subset: str, reporter: Reporter, found: Checked
+) -> None:
+    """Gets a newer annotation file where the present one is known to be from the hub."""
+    if not ledger.facts(subset).revision:
+        return
+    try:
+        got = Annotations(settings).from_hub(subset)
+    except (Blocked, Incomplete) as error:
+        # What is here stays good.
+        reporter.note(subset, f"whether there are newer annotations is not known: {error}")
+        found.codes.append(error.exit_code)
+        return
+    if got.state == "replaced":
+        reporter.note(subset, f"the annotations changed; the old file is kept as {got.kept_as}")
+
+
+def _verify(
+    settings: Settings,
+    ledger: Ledger,
+    subset: str,
+    limit: int | None,
+    found: Checked,
+    stop: threading.Event,
+) -> None:
+    """Compares finished products with their digests: the next `limit` in turn, or all."""
+    facts = ledger.facts(subset)
+    at = facts.sampled_to if limit is not None else ""
+    left = limit if limit is not None else ledger.done_bytes(subset)[0]
+    source = sources.get(subset, settings)
+    with ThreadPoolExecutor(settings.keys.jobs) as threads:
+        while left > 0 and not stop.is_set():
+            page = ledger.done_after(subset, at, min(left, _PAGE))
+            bad = list(threads.map(lambda item: _fault(settings, item), page.values()))
+            for item, outcome in zip(page.values(), bad, strict=True):
+                if outcome is not None:
+                    ledger.record([outcome])
+                    product = Product(item.key, 0, 0)
+                    verify.discard(settings, source, product, outcome.reason)
+                    found.rotten.append(item.key)
+            found.verified += len(page)
+            left -= len(page)
+            at = next(reversed(page), "")
+            if not at:
+                break
+    if limit is not None:
+        facts.sampled_to = at
+        ledger.set_facts(subset, facts)
+
+
+def _fault(settings: Settings, item: Item) -> Outcome | None:
+    """What is wrong with a finished product; None for nothing."""
+    reason, detail = Reason.WRONG_DIGEST, "the file changed since it was written"
+    try:
+        if files.sha256_of(settings.images(item.subset) / item.key) == item.sha256:
+            return None
+    except (FileNotFoundError, NotADirectoryError):
+        reason, detail = Reason.PRODUCT_LOST, "the file is missing"
+    except OSError as error:
+        # A disk that does not answer has not lost it.
+        _log.warning("%s cannot be read (%s)", item.key, error.strerror)
+        return None
+    return Outcome(item.subset, item.key, reason, detail, tried=False)
+
+
+def _changed(settings: Settings, ledger: Ledger, subset: str) -> set[str]:
+    """The assets, of a few in turn, that the source has in another version by now."""
+    facts = ledger.facts(subset)
+    is_asset = settings.manifest(subset).frames
+    asked = ledger.done_after(subset, facts.asked_to, ASKED, is_asset=is_asset)
+    source = sources.get(subset, settings)
+    known = {
+        (key if is_asset else source.key_of(Product(key, 0, 0))): item
+        for key, item in asked.items()
+    }
+    changed = set(source.changed(known))
+    facts.asked_to = next(reversed(asked), "")
+    ledger.set_facts(subset, facts)
+    return changed

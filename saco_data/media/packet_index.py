@@ -1,0 +1,214 @@
+"""Which packet holds which frame, found without decoding, and whether that can be trusted."""
+
+from __future__ import annotations
+
+from array import array
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import av.error
+import numpy
+from av.bitstream import BitStreamFilterContext
+from av.container import InputContainer
+from av.packet import Packet
+from av.video.stream import VideoStream
+
+from saco_data.media.decode import packets
+from saco_data.media.nal_units import Doubt, Unit, reader_for
+
+if TYPE_CHECKING:
+    import numpy.typing
+
+    Numbers = numpy.typing.NDArray[numpy.int64]
+    Flags = numpy.typing.NDArray[numpy.bool_]
+
+# Containers with a time stamp for each picture. MPEG-TS, AVI and others are not to be trusted.
+CONTAINERS = {"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm"}
+PROGRESSIVE = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """The packets of a video; a *place* is a position in decode order.
+
+    By place: `pts`, `sizes` in bytes, `disposable` (no other picture needs this one) and `shown`
+    (an edit list may hide some). `starts`: the places where decoding may start. `order`: the place
+    of each frame, by frame number. `whole`: False where reading stopped early because every wanted
+    frame was settled.
+    """
+
+    pts: Numbers
+    sizes: Numbers
+    disposable: Flags
+    shown: Flags
+    starts: Numbers
+    order: Numbers
+    whole: bool
+
+    def start_for(self, place: int) -> int:
+        """The place to start decoding at so that the picture at `place` comes out exact."""
+        row = int(numpy.searchsorted(self.starts, place, side="right")) - 1
+        # Pictures stored after a start but shown before it may need those that precede it.
+        while row >= 0 and self.pts[self.starts[row]] > self.pts[place]:
+            row -= 1
+        if row < 0:
+            raise Doubt("pictures before the first start")
+        return int(self.starts[row])
+
+    def place_of(self, packet: Packet[VideoStream]) -> int | None:
+        """The place of a packet that was read again; None where the index does not hold it."""
+        if packet.pts is None:
+            return None
+        found = numpy.flatnonzero((self.pts == packet.pts) & (self.sizes == packet.size))
+        return int(found[0]) if len(found) else None
+
+
+def build(container: InputContainer, stream: VideoStream, last: int) -> Index:
+    """Reads packets until frame `last` is settled, or to the end. Raises Doubt."""
+    if container.format.name not in CONTAINERS:
+        raise Doubt(f"{container.format.name} has no reliable index")
+    if stream.codec_context.field_order > PROGRESSIVE:
+        raise Doubt("interlaced video")
+    builder = _Builder(stream)
+    for packet in packets(container, stream):
+        if not builder.add(packet, last):
+            return builder.index(whole=False)
+    return builder.index(whole=True)
+
+
+class _Builder:
+    """Collects packets and refuses (Doubt) what would make frame numbers uncertain."""
+
+    def __init__(self, stream: VideoStream) -> None:
+        context = stream.codec_context
+        self.look = reader_for(context.name, context.extradata or b"")
+        self.reorder = context.reorder_depth
+        self.check = _Order(stream)
+        self.pts, self.sizes, self.starts = array("q"), array("q"), array("q")
+        self.disposable, self.shown = bytearray(), bytearray()
+        self.previous: int | None = None
+        self.rising = True  # pts and dts are there and allow to stop early
+        self.count = 0  # of those shown
+        self.layers = 0
+        self.with_parameters = 0
+
+    def add(self, packet: Packet[VideoStream], last: int) -> bool:
+        """Takes a packet; False (and not taken) where frame `last` is settled before it."""
+        if packet.is_corrupt:
+            raise Doubt("damaged packets")
+        pts, dts = packet.pts, packet.dts
+        if pts is None:
+            raise Doubt("missing time stamps")
+        unit = self.look(bytes(packet))
+        self._dts(pts, dts)
+        if unit.start:
+            if self.rising and dts is not None and self._settled(dts, last):
+                return False
+            if self.pts and packet.has_sidedata("new_extradata"):
+                raise Doubt("parameter sets that change")
+            self.starts.append(len(self.pts))
+            self.with_parameters += unit.parameters
+        elif unit.parameters:
+            raise Doubt("parameter sets between the starts")
+        self.layers = max(self.layers, unit.layer)
+        self.pts.append(pts)
+        self.sizes.append(packet.size)
+        self.shown.append(not packet.is_discard)
+        self.count += not packet.is_discard
+        self.disposable.append(unit.disposable)
+        self.check.add(packet, unit, pts)
+        return True
+
+    def _dts(self, pts: int, dts: int | None) -> None:
+        if dts is None:
+            self.rising = False
+            return
+        if self.previous is not None and dts <= self.previous:
+            raise Doubt("decode times that do not rise")
+        self.rising &= pts >= dts
+        self.previous = dts
+
+    def _settled(self, dts: int, last: int) -> bool:
+        """Whether frame `last` is known: whatever comes later is shown at `dts` or after it."""
+        if self.count <= last:
+            return False
+        earlier = numpy.array(self.pts) < dts
+        return int(numpy.count_nonzero(earlier & numpy.array(self.shown, dtype=bool))) > last
+
+    def index(self, *, whole: bool) -> Index:
+        """The index, after the checks that need all packets."""
+        if not len(self.starts) or self.starts[0] != 0:
+            raise Doubt("no clean start")
+        if self.with_parameters not in (0, len(self.starts)):
+            raise Doubt("parameter sets at some starts only")
+        self.check.finish()
+        pts = numpy.array(self.pts)
+        by_time = numpy.argsort(pts, kind="stable")
+        if not numpy.all(numpy.diff(pts[by_time]) > 0):
+            raise Doubt("repeated time stamps")
+        if by_time[0] != 0:
+            raise Doubt("pictures before the first start")
+        rank = numpy.empty_like(by_time)
+        rank[by_time] = numpy.arange(len(pts))
+        if int((numpy.arange(len(pts)) - rank).max()) > self.reorder:
+            # The decoder learns it on the way, and loses frames until it has.
+            raise Doubt("deeper reordering than the header says")
+        shown = numpy.array(self.shown, dtype=bool)
+        return Index(
+            pts=pts,
+            sizes=numpy.array(self.sizes),
+            # A picture may be needed by one of a higher temporal layer.
+            disposable=numpy.array(self.disposable, dtype=bool) & (self.layers == 0),
+            shown=shown,
+            starts=numpy.array(self.starts),
+            order=by_time[shown[by_time]],
+            whole=whole,
+        )
+
+
+class _Order:
+    """Compares the container's order with the pictures' own counts, which the decoder goes by.
+
+    FFmpeg's dts2pts filter parses every picture header (damaged ones end in an error) and derives
+    the order of display from the picture order count; one filter for each closed sequence.
+    """
+
+    def __init__(self, stream: VideoStream) -> None:
+        self.stream = stream
+        self.filter: BitStreamFilterContext | None = None
+        self.given = array("q")
+        self.derived: list[int | None] = []
+        self.shown_before: int | None = None
+
+    def add(self, packet: Packet[VideoStream], unit: Unit, pts: int) -> None:
+        """Takes a packet, whose bytes are gone afterwards."""
+        if unit.resets:
+            self.finish()
+        if self.filter is None:
+            self.filter = BitStreamFilterContext("dts2pts", self.stream)
+        self.given.append(pts)
+        self.derived += _filtered(self.filter, packet)
+
+    def finish(self) -> None:
+        """Ends a sequence and compares. Raises Doubt."""
+        if self.filter is None:
+            return
+        self.derived += _filtered(self.filter, None)
+        self.filter = None
+        given, derived = self.given, self.derived
+        self.given, self.derived = array("q"), []
+        if len(derived) != len(given) or None in derived:
+            raise Doubt("pictures without an order of their own")
+        order = numpy.argsort(given, kind="stable")
+        if not numpy.array_equal(order, numpy.argsort(numpy.array(derived), kind="stable")):
+            raise Doubt("time stamps against the pictures' own order")
+        if self.shown_before is not None and given[order[0]] <= self.shown_before:
+            raise Doubt("time stamps against the pictures' own order")
+        self.shown_before = given[order[-1]]
+
+
+def _filtered(bsf: BitStreamFilterContext, packet: Packet[VideoStream] | None) -> list[int | None]:
+    try:
+        return [out.pts for out in bsf.filter(packet)]
+    except av.error.FFmpegError as error:
+        raise Doubt("damaged picture headers") from error

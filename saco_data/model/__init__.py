@@ -1,0 +1,1 @@
+"""Plain records, reasons, errors: no I/O, imports nothing of ours."""

@@ -1,0 +1,103 @@
+"""The words of the project as plain records. They cross process borders and carry no behaviour.
+
+A *product* is a processed file named by `file_name`; an *asset* is the raw thing it comes from (an
+image or a video); an *outcome* is the record of one attempt. The state of an item follows from its
+reason, so the two can never contradict each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from saco_data.model.reasons import Reason, State
+
+# Pillow's own hard limit: above it a few kilobytes could claim gigabytes of memory.
+MAX_PIXELS = 178_956_970
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """One processed file that evaluation reads.
+
+    `width` and `height` in pixels, as the annotation says. For frames, `video` is the annotation's
+    `original_video`, `frame` its `global_frame_idx` (None: the annotation lacks it) and `size` its
+    `image_size` as (height, width).
+    """
+
+    file_name: str
+    width: int
+    height: int
+    video: str | None = None
+    frame: int | None = None
+    size: tuple[int, int] | None = None
+
+    @property
+    def pixels(self) -> tuple[int, int]:
+        """The (width, height) that the product must have."""
+        return (self.size[1], self.size[0]) if self.size else (self.width, self.height)
+
+    def meaning(self) -> dict[str, Any]:
+        """What the annotation says of it that its content depends on, for the ledger.
+
+        A later revision of the annotations may mean another frame by the same name. Nothing is said
+        of the size of a product that is only listed (0 x 0).
+        """
+        meant: dict[str, Any] = {"size": list(self.pixels)} if any(self.pixels) else {}
+        if self.video is not None:
+            meant |= {"video": self.video, "frame": self.frame}
+        return meant
+
+    def contradicts(self, facts: Mapping[str, Any]) -> bool:
+        """Whether a file of which these facts are known was made for something else."""
+        return any(facts.get(name, value) != value for name, value in self.meaning().items())
+
+
+@dataclass(frozen=True, slots=True)
+class Asset:
+    """A raw thing to fetch and the products that come out of it. `key` is unique in its subset."""
+
+    key: str
+    products: tuple[Product, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A raw asset that is at hand: a file, or (small members of a local archive) its bytes.
+
+    `owned`: the file lies in a folder of ours, so it may be linked to, and removed if the config
+    says so. `origin` never holds a secret. `facts` go to the ledger: ETag, version id, fps...
+    """
+
+    asset: Asset
+    raw: Path | bytes
+    origin: str
+    owned: bool = False
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The record of one attempt at a product, or (`is_asset`) at a raw asset.
+
+    `detail` holds the source's own words, without secrets. `tried` is False where the item did not
+    get its turn (the source closed): the attempt is not counted.
+    """
+
+    subset: str
+    key: str
+    reason: Reason
+    detail: str = ""
+    origin: str = ""
+    bytes: int | None = None
+    sha256: str | None = None
+    facts: dict[str, Any] = field(default_factory=dict)
+    is_asset: bool = False
+    tried: bool = True
+
+    @property
+    def state(self) -> State:
+        """The state that follows from the reason."""
+        return self.reason.state

@@ -1,0 +1,83 @@
+"""The free room of each file system, and what of it a run needs."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from saco_data.model.errors import DiskFull
+from saco_data.model.words import human
+from saco_data.planning.costs import Costs, Size
+from saco_data.storage.folders import device, existing, mount_of
+
+
+@dataclass
+class FileSystem:
+    """One file system: what is free on it (bytes, new files or None) and what is needed of it."""
+
+    folder: Path
+    free: int
+    files_free: int | None
+    needed: Size = field(default_factory=Size)
+    written: int = 0
+
+    @property
+    def problem(self) -> str:
+        """Why it certainly cannot hold what is needed; "" if it may."""
+        if self.needed.least > self.free:
+            return f"at least {human(self.needed.least)} needed, {human(self.free)} free"
+        if self.files_free is not None and self.written > self.files_free:
+            return f"{self.written} new files needed, {self.files_free} possible (inodes)"
+        return ""
+
+    @property
+    def doubt(self) -> str:
+        """Why it probably cannot; "" if it probably can."""
+        if self.needed.likely > self.free:
+            return f"about {human(self.needed.likely)} needed, {human(self.free)} free"
+        return ""
+
+
+class Room:
+    """The room there was when a run began, and what of it is spoken for."""
+
+    def __init__(self) -> None:
+        self.systems: dict[int, FileSystem] = {}
+
+    def add(self, costs: Costs) -> list[FileSystem]:
+        """Counts in the costs of a subset; returns the file systems that they touch."""
+        touched: dict[int, FileSystem] = {}
+        for folder, size in costs.disk.items():
+            number = device(folder)
+            if number not in self.systems:
+                self.systems[number] = _measured(folder)
+            system = touched[number] = self.systems[number]
+            system.needed += size
+        for system in list(touched.values())[:1]:  # products come first
+            system.written += costs.written
+        return list(touched.values())
+
+    def reserve(self, costs: Costs) -> list[str]:
+        """As `add`; returns warnings. Raises DiskFull where it certainly does not fit any more."""
+        before = {number: (each.needed, each.written) for number, each in self.systems.items()}
+        touched = self.add(costs)
+        problems = [(each.folder, each.problem) for each in touched if each.problem]
+        if problems:
+            # What is refused takes no room from the others.
+            for number, each in self.systems.items():
+                each.needed, each.written = before.get(number, (Size(), 0))
+            folder, problem = problems[0]
+            raise DiskFull(
+                f"it does not fit: {problem}",
+                item=f"file system {folder}",
+                remedy="Nothing was fetched. Free some space, or choose another folder for it",
+            )
+        return [f"{each.folder}: {each.doubt}" for each in touched if each.doubt]
+
+
+def _measured(folder: Path) -> FileSystem:
+    there = existing(folder)
+    status = os.statvfs(there)
+    files_free = status.f_favail if status.f_files else None
+    return FileSystem(mount_of(there), status.f_bavail * status.f_frsize, files_free)

@@ -1,0 +1,73 @@
+"""What a plan looks at: the ledger's items, the files on disk, the names of a source."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container, Mapping
+from dataclasses import dataclass
+
+from saco_data.config.settings import Settings
+from saco_data.model.items import Item
+from saco_data.model.reasons import State
+from saco_data.model.records import Product
+from saco_data.sources import Source
+from saco_data.storage.files import inside
+from saco_data.storage.folders import listing
+
+
+def unless_gone(item: Item) -> bool:
+    """Looks again at what failed or is blocked; what is gone is left to a sync."""
+    return item.state is not State.GONE
+
+
+@dataclass(frozen=True)
+class View:
+    """What a plan looks at.
+
+    `items`: the ledger's products by `file_name`. `sizes`: bytes of the product files on disk by
+    `file_name`. `key_of`: the source's name of a product's asset. `check_name`: raises UnsafeName.
+    `raw_at_hand`: whether an asset's raw file needs no fetching. `place`: where a verdict "gone"
+    must come from to hold. `frames`: whether products are frames of videos. `look_again`: whether
+    an item that is not done is due for another look. `renew`: assets to be fetched although they
+    were done, because the source has other ones by now. `other`: products that were made for
+    another frame or size than the annotations mean by their names now.
+    """
+
+    items: Mapping[str, Item]
+    sizes: dict[str, int]
+    key_of: Callable[[Product], str]
+    check_name: Callable[[Product], object]
+    raw_at_hand: Callable[[str], bool]
+    place: str = ""
+    frames: bool = False
+    look_again: Callable[[Item], bool] = unless_gone
+    renew: Container[str] = ()
+    other: Container[str] = ()
+
+
+def gather_view(
+    settings: Settings,
+    source: Source,
+    items: Mapping[str, Item],
+    look_again: Callable[[Item], bool] = unless_gone,
+    renew: Container[str] = (),
+    other: Container[str] = (),
+) -> View:
+    """What the plan of a source's subset looks at."""
+    images = settings.images(source.name)
+
+    def check_name(product: Product) -> None:
+        inside(images, product.file_name)
+        source.raw_path(source.key_of(product))
+
+    return View(
+        items=items,
+        sizes=listing(images),
+        key_of=source.key_of,
+        check_name=check_name,
+        raw_at_hand=lambda key: source.local() or source.raw_path(key).is_file(),
+        place=source.whence(),
+        frames=settings.manifest(source.name).frames,
+        look_again=look_again,
+        renew=renew,
+        other=other,
+    )

@@ -1,0 +1,1 @@
+"""What two laboratories exchange: cards, intersections."""

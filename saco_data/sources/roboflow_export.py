@@ -1,0 +1,106 @@
+"""An export of Roboflow: annotation files with the original names restored."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from saco_data.config.settings import Settings
+from saco_data.dataset.raw_json import AGAIN
+from saco_data.model.errors import AnnotationError, Blocked
+from saco_data.model.reasons import Reason
+from saco_data.sources.annotation_files import STAGING, Annotations, Fetched
+from saco_data.storage import files, untrusted_json
+from saco_data.transports.archive import members
+from saco_data.transports.services.roboflow import COCO, ROOT, Roboflow, original_name
+
+
+def fetch_annotations(at: Annotations, subset: str) -> Fetched:
+    """The annotation file of a subset, original file names restored.
+
+    Raises Blocked, Incomplete, AnnotationError (an export that lacks the phrases cannot serve),
+    DiskFull, OutputError.
+    """
+    with _export(at.settings, subset, at.settings.annotations / STAGING) as (archive, origin):
+        content = _coco(archive)
+        if any("text_input" not in image for image in content["images"]):
+            raise AnnotationError(
+                "Roboflow's export lacks `text_input`: it cannot serve as annotations",
+                item=subset,
+                remedy="Take them from the Hugging Face Hub: `saco annotations`",
+            )
+        for image in content["images"]:
+            image["file_name"] = original_name(image)
+        path = archive.with_name(at.settings.manifest(subset).annotations.file)
+        with files.explained(path):
+            path.write_bytes(json.dumps(content).encode())
+        return at.install(subset, path, origin)
+
+
+@contextlib.contextmanager
+def _export(settings: Settings, subset: str, folder: Path) -> Iterator[tuple[Path, str]]:
+    """The zip of a subset and what it is; it is removed afterwards."""
+    project = settings.manifest(subset).annotations.roboflow_project
+    if project is None:
+        raise Blocked(
+            "Roboflow does not have this subset",
+            item=subset,
+            remedy="Use the Hugging Face Hub: `saco annotations`",
+            reason=Reason.RAW_MISSING,
+        )
+    secret = settings.keys.roboflow_api_key
+    key = secret.get_secret_value() if secret else os.environ.get("ROBOFLOW_API_KEY")
+    if not key:
+        raise Blocked(
+            "no Roboflow key is known",
+            item=subset,
+            remedy="Set ROBOFLOW_API_KEY to a key of your account at app.roboflow.com",
+            reason=Reason.CREDENTIALS_MISSING,
+        )
+    root = settings.keys.endpoints.get("roboflow", ROOT).rstrip("/")
+    archive = folder / f"{project}.zip"
+    origin = Roboflow(key, root).export(project, archive)
+    try:
+        yield archive, origin
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _coco(archive: Path) -> dict[str, Any]:
+    """The one annotation file of an export."""
+    try:
+        found = [
+            untrusted_json.parse(member.read())
+            for member in members(archive, lambda name: PurePosixPath(name).name == COCO)
+        ]
+    except ValueError as error:
+        raise AnnotationError(
+            f"an annotation file of the export is not whole JSON ({error})",
+            item=archive.name,
+            remedy=AGAIN,
+        ) from error
+    usable = [each for each in found if isinstance(each, dict) and each.get("images")]
+    if len(usable) != 1:
+        raise AnnotationError(
+            f"the export holds {len(usable)} annotation files instead of one",
+            item=archive.name,
+            remedy=AGAIN,
+        )
+    content: dict[str, Any] = usable[0]
+    images = content["images"]
+    if not isinstance(images, list) or not all(map(_is_named, images)):
+        raise AnnotationError(
+            "the export holds no list of images with a `file_name` each",
+            item=archive.name,
+            remedy=AGAIN,
+        )
+    return content
+
+
+def _is_named(image: object) -> bool:
+    return isinstance(image, dict) and isinstance(image.get("file_name"), str)

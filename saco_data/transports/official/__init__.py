@@ -1,0 +1,1 @@
+"""The official command line clients that a user may choose: gsutil and the Ego4D CLI."""

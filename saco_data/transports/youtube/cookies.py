@@ -1,0 +1,124 @@
+"""Looks at a browser's cookies file before it is used. Values never appear in what is said."""
+
+from __future__ import annotations
+
+import re
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from saco_data.model.reasons import Reason
+
+_HEADER = re.compile(r"#( Netscape)? HTTP Cookie File")
+_FIELDS = 7
+_EXPORT = "Export the cookies of a logged-in YouTube session again, in Netscape format"
+# A logged-in session has the first and at least one of the others.
+_LOGIN = "LOGIN_INFO"
+_ACCOUNT = ("SAPISID", "__Secure-1PAPISID", "__Secure-3PAPISID")
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What is wrong with a cookies file and what to do.
+
+    `reason` is CREDENTIALS_MISSING where the file cannot be used at all, CREDENTIALS_EXPIRED where
+    its login is over, None for a warning.
+    """
+
+    what: str
+    remedy: str
+    reason: Reason | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Cookie:
+    name: str
+    value: str
+    expires: float  # 0: with the browser session
+
+
+def check_cookies(path: Path) -> list[Problem]:
+    """What is wrong with a cookies file in Netscape format; an empty list if nothing is."""
+    problems: list[Problem] = []
+    try:
+        if path.stat().st_mode & 0o077:
+            problems.append(Problem("others can read it", f"Run: chmod 600 {path}"))
+    except OSError:
+        pass  # reading it says the same, and why
+    try:
+        cookies = _youtube_cookies(read_cookies(path))
+    except _UnusableError as error:
+        return [*problems, error.problem]
+    if not cookies:
+        problems.append(Problem("it holds no cookie of youtube.com", _EXPORT))
+        return problems
+    now = time.time()
+    login = cookies.get(_LOGIN)
+    accounts = [cookies[name] for name in _ACCOUNT if name in cookies]
+    if login is None or not accounts:
+        problems.append(Problem("its YouTube session is not logged in", _EXPORT))
+    else:
+        # The session lives as long as its login and the longest-lived of its account cookies.
+        ends = [login.expires, max((c.expires or float("inf")) for c in accounts)]
+        end = min(end or float("inf") for end in ends)
+        if end < now:
+            day = time.strftime("%Y-%m-%d", time.gmtime(end))
+            problems.append(
+                Problem(f"its login expired on {day}", _EXPORT, Reason.CREDENTIALS_EXPIRED)
+            )
+    return problems
+
+
+def read_cookies(path: Path) -> str:
+    """The text of a cookies file that `check_cookies` found usable, with plain line ends."""
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise _UnusableError(
+            f"it cannot be read ({error.strerror})", "Correct cookies_path, or remove it"
+        ) from error
+    except UnicodeDecodeError:
+        raise _UnusableError("it is not text", _EXPORT) from None
+
+
+def cookie_values(text: str) -> set[str]:
+    """The values in a cookies file that must not appear anywhere; short ones are no secrets."""
+    rows = (line.split("\t") for line in text.split("\n"))
+    return {row[6] for row in rows if len(row) == _FIELDS and len(row[6]) >= 8}
+
+
+class _UnusableError(Exception):
+    def __init__(self, what: str, remedy: str) -> None:
+        super().__init__(what)
+        self.problem = Problem(what, remedy, Reason.CREDENTIALS_MISSING)
+
+
+def _youtube_cookies(text: str) -> dict[str, _Cookie]:
+    lines = text.split("\n")  # and at nothing else, as yt-dlp does
+    if text.lstrip()[:1] in ("[", "{"):
+        raise _UnusableError("it is JSON, not Netscape format", _EXPORT)
+    if not _HEADER.match(lines[0]):
+        raise _UnusableError(
+            "line 1 is not '# Netscape HTTP Cookie File'",
+            f"{_EXPORT}; if it is, add that line at the top",
+        )
+    cookies: dict[str, _Cookie] = {}
+    for number, line in enumerate(lines, 1):
+        line = line.removeprefix("#HttpOnly_")
+        if line.startswith("#") or not line.strip():
+            continue
+        fields = line.split("\t")
+        if len(fields) != _FIELDS:
+            why = f"line {number} has {len(fields)} fields between tabs, not {_FIELDS}"
+            if len(fields) == 1 and len(line.split()) >= _FIELDS - 1:
+                why = f"line {number} has spaces where tabs belong"
+            raise _UnusableError(why, f"{_EXPORT}; copying through a terminal loses the tabs")
+        domain, below, _, _, expires, name, value = fields
+        if (below == "TRUE") != domain.startswith("."):
+            why = f"line {number}: the second field is not {str(domain.startswith('.')).upper()}"
+            raise _UnusableError(why, f"{_EXPORT}; it is TRUE where the first begins with a dot")
+        if expires and not re.fullmatch(r"\d+(\.\d+)?", expires):
+            raise _UnusableError(f"line {number}: the fifth field is not a time", _EXPORT)
+        if domain.lstrip(".") in ("youtube.com", "www.youtube.com"):
+            cookies[name] = _Cookie(name, value, float(expires or 0))
+    return cookies

@@ -1,0 +1,81 @@
+"""The manifests: all ten load, agree with what was published, and a wrong one is refused."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+import yaml
+
+from saco_data.catalog import manifest
+from saco_data.model.errors import ManifestError, UsageError
+
+# image-NPs, masks, media: the published table.
+PUBLISHED = {
+    "bdd100k": (5546, 13210, False),
+    "droid": (9445, 11098, True),
+    "ego4d": (12608, 24049, True),
+    "food_rec": (20985, 28347, False),
+    "geode": (14850, 7570, False),
+    "inaturalist": (1439051, 48899, False),
+    "nga": (22294, 18991, False),
+    "sav": (18337, 39683, True),
+    "yt1b": (7816, 12221, True),
+    "fathomnet": (287193, 14174, False),
+}
+
+
+@pytest.mark.parametrize("name", manifest.SUBSETS)
+def test_each_manifest_has_the_published_facts(name: str) -> None:
+    facts = manifest.load(name)
+    counts = (facts.annotations.image_nps, facts.annotations.masks, facts.frames)
+    assert counts == PUBLISHED[name]
+    assert facts.licence and facts.citation and facts.access.steps
+
+
+def test_there_are_ten() -> None:
+    assert len(manifest.SUBSETS) == 10
+    assert sorted(path.stem for path in manifest.folder().glob("*.yaml")) == sorted(
+        manifest.SUBSETS
+    )
+
+
+def test_an_unknown_subset_gets_a_hint() -> None:
+    with pytest.raises(UsageError, match="Did you mean 'inaturalist'"):
+        manifest.load("inaturalst")
+
+
+@pytest.mark.parametrize(
+    ("change", "key"),
+    [
+        ({"process": "squash"}, "process"),
+        ({"surprise": 1}, "surprise"),
+        ({"annotations": {"file": "../x.json", "image_nps": 1, "masks": 1}}, "annotations.file"),
+        ({"rates": {"sleep_seconds": [3, 1]}}, "rates.sleep_seconds"),
+        ({"licence": None}, "licence"),
+    ],
+)
+def test_a_wrong_manifest_is_refused(tmp_path: Path, change: dict[str, object], key: str) -> None:
+    content = yaml.safe_load((manifest.folder() / "silver" / "nga.yaml").read_text())
+    (tmp_path / "nga.yaml").write_text(yaml.safe_dump({**content, **change}))
+    with pytest.raises(ManifestError, match=key):
+        manifest.read(tmp_path / "nga.yaml")
+
+
+def test_a_manifest_is_named_after_its_subset(tmp_path: Path) -> None:
+    content = (manifest.folder() / "silver" / "nga.yaml").read_text()
+    (tmp_path / "geode.yaml").write_text(content)
+    with pytest.raises(ManifestError, match="says it is 'nga'"):
+        manifest.read(tmp_path / "geode.yaml")
+
+
+def test_the_wheel_carries_the_manifests(tmp_path: Path) -> None:
+    root = Path(__file__).parents[2]
+    command = [sys.executable, "-m", "pip", "wheel", "--no-deps", "-q", "-w", tmp_path, root]
+    subprocess.run(list(map(str, command)), check=True, capture_output=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    names = zipfile.ZipFile(wheel).namelist()
+    assert {f"saco_data/manifests/silver/{name}.yaml" for name in manifest.SUBSETS} <= set(names)

@@ -1,0 +1,216 @@
+"""`saco annotations`: from the hub, a folder or Roboflow; nothing is lost on the way."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from saco_data.catalog.manifest import SUBSETS
+from saco_data.catalog.manifest import load as manifest
+from saco_data.config.settings import Settings
+from saco_data.model.reasons import Reason
+from saco_data.sandbox.http_server import FileServer
+from saco_data.sandbox.hub import HuggingFace, Roboflow
+from saco_data.sandbox.miniature import build, jpeg, zipped
+from saco_data.sources.annotation_files import DATASET, noted
+from tests.builders import config, document, image
+from tests.conftest import Saco
+from tests.pipeline_helpers import items, products
+
+SECRET = "hf_very_secret_token"
+KEY = "rf-very-secret-key"
+NGA = manifest("nga").annotations.file
+ONE = json.dumps(document(image(0, "a.jpg"))).encode()
+TWO = json.dumps(document(image(0, "a.jpg"), image(1, "b.jpg"))).encode()
+
+
+@pytest.fixture
+def server() -> Iterator[FileServer]:
+    with FileServer() as running:
+        yield running
+
+
+@pytest.fixture
+def hub(server: FileServer) -> HuggingFace:
+    dataset = HuggingFace(DATASET, {NGA: ONE}, token=SECRET)
+    dataset.mount(server)
+    return dataset
+
+
+@pytest.fixture
+def nobody(tmp_path: Path) -> dict[str, str]:
+    """An environment without a token of the one who runs the tests."""
+    return {"HF_HOME": str(tmp_path / "none"), "HF_TOKEN": "", "ROBOFLOW_API_KEY": ""}
+
+
+def opened(folder: Path, server: FileServer, **keys: Any) -> Settings:
+    return config(folder, endpoints={"hub": server.url}, **keys)
+
+
+def test_from_the_hub_checked_noted_and_once(
+    tmp_path: Path, server: FileServer, hub: HuggingFace, saco: Saco, nobody: dict[str, str]
+) -> None:
+    settings = opened(tmp_path, server, hf_token=SECRET)
+    done = saco("annotations", "nga", cwd=tmp_path, **nobody)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("nga: new, 1 image-NPs, 0 masks, 1 files, revision ")
+    assert "holds other counts than published" in done.stderr
+    assert settings.pristine("nga").read_bytes() == ONE
+    assert noted(settings)[NGA]["revision"] == hub.revision
+    assert sorted(path.name for path in settings.annotations.iterdir()) == [
+        ".saco-annotations.json",
+        NGA,
+    ]
+    sent = server.bytes_sent
+    again = saco("annotations", "nga", "--json", cwd=tmp_path, **nobody)
+    result = json.loads(again.stdout)
+    assert result["complete"] and result["subsets"]["nga"]["state"] == "unchanged"
+    assert server.bytes_sent == sent
+
+
+def test_a_new_revision_replaces_the_file_and_keeps_the_old_one(
+    tmp_path: Path, server: FileServer, hub: HuggingFace, saco: Saco, nobody: dict[str, str]
+) -> None:
+    settings = opened(tmp_path, server)
+    nobody["HF_TOKEN"] = SECRET
+    saco("annotations", "nga", cwd=tmp_path, **nobody)
+    hub.files[NGA] = TWO
+    done = saco("annotations", "nga", cwd=tmp_path, **nobody)
+    assert done.returncode == 0 and "nga: replaced, 2 image-NPs" in done.stdout
+    assert settings.pristine("nga").read_bytes() == TWO
+    aside = settings.annotations / f"{Path(NGA).stem}.{hashlib.sha256(ONE).hexdigest()[:8]}.json"
+    assert aside.read_bytes() == ONE and str(aside) in done.stderr
+
+
+def test_a_file_pruned_in_place_is_not_taken_for_the_pristine_one(
+    tmp_path: Path, server: FileServer, hub: HuggingFace, saco: Saco, nobody: dict[str, str]
+) -> None:
+    settings = opened(tmp_path, server, hf_token=SECRET)
+    hub.files[NGA] = TWO
+    settings.annotations.mkdir()
+    (settings.annotations / NGA).write_bytes(ONE)
+    (settings.annotations / NGA.replace(".json", "_original.json")).write_bytes(TWO)
+    done = saco("annotations", "nga", cwd=tmp_path, **nobody)
+    assert "nga: unchanged, 2 image-NPs" in done.stdout
+    assert (settings.annotations / NGA).read_bytes() == ONE
+
+
+def test_a_gated_dataset_is_exit_4_and_no_secret_shows(
+    tmp_path: Path, server: FileServer, hub: HuggingFace, saco: Saco, nobody: dict[str, str]
+) -> None:
+    opened(tmp_path, server, hf_token="hf_a_wrong_one")
+    done = saco("-v", "annotations", "nga", cwd=tmp_path, **nobody)
+    assert done.returncode == 4
+    assert f"https://huggingface.co/datasets/{DATASET}, then set HF_TOKEN" in done.stderr
+    assert "hf_a_wrong_one" not in done.stderr + done.stdout
+
+
+def test_from_a_folder_with_the_same_checks(tmp_path: Path, saco: Saco) -> None:
+    settings = config(tmp_path)
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / NGA).write_bytes(ONE)
+    (other / manifest("sav").annotations.file).write_bytes(ONE[:100])
+    done = saco("annotations", "nga", "sav", "geode", "--from", other, cwd=tmp_path)
+    assert done.returncode == 4
+    assert settings.pristine("nga").read_bytes() == ONE
+    assert "sav" in done.stderr and "not whole JSON" in done.stderr
+    assert "geode" in done.stderr and "is missing" in done.stderr
+    assert not settings.pristine("sav").exists()
+    wrong = saco("annotations", "--from", "nowhere", cwd=tmp_path)
+    assert wrong.returncode == 2 and "nowhere" in wrong.stderr
+
+
+def test_prepare_fetches_what_is_missing(
+    tmp_path: Path, server: FileServer, hub: HuggingFace, saco: Saco, nobody: dict[str, str]
+) -> None:
+    world = build(tmp_path / "world", ["geode"])
+    name = manifest("geode").annotations.file
+    hub.files[name] = (world.annotations / name).read_bytes()
+    (tmp_path / "geode.zip").write_bytes(zipped(world.subsets["geode"].raw))
+    settings = opened(tmp_path, server, hf_token=SECRET, geode_raw="geode.zip")
+    done = saco("prepare", "geode", cwd=tmp_path, **nobody)
+    assert done.returncode == 0, done.stderr
+    assert f"fetched from https://huggingface.co/datasets/{DATASET}/blob/" in done.stderr
+    assert len(products(settings, "geode")) == 5
+
+
+def test_without_a_network_prepare_ends_soon_with_a_line_a_subset(
+    tmp_path: Path, saco: Saco, nobody: dict[str, str]
+) -> None:
+    config(tmp_path, endpoints={"hub": "http://127.0.0.1:9"})
+    started = time.monotonic()
+    done = saco("prepare", cwd=tmp_path, **nobody)
+    assert time.monotonic() - started < 30
+    assert done.returncode == 3
+    for subset in SUBSETS:
+        lines = [line for line in done.stderr.splitlines() if line.startswith(f"{subset}: ")]
+        (line,) = [line for line in lines if "cannot be reached" in line]
+        assert line.count("annotation file is missing") == 1
+
+
+def roboflow(folder: Path, server: FileServer, unready: int = 0) -> tuple[Settings, bytes]:
+    """NGA's miniature as Roboflow exports it, and its annotation file before the upload."""
+    world = build(folder / "world", ["nga"])
+    subset = world.subsets["nga"]
+    original = (world.annotations / NGA).read_bytes()
+    content = json.loads(original)
+    export: dict[str, bytes] = {}
+    for number, entry in enumerate(subset.entries):
+        stem = entry.file_name.removesuffix(".jpg")
+        uploaded = f"{stem}_jpg.rf.{number:032x}.jpg"
+        export[f"test/{uploaded}"] = jpeg(entry.scene)
+        for each in content["images"]:
+            if each["file_name"] == entry.file_name:
+                each["file_name"] = uploaded
+                if number == 0:
+                    each["extra"] = {"name": entry.file_name}
+    export["test/_annotations.coco.json"] = json.dumps(content).encode()
+    service = Roboflow("sa-co-silver", KEY, {"national-gallery-of-art": export}, unready=unready)
+    return config(folder, endpoints={"roboflow": service.mount(server)}), original
+
+
+def file_names(content: bytes) -> list[str]:
+    return [each["file_name"] for each in json.loads(content)["images"]]
+
+
+def test_roboflow_gives_annotations_and_ready_pictures(
+    tmp_path: Path, server: FileServer, saco: Saco, nobody: dict[str, str]
+) -> None:
+    settings, original = roboflow(tmp_path, server)
+    nobody["ROBOFLOW_API_KEY"] = KEY
+    done = saco("annotations", "nga", "--from", "roboflow", cwd=tmp_path, **nobody)
+    assert done.returncode == 0, done.stderr
+    names = [
+        each["file_name"] for each in json.loads(settings.pristine("nga").read_bytes())["images"]
+    ]
+    assert names == [each["file_name"] for each in json.loads(original)["images"]]
+    done = saco("annotations", "nga", "--from", "roboflow", "--images", cwd=tmp_path, **nobody)
+    assert done.returncode == 0, done.stderr
+    assert "6 ok (compressed again" in done.stdout
+    assert set(products(settings, "nga")) == set(names)
+    known = items(settings, "nga").values()
+    assert all(item.facts["recompressed"] is True for item in known)
+    assert {item.reason for item in known} == {Reason.OK}
+    assert KEY not in done.stdout + done.stderr
+    assert all(KEY not in item.origin for item in known)
+    # Prepare takes them as they are.
+    assert saco("prepare", "nga", cwd=tmp_path, **nobody).returncode == 0
+
+
+@pytest.mark.parametrize(("key", "words"), [("", "no Roboflow key"), ("rf-wrong", "HTTP 401")])
+def test_roboflow_wants_a_key(
+    tmp_path: Path, server: FileServer, saco: Saco, nobody: dict[str, str], key: str, words: str
+) -> None:
+    roboflow(tmp_path, server)
+    nobody["ROBOFLOW_API_KEY"] = key
+    done = saco("annotations", "nga", "--from", "roboflow", cwd=tmp_path, **nobody)
+    assert done.returncode == 4
+    assert words in done.stderr and "Set ROBOFLOW_API_KEY" in done.stderr
+    assert "rf-wrong" not in done.stderr

@@ -1,0 +1,175 @@
+"""The config: an official file loads, and every mistake names file, line, key and remedy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from saco_data.catalog.manifest import SUBSETS
+from saco_data.config import settings as config
+from saco_data.model.errors import ConfigError, UsageError
+
+# The keys and value forms of the official file.
+OFFICIAL = """
+path_annotations: /shared/annotations/
+
+# Paths with downloaded data
+droid_path: /shared/droid/
+sav_path: /shared/sav/
+ego4d_path: /shared/ego4d/
+yt1b_path: /shared/yt1b/
+
+cookies_path: /home/somebody/cookies.txt  # for YT1B
+update_annotation_yt1b: true
+update_annotation_ego4d: true
+
+sav_videos_fps_6_download_path: ''
+
+remove_downloaded_videos_yt1b: false
+remove_downloaded_videos_droid: false
+remove_downloaded_videos_ego4d: false
+remove_downloaded_videos_sav: true
+
+num_images_show: 5
+saco_subset_show: yt1b  # Options: [yt1b, ego4d, sav, droid]
+directory_save: /home/somebody/tmp/
+aws_access_key_id: AKIAEXAMPLE
+aws_secret_access_key: secretsecret
+"""
+
+
+def test_an_official_file_loads_unchanged(tmp_path: Path) -> None:
+    (tmp_path / "CONFIG_FRAMES.yaml").write_text(OFFICIAL)
+    settings = config.load(tmp_path / "CONFIG_FRAMES.yaml")
+    assert settings.annotations == Path("/shared/annotations")
+    assert settings.folder("sav") == Path("/shared/sav")
+    assert settings.raw_folder("sav") == Path("/shared/sav/downloaded_videos/videos_fps_6")
+    assert settings.raw_folder("ego4d") == Path("/shared/ego4d/downloaded_videos/v1/clips")
+    assert settings.frames("droid") == Path("/shared/droid/frames")
+    assert settings.raw("sav") is None
+    assert settings.removes_videos("sav") and not settings.removes_videos("droid")
+    assert settings.silver == tmp_path / "data" / "silver"
+    assert settings.may_prune("geode")
+
+
+def test_the_committed_file_loads() -> None:
+    settings = config.load(Path(__file__).parents[2] / "CONFIG_FRAMES.yaml")
+    assert [settings.images(name).name for name in SUBSETS] == list(SUBSETS)
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "key", "words"),
+    [
+        ("a: 1\n", 1, "a", "unknown key"),
+        ("\nsilver_pth: x\n", 2, "silver_pth", "Did you mean 'silver_path'"),
+        ("jobs: many\n", 1, "jobs", "integer"),
+        ("jobs: 0\n", 1, "jobs", "greater than or equal to 1"),
+        ("jobs: true\n", 1, "jobs", "integer"),
+        ("num_images_show: '5'\n", 1, "num_images_show", "integer"),
+        ("silver_path: ~nobody-of-this-name/x\n", 1, "silver_path", "home that is not known"),
+        ("silver_path: ''\n", 1, "silver_path", "at least 1 character"),
+        ("limits:\n  nga: {sleep_seconds: [5, 1]}\n", 2, "limits.nga.sleep_seconds", "min <= max"),
+        ("limits:\n  nga: {sleep_seconds: [-1, 1]}\n", 2, "limits.nga.sleep_seconds", "min <= max"),
+        ("limits:\n  nga: {concurrency: true}\n", 2, "limits.nga.concurrency", "integer"),
+        ("x_path: 1\n", 1, "x_path", "unknown key"),
+        ("sav_path: 3\n", 1, "sav_path", "a path"),
+        ("update_annotation_sav: maybe\n", 1, "update_annotation_sav", "true or false"),
+        ("\n\nsav_links_file: <YOUR_LINKS_FILE>\n", 3, "sav_links_file", "placeholder"),
+        ("geode_raw: $NO_SUCH_VARIABLE/x\n", 1, "geode_raw", "$NO_SUCH_VARIABLE is not set"),
+        ("saco_subset_show: gold\n", 1, "saco_subset_show", "no subset"),
+        ("limits:\n  nga: {concurency: 3}\n", 2, "limits.nga.concurency", "Extra inputs"),
+        ("limits:\n  ngaa: {concurrency: 3}\n", 2, "limits.ngaa", "Did you mean 'nga'"),
+        ("endpoints:\n  nga_iif: http://x\n", 2, "endpoints.nga_iif", "Did you mean 'nga_iiif'"),
+        ("transport: {droid: ftp}\n", 1, "transport.droid", "One of https, gsutil"),
+        ("executor: tcp://10.0.0.1:8786\n", 1, "executor", "Write local"),
+        ("jobs: 1\njobs: 2\n", 2, "jobs", "given twice"),
+        ("silver_path: x\npath_annotations: x/annotations\n", 2, "path_annotations", "share"),
+    ],
+)
+def test_a_mistake_names_line_key_and_remedy(
+    tmp_path: Path, text: str, line: int, key: str, words: str
+) -> None:
+    file = tmp_path / "CONFIG_FRAMES.yaml"
+    file.write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        config.load(file)
+    assert caught.value.item == f"{file}:{line}: {key}"
+    assert words in str(caught.value)
+    assert caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"a: [1\n", "is not YAML"),
+        (b"\tx: 1", "is not YAML"),
+        (b"- 1\n", "not a YAML mapping"),
+        (b"\xff\xfe\x00", "not UTF-8"),
+        (b"a: !!python/object:os.system x", "is not YAML"),
+    ],
+)
+def test_what_is_no_config_is_refused(tmp_path: Path, content: bytes, words: str) -> None:
+    (tmp_path / "c.yaml").write_bytes(content)
+    with pytest.raises(ConfigError, match=words):
+        config.load(tmp_path / "c.yaml")
+
+
+def test_an_empty_config_has_the_defaults(tmp_path: Path) -> None:
+    (tmp_path / "c.yaml").write_text("")
+    settings = config.load(tmp_path / "c.yaml")
+    assert settings.folder("nga") == tmp_path / "data" / "nga"
+
+
+def test_paths_expand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SOMEWHERE", "/far")
+    monkeypatch.setenv("HOME", "/home/me")
+    (tmp_path / "c.yaml").write_text("geode_raw: ${SOMEWHERE}/g.zip\nbdd100k_raw: ~/b.zip\n")
+    settings = config.load(tmp_path / "c.yaml")
+    assert settings.raw("geode") == Path("/far/g.zip")
+    assert settings.raw("bdd100k") == Path("/home/me/b.zip")
+
+
+def test_urls_stay_as_they_are() -> None:
+    link = "https://cdn.example/x.tar?Signature=a$b~c"
+    assert config.parse(f"sav_videos_fps_6_download_path: {link}").raw("sav") == link
+
+
+def test_secrets_do_not_show() -> None:
+    settings = config.parse("aws_secret_access_key: topsecret\nhf_token: hidden\n")
+    assert "topsecret" not in repr(settings) and "hidden" not in repr(settings)
+    assert settings.keys.hf_token and settings.keys.hf_token.get_secret_value() == "hidden"
+
+
+def test_limits_override_the_manifest_and_removal_bounds_what_is_on_its_way() -> None:
+    settings = config.parse("limits: {droid: {concurrency: 32}}\n")
+    assert settings.rates("droid").concurrency == 32
+    settings = config.parse(
+        "limits: {droid: {concurrency: 32}}\nremove_downloaded_videos_droid: true\n"
+    )
+    assert settings.rates("droid").concurrency == 2
+
+
+def test_an_original_beside_a_pruned_file_is_the_pristine_one(tmp_path: Path) -> None:
+    settings = config.parse(f"path_annotations: {tmp_path}\n")
+    assert settings.pristine("sav").name == "silver_sav_merged_test.json"
+    (tmp_path / "silver_sav_merged_test_original.json").write_text("{}")
+    assert settings.pristine("sav").name == "silver_sav_merged_test_original.json"
+
+
+def test_the_nearest_config_upwards_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SACO_CONFIG", raising=False)
+    below = tmp_path / "a" / "b"
+    below.mkdir(parents=True)
+    (tmp_path / "CONFIG_FRAMES.yaml").write_text("")
+    assert config.find(below) == tmp_path / "CONFIG_FRAMES.yaml"
+    monkeypatch.setenv("SACO_CONFIG", "/elsewhere.yaml")
+    assert config.find(below) == Path("/elsewhere.yaml")
+
+
+def test_no_config_at_all_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SACO_CONFIG", raising=False)
+    with pytest.raises(UsageError, match="--config"):
+        config.find(tmp_path)

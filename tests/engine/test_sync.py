@@ -1,0 +1,406 @@
+"""What a scheduled run remembers, looks at again, verifies, follows and says."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from saco_data.dataset.pruned import sidecar
+from saco_data.engine import session, verify
+from saco_data.engine.events import Stages
+from saco_data.engine.sync import DAY, SLACK, due
+from saco_data.model.items import Item
+from saco_data.model.reasons import Reason, State
+from saco_data.model.records import Outcome
+from saco_data.sandbox.http_server import Fault, Faults, FileServer
+from saco_data.sandbox.miniature import tarred
+from saco_data.sandbox.scene import number_of
+from saco_data.state.ledger import Ledger
+from tests.builders import annotate, config, miniature, tree
+from tests.conftest import Saco
+from tests.inline_executor import Inline
+from tests.pipeline_helpers import Notes, items
+from tests.tiny_subset import HOUR, NAMES, PICTURES, START, SUBSET, Small, archive, pairs
+
+LOST = NAMES[2]
+
+
+def gone(**changes: object) -> Item:
+    item = Item("nga", "a", False, Reason.HTTP_404, "", "", None, None, {}, 0, 0, 0, 1)
+    return replace(item, **changes)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("age", "pause"), [(DAY, DAY), (6 * DAY, DAY), (7 * DAY, 7 * DAY), (60 * DAY, 30 * DAY)]
+)
+def test_the_older_a_verdict_the_rarer_it_is_looked_at(age: int, pause: int) -> None:
+    for reason in (Reason.HTTP_404, Reason.NETWORK, Reason.THROTTLED):
+        item = gone(reason=reason, since=START, last_seen=START + age - pause + SLACK)
+        assert due(item, START + age)
+        assert not due(replace(item, last_seen=item.last_seen + 1), START + age)
+
+
+def test_what_a_clock_that_was_ahead_saw_is_not_put_off(tmp_path: Path) -> None:
+    ahead = START + 900 * DAY
+    assert due(gone(since=START - 30 * DAY, last_seen=ahead), START)
+    small = Small(tmp_path, gone_confirm_hours=24)
+    small.holds(set(NAMES) - {LOST})
+    small.time = ahead
+    assert small.prepare().code == 3
+    small.time = START
+    assert small.prepare().code == 3
+    small.time += DAY
+    assert small.prepare().code == 0
+    assert small.kept() == set(NAMES) - {LOST}
+
+
+def test_a_fresh_verdict_and_what_waits_for_its_user_are_always_looked_at() -> None:
+    assert due(gone(since=START, last_seen=START), START + 1)
+    waiting = gone(reason=Reason.LINK_EXPIRED, since=START, last_seen=START + 90 * DAY)
+    assert due(waiting, START + 90 * DAY + 1)
+
+
+@pytest.fixture
+def remote(tmp_path: Path):  # type: ignore[no-untyped-def]
+    with FileServer({"/bdd100k.tar": archive(NAMES)}) as server:
+        small = Small(tmp_path, raw=f"{server.url}/bdd100k.tar")
+        small.server = server  # type: ignore[attr-defined]
+        yield small
+
+
+def lose(small: Small, *names: str, version: int = 1) -> None:
+    there = [name for name in NAMES if name not in names]
+    small.server.files["/bdd100k.tar"] = archive(there, version)  # type: ignore[attr-defined]
+
+
+def test_what_comes_back_is_restored_with_its_annotations_in_order(remote: Small) -> None:
+    lose(remote, LOST)
+    assert remote.prepare().code == 0
+    assert remote.kept() == set(NAMES) - {LOST}
+    assert sidecar(remote.settings.pruned(SUBSET)).exists()
+    lose(remote, version=2)
+    remote.time += 3 * DAY
+    # A prepare leaves it at rest, a sync looks again.
+    assert remote.prepare().code == 0
+    assert LOST not in remote.kept()
+    synced = remote.sync()
+    assert synced.code == 0
+    assert synced.as_json()["subsets"][SUBSET]["returned"] == [LOST]
+    assert remote.product(LOST).read_bytes() == PICTURES[LOST]
+    pristine = remote.settings.pristine(SUBSET).read_bytes()
+    assert remote.settings.pruned(SUBSET).read_bytes() == pristine
+    assert not sidecar(remote.settings.pruned(SUBSET)).exists()
+
+
+def test_nothing_to_do_asks_nothing_and_writes_nothing(remote: Small) -> None:
+    lose(remote, LOST)
+    remote.prepare()
+    remote.time += 2 * DAY
+    remote.sync()
+    remote.time += HOUR
+    server = remote.server  # type: ignore[attr-defined]
+    asked, before = server.requests.total(), tree(remote.folder)
+    synced = remote.sync()
+    assert (synced.code, server.requests.total(), tree(remote.folder)) == (0, asked, before)
+    assert synced.results[SUBSET].changes.in_words() == []
+
+
+def test_a_failure_is_no_news_of_what_is_gone(remote: Small) -> None:
+    lose(remote, LOST)
+    remote.prepare()
+    remote.time += 2 * DAY
+    server = remote.server  # type: ignore[attr-defined]
+    server.faults = Faults(kinds=(Fault.EXPIRED,), probability=1)
+    synced = remote.sync()
+    assert synced.code == 4
+    assert items(remote.settings, SUBSET)[LOST].state is State.GONE
+    assert LOST not in remote.kept()
+
+
+def test_rot_is_found_and_repaired_even_where_size_and_raw_file_tell_nothing(
+    tmp_path: Path,
+) -> None:
+    with FileServer({"/bdd100k.tar": archive(NAMES)}) as server:
+        small = Small(tmp_path, raw=f"{server.url}/bdd100k.tar")
+        small.prepare()
+        path = small.product(LOST)
+        content = bytearray(path.read_bytes())
+        content[300] ^= 0xFF
+        # In place: a raw file that is the same file rots with it.
+        with path.open("r+b") as file:
+            file.write(content)
+        assert small.prepare().results[SUBSET].changes.in_words() == []
+        synced = small.sync()
+    report = synced.as_json()["subsets"][SUBSET]
+    assert (synced.code, report["rotten"], report["repaired"]) == (0, [LOST], [LOST])
+    assert path.read_bytes() == PICTURES[LOST]
+
+
+@pytest.mark.parametrize("how", ["flipped", "cut"])
+def test_a_raw_file_that_rotted_makes_no_product(tmp_path: Path, how: str) -> None:
+    """The product itself is lost, so that only its digest in the ledger tells what it was."""
+    with FileServer({"/bdd100k.tar": archive(NAMES)}) as server:
+        small = Small(tmp_path, raw=f"{server.url}/bdd100k.tar")
+        small.prepare()
+        raw = small.settings.raw_folder(SUBSET) / LOST
+        content = bytearray(raw.read_bytes())
+        content[300] ^= 0xFF
+        raw.write_bytes(content if how == "flipped" else content[:-100])
+        small.product(LOST).unlink()
+        # At once: what is spoilt is fetched anew in the same run.
+        assert small.prepare().code == 0
+        assert small.product(LOST).read_bytes() == PICTURES[LOST] == raw.read_bytes()
+        raw.write_bytes(content[:-100])
+        small.product(LOST).unlink()
+        server.faults = Faults(kinds=(Fault.EXPIRED,), probability=1)
+        assert small.prepare().code == 4
+    assert not small.product(LOST).exists()
+    assert items(small.settings, SUBSET)[LOST].state is State.BLOCKED
+
+
+def test_the_sample_goes_round_all_products(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("saco_data.engine.sync.SAMPLE", 2)
+    small = Small(tmp_path)
+    small.prepare()
+    seen = []
+    for name in NAMES:
+        small.product(name).write_bytes(PICTURES[name] + b"?")
+        small.product(name).write_bytes(PICTURES[name][:-1] + b"\0")
+    for _ in range(3):
+        with Ledger(small.settings.state) as ledger:
+            seen.append(ledger.facts(SUBSET).sampled_to)
+        assert small.sync().code == 0
+    assert seen[0] == "" and len(set(seen)) == 3
+    assert all(small.product(name).read_bytes() == PICTURES[name] for name in NAMES)
+    assert small.sync(full=True).checked[SUBSET].verified == len(NAMES)
+
+
+def test_what_verify_finds_is_made_anew_and_not_taken_for_good(tmp_path: Path) -> None:
+    with FileServer({"/bdd100k.tar": archive(NAMES)}) as server:
+        small = Small(tmp_path, raw=f"{server.url}/bdd100k.tar")
+        small.prepare()
+        # Another whole picture of the same size, and no raw file to compare it with.
+        (small.settings.raw_folder(SUBSET) / LOST).unlink()
+        small.product(LOST).unlink()
+        small.product(LOST).write_bytes(PICTURES[NAMES[0]])
+        assert verify.run(small.settings, [SUBSET], small.notes) == 3
+        assert small.prepare().code == 0
+    assert small.product(LOST).read_bytes() == PICTURES[LOST]
+
+
+def test_rot_that_cannot_be_repaired_leaves_no_half_file(tmp_path: Path) -> None:
+    small = Small(tmp_path)
+    small.prepare()
+    small.product(LOST).write_bytes(PICTURES[LOST][:-40])
+    small.holds(set(NAMES) - {LOST}, version=1)
+    synced = small.sync(full=True)
+    assert synced.as_json()["subsets"][SUBSET]["gone"] == {LOST: "not_in_archive"}
+    assert not small.product(LOST).exists()
+    assert small.kept() == set(NAMES) - {LOST}
+
+
+def test_a_file_that_the_user_brings_counts_for_what_is_gone(tmp_path: Path) -> None:
+    small = Small(tmp_path)
+    small.holds(set(NAMES) - {LOST})
+    small.prepare()
+    small.product(LOST).write_bytes(PICTURES[LOST])
+    assert small.sync().results[SUBSET].changes.returned() == [LOST]
+    assert small.kept() == set(NAMES)
+
+
+def test_the_record_of_what_was_removed_follows_the_reasons(tmp_path: Path) -> None:
+    small = Small(tmp_path)
+    small.holds(set(NAMES) - {LOST})
+    small.prepare()
+    with Ledger(small.settings.state) as ledger:
+        ledger.record([Outcome(SUBSET, LOST, Reason.HTTP_404)])
+    small.prepare(stages=Stages(fetch=False, process=False))
+    record = json.loads(sidecar(small.settings.pruned(SUBSET)).read_bytes())
+    assert record["removed_files_by_reason"] == {"http_404": [LOST]}
+
+
+def test_other_annotations_are_followed_and_said(tmp_path: Path) -> None:
+    small = Small(tmp_path)
+    small.prepare()
+    annotate(tmp_path, SUBSET, pairs(NAMES[1:4], revision=2))
+    small.sync()
+    small.holds(NAMES)
+    annotate(tmp_path, SUBSET, pairs(NAMES[2:], revision=3))
+    changes = small.sync().as_json()["subsets"][SUBSET]
+    assert changes["annotations"]["added"] == 1 and changes["annotations"]["dropped"] == 1
+    assert small.kept() == set(NAMES[2:])
+    assert set(items(small.settings, SUBSET)) == set(NAMES[2:])
+
+
+def test_a_video_that_is_another_one_at_its_source_is_fetched_anew(tmp_path: Path) -> None:
+    subset = miniature(tmp_path, "droid")
+    videos = {
+        f"/gresearch/robotics/droid_raw/1.0.1/{name}": video for name, video in subset.raw.items()
+    }
+    with FileServer(videos) as server:
+        settings = config(
+            tmp_path,
+            silver_path="silver",
+            endpoints={"droid_https": f"{server.url}/gresearch/robotics/droid_raw/1.0.1"},
+        )
+        from saco_data.engine.sync import sync
+
+        session.go(settings, ["droid"], "prepare", Notes(), executor=Inline())
+        ((first, _one), (_, other), *_) = videos.items()
+        server.files[first] = other
+        synced = sync(settings, ["droid"], Notes(), executor=Inline())
+        followed = synced.checked["droid"].followed
+        assert [first.endswith(name.rpartition("_")[2]) for name in followed] == [True]
+        assert server.requests[first] > 1
+        # And what is known now is the new version.
+        assert sync(settings, ["droid"], Notes(), executor=Inline()).checked["droid"].followed == []
+
+
+@pytest.mark.parametrize("first", ["prepare", "verify", "prune", "download"])
+def test_another_frame_by_the_same_name_is_another_product(tmp_path: Path, first: str) -> None:
+    subset = miniature(tmp_path, "sav")
+    (tmp_path / "videos_fps_6.tar").write_bytes(tarred(subset.raw))
+    settings = config(
+        tmp_path, silver_path="silver", sav_videos_fps_6_download_path="videos_fps_6.tar"
+    )
+    session.go(settings, ["sav"], "prepare", Notes(), executor=Inline())
+    path = settings.pristine("sav")
+    content = json.loads(path.read_bytes())
+    name = content["images"][0]["file_name"]
+    for entry in content["images"]:
+        if entry["file_name"] == name:
+            entry["global_frame_idx"] = 17
+    path.write_text(json.dumps(content))
+    # Whoever reads the new annotations first: nothing but a run that processes can act on them.
+    if first == "verify":
+        assert verify.run(settings, ["sav"], Notes()) == 3
+    else:
+        stages = Stages(fetch=first == "download", process=first == "prepare")
+        session.go(settings, ["sav"], "test", Notes(), executor=Inline(), stages=stages)
+    session.go(settings, ["sav"], "prepare", Notes(), executor=Inline())
+    assert number_of(Image.open(settings.images("sav") / name)) == 17
+    assert items(settings, "sav")[name].facts["frame"] == 17
+
+
+# gone_confirm_hours
+
+
+def test_gone_waits_for_a_second_look_where_that_is_asked(remote: Small) -> None:
+    small = Small(remote.folder, raw=str(remote.settings.raw(SUBSET)), gone_confirm_hours=24)
+    small.server = remote.server  # type: ignore[attr-defined]
+    lose(small, LOST)
+    assert small.prepare().code == 3
+    assert small.kept() == set(NAMES)
+    small.time += 23 * HOUR
+    assert small.sync().code == 3
+    assert small.kept() == set(NAMES)
+    small.time += HOUR
+    assert small.sync().code == 0
+    assert small.kept() == set(NAMES) - {LOST}
+    item = items(small.settings, SUBSET)[LOST]
+    assert (item.gone_first, item.gone_last) == (START, START + 24 * HOUR)
+
+
+def test_a_prepare_brings_the_second_look_too(tmp_path: Path) -> None:
+    small = Small(tmp_path, gone_confirm_hours=24)
+    small.holds(set(NAMES) - {LOST})
+    assert small.prepare().code == 3
+    small.time += 25 * HOUR
+    assert small.prepare().code == 0
+    assert small.kept() == set(NAMES) - {LOST}
+
+
+def test_the_user_may_take_the_source_at_its_word_once_and_for_all(tmp_path: Path) -> None:
+    small = Small(tmp_path, gone_confirm_hours=24)
+    small.holds(set(NAMES) - {LOST})
+    assert small.prepare().code == 3
+    assert small.prepare(confirm_gone=True).code == 0
+    assert small.kept() == set(NAMES) - {LOST}
+    assert small.prepare().code == 0
+    assert small.kept() == set(NAMES) - {LOST}
+    # What came back must be seen twice again, should it go once more.
+    small.holds(NAMES, version=1)
+    small.sync()
+    small.product(LOST).unlink()
+    small.holds(set(NAMES) - {LOST}, version=2)
+    assert small.sync().code == 3
+    assert small.kept() == set(NAMES)
+
+
+def test_the_word_of_a_throttled_source_does_not_count(tmp_path: Path) -> None:
+    from saco_data.engine.events import Result
+    from saco_data.engine.pipeline import Pipeline
+    from saco_data.model.items import Change
+    from saco_data.model.records import Outcome
+
+    small = Small(tmp_path, gone_confirm_hours=24)
+    small.prepare()
+    with Ledger(small.settings.state) as ledger:
+        pipeline = Pipeline(small.settings, ledger, Inline(), small.notes)
+        said = [
+            Outcome(SUBSET, LOST, Reason.VIDEO_UNAVAILABLE),
+            Outcome(SUBSET, NAMES[0], Reason.THROTTLED),
+        ]
+        for outcomes in (said, said[:1]):
+            result = Result(SUBSET)
+            changes: list[Change] = ledger.record(outcomes)
+            result.changes.add(changes)
+            pipeline._count(result, outcomes)
+            pipeline._conclude(result, None)
+            witnessed = ledger.items(SUBSET)[LOST].gone_first is not None
+            assert witnessed == (len(outcomes) == 1)
+
+
+# As users see it.
+
+
+def test_the_command_says_what_changed_in_json_and_in_a_last_line(
+    tmp_path: Path, saco: Saco
+) -> None:
+    small = Small(tmp_path)
+    small.holds(set(NAMES) - {LOST})
+    first = saco("prepare", SUBSET, cwd=tmp_path)
+    assert first.returncode == 0
+    last = first.stderr.splitlines()[-1]
+    assert "saco prepare: complete (exit 0). 5 files: 4 done, 1 gone" in last
+    assert "4 made, 1 newly gone" in last
+    small.holds(NAMES, version=1)
+    second = saco("-q", "sync", "--json", SUBSET, cwd=tmp_path)
+    assert second.returncode == 0
+    assert json.loads(second.stdout)["subsets"][SUBSET]["returned"] == [LOST]
+    assert "1 came back" in second.stderr.splitlines()[-1]
+    third = saco("-q", "sync", SUBSET, cwd=tmp_path)
+    assert third.stdout == "" and "no change" in third.stderr.splitlines()[-1]
+    reasons = saco("status", "--reasons", "--json", SUBSET, cwd=tmp_path)
+    assert json.loads(reasons.stdout) == []
+
+
+def test_a_blocked_sync_ends_with_4_and_names_its_obstacle(tmp_path: Path, saco: Saco) -> None:
+    small = Small(tmp_path)
+    small.tar.unlink()
+    ended = saco("-q", "sync", SUBSET, cwd=tmp_path)
+    assert ended.returncode == 4
+    assert "blocked, needs you (exit 4)" in ended.stderr.splitlines()[-1]
+    assert "bdd100k.tar does not exist" in ended.stderr.splitlines()[-1]
+
+
+def test_the_last_line_names_what_waits_and_the_log_keeps_it(tmp_path: Path, saco: Saco) -> None:
+    small = Small(tmp_path)
+    folder = tmp_path / "extracted" / "bdd100k" / "images" / "100k" / "train"
+    folder.mkdir(parents=True)
+    for name in set(NAMES) - {LOST}:
+        (folder / name).write_bytes(PICTURES[name])
+    config(tmp_path, silver_path="silver", bdd100k_raw="extracted", jobs=1)
+    ended = saco("-q", "sync", SUBSET, cwd=tmp_path)
+    assert ended.returncode == 4
+    last = ended.stderr.splitlines()[-1]
+    assert f"Most: bdd100k 1 not_in_folder, as {LOST} (no such file" in last
+    (log,) = (small.settings.state / "logs").iterdir()
+    said = log.read_text()
+    assert last in said and "bdd100k: 5 of 5 files to make" in said

@@ -1,0 +1,103 @@
+"""What a sync does when the hub publishes another revision of the annotations."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from saco_data.sandbox.http_server import FileServer
+from saco_data.sandbox.hub import HuggingFace
+from saco_data.sources.annotation_files import DATASET, Annotations, noted
+from tests.pipeline_helpers import items
+from tests.tiny_subset import DAY, NAMES, SUBSET, Small, pairs
+
+ONE, TWO = (json.dumps(pairs(names)).encode() for names in (NAMES[:4], NAMES[1:]))
+
+
+@pytest.fixture(autouse=True)
+def nobody(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No token and no cache of the one who runs the tests."""
+    monkeypatch.delenv("HF_TOKEN", raising=False)
+    for name in ("HF_TOKEN_PATH", "HF_HUB_CACHE"):
+        monkeypatch.setattr(f"huggingface_hub.constants.{name}", str(tmp_path / "none"))
+
+
+@pytest.fixture
+def server() -> Iterator[FileServer]:
+    with FileServer() as running:
+        yield running
+
+
+@pytest.fixture
+def small(tmp_path: Path, server: FileServer) -> Small:
+    return Small(tmp_path, endpoints={"hub": server.url})
+
+
+@pytest.fixture
+def hub(small: Small, server: FileServer) -> HuggingFace:
+    """Has the first revision, which was fetched from it and prepared."""
+    dataset = HuggingFace(DATASET, {small.settings.pristine(SUBSET).name: ONE})
+    dataset.mount(server)
+    small.settings.pristine(SUBSET).unlink()
+    assert Annotations(small.settings).from_hub(SUBSET).state == "new"
+    assert small.prepare().code == 0
+    assert small.kept() == set(NAMES[:4])
+    return dataset
+
+
+def test_a_newer_revision_is_followed_and_the_old_file_is_kept(
+    small: Small, hub: HuggingFace
+) -> None:
+    pristine = small.settings.pristine(SUBSET)
+    hub.files[pristine.name] = TWO
+    small.time += DAY
+    # A prepare takes what is there.
+    assert small.prepare().code == 0 and pristine.read_bytes() == ONE
+    synced = small.sync()
+    assert synced.code == 0
+    assert pristine.read_bytes() == TWO
+    assert noted(small.settings)[pristine.name]["revision"] == hub.revision
+    before, now = (hashlib.sha256(each).hexdigest() for each in (ONE, TWO))
+    aside = pristine.with_name(f"{pristine.stem}.{before[:8]}.json")
+    assert aside.read_bytes() == ONE
+    assert any(str(aside) in line for line in small.notes.lines)
+    said = synced.as_json()["subsets"][SUBSET]
+    assert said["annotations"] == {"before": before, "now": now, "added": 1, "dropped": 1}
+    assert small.kept() == set(items(small.settings, SUBSET)) == set(NAMES[1:])
+    assert small.product(NAMES[4]).exists()
+
+
+def test_the_same_revision_is_asked_for_and_not_sent(
+    small: Small, hub: HuggingFace, server: FileServer
+) -> None:
+    sent = server.bytes_sent
+    small.time += DAY
+    asked = server.requests.total()
+    assert small.sync().code == 0
+    assert server.requests.total() > asked and server.bytes_sent == sent
+
+
+def test_a_hub_that_refuses_is_said_and_what_is_here_stays_good(
+    small: Small, hub: HuggingFace
+) -> None:
+    hub.token = "hf_another"
+    small.time += DAY
+    synced = small.sync()
+    assert (synced.code, synced.results[SUBSET].code) == (4, 0)
+    assert any("newer annotations is not known" in line for line in small.notes.lines)
+    assert small.kept() == set(NAMES[:4])
+
+
+def test_what_did_not_come_from_the_hub_is_left_alone(small: Small, server: FileServer) -> None:
+    name = small.settings.pristine(SUBSET).name
+    HuggingFace(DATASET, {name: TWO}).mount(server)
+    before = small.settings.pristine(SUBSET).read_bytes()
+    assert small.prepare().code == 0
+    small.time += DAY
+    assert small.sync().code == 0
+    assert server.requests.total() == 0
+    assert small.settings.pristine(SUBSET).read_bytes() == before

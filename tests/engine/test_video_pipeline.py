@@ -1,0 +1,260 @@
+"""The four video subsets on the whole road: losses, throttles, expiry, bounded disk, secrets."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from saco_data.catalog.manifest import FRAME_SUBSETS
+from saco_data.config.settings import Settings, load
+from saco_data.engine import session
+from saco_data.executors.local import LocalExecutor
+from saco_data.model.reasons import Reason, State
+from saco_data.sandbox.demo import variables_set
+from saco_data.sandbox.http_server import Fault, Faults, FileServer
+from saco_data.sandbox.miniature import Subset, build
+from saco_data.sandbox.mounts import STANDS, Ground
+from saco_data.sandbox.s3 import ACCESS_KEY, SECRET_KEY
+from saco_data.sandbox.youtube import Fault as YoutubeFault
+from tests.builders import tree
+from tests.conftest import Saco
+from tests.pipeline_helpers import Notes, items, states, travel
+
+COOKIE = "SECRETcookieVALUEsecret"
+
+
+@contextlib.contextmanager
+def videos(
+    folder: Path, *, lose: int = 1, only: tuple[str, ...] = FRAME_SUBSETS, **keys: object
+) -> Iterator[tuple[Ground, Settings, dict[str, Subset]]]:
+    """The four video subsets served, `lose` videos of each missing, and the config for them."""
+    folder.mkdir(exist_ok=True)
+    subsets = build(folder, only).subsets
+    for subset in subsets.values():
+        for name in list(subset.raw)[: lose - 1]:
+            subset.missing.append(name)
+            del subset.raw[name]
+    with FileServer() as server, contextlib.ExitStack() as others:
+        ground = Ground(folder / "world", server, others)
+        for name, subset in subsets.items():
+            STANDS[name](subset, ground)
+        (folder / "CONFIG_FRAMES.yaml").write_text(
+            yaml.safe_dump({"path_annotations": "annotations", "jobs": 2, **ground.keys, **keys})
+        )
+        with variables_set(ground.environment):
+            yield ground, load(folder / "CONFIG_FRAMES.yaml"), subsets
+
+
+def untouched(settings: Settings, subset: str) -> bool:
+    """Whether the derived annotations hold every entry."""
+    return settings.pruned(subset).read_bytes() == settings.pristine(subset).read_bytes()
+
+
+def test_two_missing_of_each_kind_and_one_source_throttled(tmp_path: Path) -> None:
+    with videos(tmp_path, lose=2) as (ground, settings, subsets):
+        ground.servers["yt1b"].everything = YoutubeFault.RATE_LIMITED
+        assert travel(settings, *FRAME_SUBSETS) == 4
+        for name in ("droid", "sav", "ego4d"):
+            found = items(settings, name)
+            assert {item.state for item in found.values()} == {State.DONE, State.GONE}
+            gone = [item for item in found.values() if item.state is State.GONE]
+            assert len(gone) == 6 and len(subsets[name].missing) == 2
+            assert len({item.reason for item in gone}) == 1
+            assert not untouched(settings, name)
+        assert untouched(settings, "yt1b")
+        throttled = items(settings, "yt1b").values()
+        assert {item.reason for item in throttled} == {Reason.THROTTLED}
+        assert sum(item.attempts for item in throttled) == 0, "no video pays for it"
+        ground.servers["yt1b"].everything = None
+        asked = ground.servers["droid"].requests.total()
+        assert travel(settings, *FRAME_SUBSETS) == 0
+        assert ground.servers["droid"].requests.total() == asked
+        counts = list(states(settings, "yt1b").values())
+        assert (counts.count(State.DONE), counts.count(State.GONE)) == (6, 6)
+
+
+def test_an_expired_link_expired_keys_and_a_bot_check_prune_nothing(tmp_path: Path) -> None:
+    with videos(tmp_path) as (ground, settings, _):
+        ground.server.faults = Faults(kinds=(Fault.EXPIRED,), probability=1)
+        ground.servers["ego4d"].gate.all = "ExpiredToken"
+        ground.servers["yt1b"].everything = YoutubeFault.BOT_CHECK
+        notes = Notes()
+        for name in ("sav", "ego4d", "yt1b"):
+            assert travel(settings, name, notes=notes) == 4, name
+            assert untouched(settings, name)
+            assert set(states(settings, name).values()) == {State.BLOCKED}
+        told = "\n".join(notes.lines)
+        assert "links file" in told and "14 days" in told and "cookies" in told
+        ground.server.faults = None
+        ground.servers["ego4d"].gate.all = ""
+        ground.servers["yt1b"].everything = None
+        assert travel(settings, "sav", "ego4d", "yt1b") == 0
+
+
+class Sick(LocalExecutor):
+    """Workers to which the first videos do what a hostile video may do to its decoder."""
+
+    harm: tuple[tuple[Callable[..., Any], int, float], ...] = (
+        (time.sleep, 600, 1.0),  # it never ends
+        (signal.raise_signal, signal.SIGSEGV, 60.0),  # a wild pointer
+    )
+
+    def __init__(self) -> None:
+        super().__init__(2)
+        self.met: dict[str, int] = {}
+
+    def submit(self, function: Callable[..., Any], *arguments: Any, seconds: float) -> Future[Any]:
+        """See `Executor.submit`."""
+        kind = self.met.setdefault(arguments[0].arrival.asset.key, len(self.met))
+        if kind >= len(self.harm):
+            return super().submit(function, *arguments, seconds=seconds)
+        harmful, argument, limit = self.harm[kind]
+        return super().submit(harmful, argument, seconds=limit)
+
+
+def test_a_video_that_hangs_or_crashes_the_decoder_costs_only_itself(tmp_path: Path) -> None:
+    with videos(tmp_path, only=("sav",)) as (_, settings, subsets):
+        executor = Sick()
+        code = session.go(settings, ["sav"], "test", Notes(), executor=executor).code
+        assert code == 3
+        reasons: dict[str, set[Reason]] = {}
+        for name, item in items(settings, "sav").items():
+            reasons.setdefault(name.split("/")[0], set()).add(item.reason)
+        lost = subsets["sav"].missing
+        assert len(executor.met) == len(reasons) - len(lost)
+        harmed = [{Reason.WORKER_TIMEOUT}, {Reason.WORKER_CRASHED}, {Reason.OK}]
+        assert [reasons.pop(Path(key).stem) for key in executor.met] == harmed
+        assert set(map(frozenset, reasons.values())) == {frozenset({Reason.NOT_IN_ARCHIVE})}
+        # They are tried again, and nothing of them was pruned.
+        assert travel(settings, "sav") == 0
+        assert {item.reason for item in items(settings, "sav").values()} == {
+            Reason.OK,
+            Reason.NOT_IN_ARCHIVE,
+        }
+
+
+@pytest.mark.parametrize("name", FRAME_SUBSETS)
+def test_with_removal_only_a_few_videos_are_ever_on_the_disk(tmp_path: Path, name: str) -> None:
+    keys = {f"remove_downloaded_videos_{name}": True}
+    with videos(tmp_path, only=(name,), **keys) as (_, settings, _):
+        most = 0
+        done = threading.Event()
+
+        def watch() -> None:
+            nonlocal most
+            while not done.wait(0.002):
+                root = settings.folder(name) / "downloaded_videos"
+                with contextlib.suppress(FileNotFoundError):
+                    found = [path for path in root.rglob("*") if path.suffix in (".mp4", ".part")]
+                    most = max(most, len({path.stem.split(".mp4")[0] for path in found}))
+
+        watcher = threading.Thread(target=watch)
+        watcher.start()
+        assert travel(settings, name) == 0
+        done.set()
+        watcher.join()
+        assert most <= settings.keys.jobs + 2
+        left = list(settings.raw_folder(name).glob("*.mp4"))
+        assert left == []
+        # Removed is not missing: nothing is fetched for frames that are done.
+        before = tree(settings.silver)
+        assert travel(settings, name) == 0
+        assert tree(settings.silver) == before
+
+
+def test_no_secret_is_anywhere(tmp_path: Path, saco: Saco) -> None:
+    cookies = tmp_path / "cookies.txt"
+    cookies.write_text(
+        "# Netscape HTTP Cookie File\n"
+        f".youtube.com\tTRUE\t/\tTRUE\t2000000000\tLOGIN_INFO\t{COOKIE}\n"
+    )
+    cookies.chmod(0o600)
+    folder = tmp_path / "run"
+    seen: set[str] = set()
+    done = threading.Event()
+
+    def watch() -> None:
+        while not done.wait(0.01):
+            for entry in Path("/proc").glob("[0-9]*/cmdline"):
+                with contextlib.suppress(OSError):
+                    seen.add(entry.read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    with videos(folder, cookies_path=str(cookies)) as (ground, settings, _):
+        talk = ""
+        for gate in ("SignatureDoesNotMatch", ""):
+            ground.servers["ego4d"].gate.all = gate
+            told = saco("-v", "prepare", *FRAME_SUBSETS, cwd=folder)
+            talk += told.stdout + told.stderr
+        assert told.returncode == 0, told.stderr
+        signature = ground.servers["yt1b"].signature
+    done.set()
+    watcher.join()
+    written = b"".join(
+        path.read_bytes() for path in settings.state.rglob("*") if path.is_file()
+    ) + b"".join(path.read_bytes() for path in settings.silver.rglob("*.json"))
+    places = {"talk": talk, "state": written.decode(errors="replace"), "ps": " ".join(seen)}
+    for secret in (SECRET_KEY, COOKIE, signature, "Signature=sandbox"):
+        for place, text in places.items():
+            assert secret not in text, (place, secret)
+    assert ACCESS_KEY not in places["state"] and ACCESS_KEY not in places["ps"]
+
+
+def storm(base: Path, moments: list[float], saco: Saco) -> None:
+    """A run killed at some moments and then finished equals an undisturbed one."""
+    trees = []
+    for name in ("calm", "stormy"):
+        folder = base / name
+        with videos(folder, remove_downloaded_videos_droid=True):
+            for moment in moments if name == "stormy" else ():
+                process = subprocess.Popen(
+                    [Path(sys.executable).with_name("saco"), "prepare", *FRAME_SUBSETS],
+                    cwd=folder,
+                    stdout=subprocess.DEVNULL,
+                    stderr=subprocess.DEVNULL,
+                    start_new_session=True,
+                )
+                time.sleep(moment)
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+            done = saco("prepare", *FRAME_SUBSETS, cwd=folder)
+            assert done.returncode == 0, done.stderr
+        trees.append({**tree(folder / "data" / "silver"), **_frames(folder)})
+    assert trees[0] == trees[1]
+
+
+def _frames(folder: Path) -> dict[str, bytes]:
+    found: dict[str, bytes] = {}
+    for name in FRAME_SUBSETS:
+        root = folder / "data" / name
+        inner = tree(root / "frames") | tree(root / "downloaded_videos")
+        found |= {f"{name}/{key}": content for key, content in inner.items()}
+    return found
+
+
+def test_killed_in_mid_download_and_mid_extraction(tmp_path: Path, saco: Saco) -> None:
+    storm(tmp_path, [0.9, 1.3, 1.8], saco)
+
+
+@pytest.mark.long
+def test_killed_at_fifty_points(tmp_path: Path, saco: Saco) -> None:
+    dice = random.Random(50)
+    for number in range(10):
+        base = tmp_path / str(number)
+        base.mkdir()
+        storm(base, [dice.uniform(0.3, 4) for _ in range(5)], saco)

@@ -1,0 +1,60 @@
+"""Going the whole road in a test, and looking at where it led."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from saco_data.config.settings import Settings
+from saco_data.engine import session
+from saco_data.engine.events import Stages
+from saco_data.model.items import Item
+from saco_data.model.reasons import State
+from saco_data.model.records import Outcome
+from saco_data.planning.decisions import SubsetPlan
+from saco_data.state.ledger import Ledger
+
+
+class Notes:
+    """A reporter that remembers what was noted."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def begin(self, steps: SubsetPlan) -> None:
+        """See `Reporter`."""
+
+    def learned(self, subset: str, outcomes: Sequence[Outcome]) -> None:
+        """See `Reporter`."""
+
+    def note(self, subset: str, text: str) -> None:
+        """See `Reporter`."""
+        self.lines.append(f"{subset}: {text}")
+
+    def end(self, subset: str, code: int) -> None:
+        """See `Reporter`."""
+
+
+def travel(
+    settings: Settings, *subsets: str, stages: Stages | None = None, notes: Notes | None = None
+) -> int:
+    """Prepares subsets as the command does; returns the exit code."""
+    return session.run(settings, subsets, "test", notes or Notes(), stages=stages)
+
+
+def products(settings: Settings, subset: str) -> dict[str, bytes]:
+    """All product files by name."""
+    root = settings.images(subset)
+    return {
+        str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()
+    }
+
+
+def items(settings: Settings, subset: str) -> dict[str, Item]:
+    """What the ledger knows of the products."""
+    with Ledger(settings.state, read_only=True) as ledger:
+        return ledger.items(subset)
+
+
+def states(settings: Settings, subset: str) -> dict[str, State]:
+    """The state of each product that the ledger knows."""
+    return {key: item.state for key, item in items(settings, subset).items()}

@@ -1,0 +1,89 @@
+"""Rows: compact, complete, and cut in a known order where they are too many."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+from saco_data.dataset import pairs
+from saco_data.model.reasons import Reason
+from saco_data.model.records import Outcome
+from saco_data.report import gallery, page
+from saco_data.report.file_table import Rows
+from saco_data.state.ledger import Ledger
+from tests.builders import document, image
+
+
+def unpacked(text: str) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(gzip.decompress(base64.b64decode(text)))
+    return content
+
+
+def filled(folder: Path, files: int) -> Rows:
+    """Rows of files with a positive and four negative phrases each; every tenth is gone."""
+    names = [f"{number:05d}.jpg" for number in range(files)]
+    images = [
+        image(5 * at + phrase, name, text_input=f"phrase {phrase * files + at}")
+        for at, name in enumerate(names)
+        for phrase in range(5)
+    ]
+    masks = [{"id": at, "image_id": images[5 * at]["id"]} for at in range(files)]
+    path = folder / "annotations.json"
+    path.write_text(json.dumps(document(*images, masks=masks)))
+    with Ledger(folder) as ledger:
+        ledger.record(
+            Outcome("nga", name, Reason.OK if at % 10 else Reason.HTTP_404, bytes=at)
+            for at, name in enumerate(names)
+        )
+        rows = Rows()
+        rows.add("nga", pairs.read(path), ledger.items("nga"))
+    return rows
+
+
+def test_every_file_is_there_with_its_phrases(tmp_path: Path) -> None:
+    text, lacks = filled(tmp_path, 50).packed(10**6)
+    rows = unpacked(text)
+    assert lacks == ""
+    assert len(rows["name"]) == 50
+    said = [rows["reasons"][each] for each in rows["reason"]]
+    assert said.count(["http_404", "gone"]) == 5 and said.count(["ok", "done"]) == 45
+    assert [rows["texts"][each] for each in rows["positive"][7]] == ["phrase 7"]
+    assert {rows["texts"][each] for each in rows["negative"][7]} == {
+        f"phrase {number * 50 + 7}" for number in (1, 2, 3, 4)
+    }
+
+
+def test_the_same_rows_are_the_same_bytes(tmp_path: Path) -> None:
+    rows = filled(tmp_path, 20)
+    assert rows.packed(10**6) == rows.packed(10**6)
+
+
+def test_what_is_too_much_is_left_out_in_order_and_said(tmp_path: Path) -> None:
+    rows = filled(tmp_path, 400)
+    whole = len(rows.packed(10**6)[0])
+    text, lacks = rows.packed(whole - 1)
+    assert len(unpacked(text)["name"]) == 400 and "negative phrases" in lacks
+    assert set(unpacked(text)["negatives"]) == {4} and unpacked(text)["negative"][0] == []
+    text, lacks = rows.packed(whole // 8)
+    kept = unpacked(text)
+    assert len(text) <= whole // 8 and f"{400 - len(kept['name'])} files" in lacks
+    # What is not done is what must be seen.
+    assert [kept["reasons"][each][1] for each in kept["reason"]].count("gone") == 40
+
+
+def test_fifty_thousand_files_with_thirty_phrases_fit_whole_into_a_page() -> None:
+    chance = random.Random(0)
+    rows, files = Rows(texts={f"a phrase of some words {n}": n for n in range(4000)}), 50_000
+    rows.subset = ["inaturalist"] * files
+    rows.name = [f"{chance.getrandbits(64):016x}.jpg" for _ in range(files)]
+    rows.reason, rows.detail = [1] * files, [0] * files
+    rows.bytes = [chance.randrange(10**6) for _ in range(files)]
+    rows.positive = [[chance.randrange(4000)] for _ in range(files)]
+    rows.negative = [chance.choices(range(4000), k=29) for _ in range(files)]
+    text, lacks = rows.packed(page.LIMIT - page.OVERHEAD - gallery.BUDGET)
+    assert lacks == ""
+    assert len(text) + gallery.BUDGET + page.OVERHEAD < 20_000_000

@@ -1,0 +1,307 @@
+"""One run at a time, and no dead process in anyone's way."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+
+from saco_data.engine import session
+from saco_data.engine.pipeline import STOPPING
+from saco_data.model.errors import LockHeld
+from saco_data.state import lock as module
+from saco_data.state.lock import Lock
+from tests.inline_executor import Inline
+from tests.tiny_subset import NAMES, SUBSET, Small
+
+R = TypeVar("R")
+
+# More than any process number can be.
+NOBODY = 1 << 22
+HOLD = """
+import sys, time
+from pathlib import Path
+from saco_data.lock import Lock
+with Lock(Path(sys.argv[1])):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+def holder(folder: Path) -> subprocess.Popen[str]:
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(folder)], stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout and process.stdout.readline() == "held\n"
+    return process
+
+
+def changed(folder: Path, **values: object) -> Path:
+    """The lock of a holder with other particulars."""
+    path = folder / "lock"
+    with Lock(folder):
+        content = json.loads(path.read_text())
+    path.write_text(json.dumps({**content, **values}))
+    return path
+
+
+def test_a_second_run_is_told_who_holds_it(tmp_path: Path) -> None:
+    process = holder(tmp_path)
+    try:
+        with pytest.raises(LockHeld, match=f"process {process.pid}") as caught, Lock(tmp_path):
+            pass
+        assert caught.value.exit_code == 6
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_the_lock_of_a_killed_process_is_taken_over_at_once(tmp_path: Path) -> None:
+    process = holder(tmp_path)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    with Lock(tmp_path):
+        assert json.loads((tmp_path / "lock").read_text())["pid"] == os.getpid()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_process_number_that_is_used_again_holds_nothing(tmp_path: Path) -> None:
+    changed(tmp_path, started="1")
+    with Lock(tmp_path):
+        pass
+
+
+def test_a_lock_from_before_a_reboot_is_stale(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_machine", lambda: "0" * 32)
+    changed(tmp_path, boot="another")
+    with Lock(tmp_path):
+        pass
+
+
+def test_where_machines_do_not_say_which_they_are_another_boot_may_be_another_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "_machine", lambda: "")
+    path = changed(tmp_path, boot="another")
+    with pytest.raises(LockHeld), Lock(tmp_path):
+        pass
+    long_ago = time.time() - module.STALE_SECONDS - 60
+    os.utime(path, (long_ago, long_ago))
+    with Lock(tmp_path):
+        pass
+
+
+@pytest.mark.parametrize(
+    "elsewhere",
+    [{"host": "another"}, {"processes": "pid:[1]"}, {"machine": "1" * 32, "boot": "another"}],
+)
+def test_what_runs_where_we_cannot_look_is_trusted_while_it_touches_its_lock(
+    tmp_path: Path, elsewhere: dict[str, str]
+) -> None:
+    path = changed(tmp_path, pid=1, **elsewhere)
+    with pytest.raises(LockHeld), Lock(tmp_path):
+        pass
+    long_ago = time.time() - module.STALE_SECONDS - 60
+    os.utime(path, (long_ago, long_ago))
+    with Lock(tmp_path):
+        pass
+
+
+def test_a_torn_lock_is_respected_for_a_moment_only(tmp_path: Path) -> None:
+    path = tmp_path / "lock"
+    path.write_text('{"host": "v')
+    with pytest.raises(LockHeld), Lock(tmp_path):
+        pass
+    os.utime(path, (time.time() - 60, time.time() - 60))
+    with Lock(tmp_path):
+        pass
+
+
+def test_a_lock_that_cannot_be_read_may_be_that_of_a_live_run(tmp_path: Path) -> None:
+    path = tmp_path / "silver" / "lock"
+    path.parent.mkdir()
+    # To read a folder is refused to everyone, root included.
+    path.symlink_to(tmp_path)
+    for age in (60, module.STALE_SECONDS - 60):
+        os.utime(path, (time.time() - age, time.time() - age))
+        with pytest.raises(LockHeld, match="cannot be read"), Lock(path.parent):
+            pass
+    long_ago = time.time() - module.STALE_SECONDS - 60
+    os.utime(path, (long_ago, long_ago))
+    with Lock(path.parent):
+        pass
+    assert list(path.parent.iterdir()) == []
+
+
+def killed_at_takeover(folder: Path, lock: int, taker: int) -> None:
+    """The lock of a dead process, and the claim on it of one that is dead as well."""
+    stale = changed(folder, pid=taker).read_bytes()
+    claim = Lock(folder)._claim(changed(folder, pid=lock).read_bytes())
+    claim.write_bytes(stale)
+
+
+def test_a_takeover_that_was_killed_is_taken_over(tmp_path: Path) -> None:
+    killed_at_takeover(tmp_path, NOBODY, NOBODY + 1)
+    with Lock(tmp_path):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_of_two_that_find_a_killed_takeover_one_gets_the_lock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One is slow between looking and acting, just when the other is in the midst of it."""
+    killed_at_takeover(tmp_path, NOBODY, NOBODY + 1)
+    looked, midst, inside, over = (threading.Event() for _ in range(4))
+    looks: list[int] = []
+    started = module._started
+
+    def slowly(pid: int) -> str:
+        if threading.current_thread() is other:
+            looks.append(pid)
+            if looks.count(NOBODY) == 2:
+                midst.set()
+                inside.wait(0.3)
+        elif pid == NOBODY + 1:
+            looked.set()
+            midst.wait(10)
+        elif pid == NOBODY and looked.is_set():
+            inside.wait(10)
+        return started(pid)
+
+    def take() -> None:
+        looked.wait(10)
+        with Lock(tmp_path):
+            inside.set()
+            over.wait(10)
+
+    other = threading.Thread(target=take)
+    monkeypatch.setattr(module, "_started", slowly)
+    other.start()
+    try:
+        with pytest.raises(LockHeld), Lock(tmp_path):
+            pass
+    finally:
+        over.set()
+        other.join()
+    assert inside.is_set()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_of_many_that_find_a_stale_lock_one_gets_it(tmp_path: Path) -> None:
+    changed(tmp_path, started="1")
+    script = HOLD.replace("time.sleep(60)", "time.sleep(1.5)").replace('"held"', '"held"')
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", script, str(tmp_path)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        for _ in range(6)
+    ]
+    # Whoever comes before the winner has left is refused; nobody shares.
+    spoken = [process.communicate()[0] for process in processes]
+    assert "held\n" in spoken
+    assert [process.returncode == 0 for process in processes] == [
+        said == "held\n" for said in spoken
+    ]
+
+
+def test_it_is_touched_while_it_is_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "TOUCH_SECONDS", 0.02)
+    with Lock(tmp_path):
+        os.utime(tmp_path / "lock", (0, 0))
+        deadline = time.monotonic() + 10
+        while (tmp_path / "lock").stat().st_mtime == 0:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+
+
+def test_who_lost_it_is_told_and_leaves_the_new_holder_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "TOUCH_SECONDS", 0.02)
+    lost = threading.Event()
+    with Lock(tmp_path) as mine:
+        mine.on_lost = lost.set
+        other = (tmp_path / "lock").read_text().replace('"host": "', '"host": "x')
+        (tmp_path / "lock").write_text(other)
+        assert lost.wait(10)
+    assert (tmp_path / "lock").read_text() == other
+
+
+class Slept(Inline):
+    """While its first task runs, another machine takes over, and this one notices."""
+
+    def __init__(self, lock: Path) -> None:
+        self.lock = lock
+        self.submitted = 0
+
+    def submit(self, function: Callable[..., R], *arguments: Any, seconds: float) -> Future[R]:
+        """See `Executor.submit`."""
+        self.submitted += 1
+        if self.submitted == 1:
+            self.lock.write_text(self.lock.read_text().replace('"host": "', '"host": "x'))
+            for each in threading.enumerate():
+                if each.name == "lock":
+                    each.join(10)
+        return super().submit(function, *arguments, seconds=seconds)
+
+
+def test_a_run_that_lost_its_lock_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "TOUCH_SECONDS", 0.02)
+    small = Small(tmp_path)
+    executor = Slept(small.settings.state / "lock")
+    finished = session.go(small.settings, [SUBSET], "prepare", small.notes, executor=executor)
+    assert finished.code == 3
+    assert executor.submitted < len(NAMES)
+    assert any(STOPPING in line for line in small.notes.lines)
+    # Nobody else was disturbed, and what was done before is kept.
+    assert '"host": "x' in executor.lock.read_text()
+    executor.lock.unlink()
+    assert small.prepare().code == 0
+
+
+def test_who_cannot_read_it_for_a_while_still_holds_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "TOUCH_SECONDS", 0.02)
+    lost = threading.Event()
+    path, aside = tmp_path / "lock", tmp_path / "aside"
+    with Lock(tmp_path) as mine:
+        mine.on_lost = lost.set
+        path.rename(aside)
+        path.symlink_to(tmp_path)
+        assert not lost.wait(0.2)
+        os.utime(aside, (0, 0))
+        aside.replace(path)
+        deadline = time.monotonic() + 10
+        while path.stat().st_mtime == 0:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_hard_links_it_works_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)
+    with Lock(tmp_path):
+        with pytest.raises(LockHeld), Lock(tmp_path):
+            pass
+        assert (tmp_path / "lock").exists()
+    assert list(tmp_path.iterdir()) == []

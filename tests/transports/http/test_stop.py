@@ -1,0 +1,112 @@
+"""A run that is to end early ends at once, whatever a server does, and loses nothing."""
+
+from __future__ import annotations
+
+import gzip
+import random
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from saco_data import sources
+from saco_data.model.reasons import Reason
+from saco_data.model.records import Arrival, Asset, Product
+from saco_data.sandbox.http_server import Fault, Faults, FileServer
+from saco_data.sandbox.miniature import tarred
+from saco_data.transports import archive
+from saco_data.transports.base import Stopped
+from saco_data.transports.http import Http, Policy, Request
+from tests.builders import annotate, config, document, image
+
+DATA = random.Random(8).randbytes(3 << 20)
+SLOW = 500_000  # bytes a second
+
+
+@contextmanager
+def stopped_soon() -> Iterator[threading.Event]:
+    """An event that is set in a moment; what runs meanwhile must end then."""
+    stop = threading.Event()
+    timer = threading.Timer(0.4, stop.set)
+    timer.start()
+    begun = time.monotonic()
+    yield stop
+    timer.join()
+    assert 0.4 <= time.monotonic() - begun < 4
+
+
+def test_a_stop_cancels_what_is_under_way_and_its_part_stays(tmp_path: Path) -> None:
+    to = tmp_path / "a"
+    with FileServer({"/a": DATA}, bandwidth=SLOW) as server, Http(Policy()) as http:
+        with stopped_soon() as stop:
+            assert list(http.fetch([Request("a", f"{server.url}/a", to)], stop)) == []
+        assert sorted(path.name for path in tmp_path.iterdir()) == [".a.part", ".a.part.json"]
+        server.bandwidth, before = 0, server.bytes_sent
+        (reply,) = http.fetch([Request("a", f"{server.url}/a", to)])
+        assert server.bytes_sent - before < len(DATA)
+    assert reply.reason is Reason.OK
+    assert to.read_bytes() == DATA
+
+
+def test_a_stop_does_not_wait_for_a_silent_server() -> None:
+    faults = Faults((Fault.STALL,), 1.0, stall=5)
+    with FileServer({"/a": DATA}) as server, Http(Policy()) as http:
+        with stopped_soon() as stop:
+            file = http.open(f"{server.url}/a", stop=stop)
+            server.faults = faults
+            with pytest.raises(Stopped):
+                list(file.stream())
+        server.latency = 5
+        with stopped_soon() as stop, pytest.raises(Stopped):
+            http.open(f"{server.url}/a", stop=stop)
+
+
+def test_a_stop_ends_a_source_in_mid_video(tmp_path: Path) -> None:
+    name = "RAIL_success_2023-07-07_Fri_recordings_MP4_1.mp4"
+    annotate(
+        tmp_path,
+        "droid",
+        document(image(1, "a/1.jpg", original_video=name, global_frame_idx=0, image_size=[9, 9])),
+    )
+    video = "/RAIL/success/2023-07-07/Fri/recordings/MP4/1.mp4"
+    with FileServer({video: b"\0\0\0\x18ftyp" + DATA}, bandwidth=SLOW) as server:
+        source = sources.get("droid", config(tmp_path, endpoints={"droid_https": server.url}))
+        asset = Asset(name, (Product("a/1.jpg", 9, 9, name, 0, (9, 9)),))
+        with stopped_soon() as stop:
+            assert list(source.fetch([asset], sources.Context(stop))) == []
+
+
+def far_off(folder: Path) -> tuple[bytes, Asset]:
+    """A tar whose only wanted member stands at its end, and that member as an asset."""
+    annotate(folder, "bdd100k", document(image(1, "a.jpg")))
+    unwanted = {f"bdd/100k/val/{n:02}.jpg": DATA[n << 16 : (n + 1) << 16] for n in range(48)}
+    body = tarred({**unwanted, "zbdd/100k/train/a.jpg": b"wanted"})
+    return body, Asset("a.jpg", (Product("a.jpg", 160, 120),))
+
+
+def test_a_stop_ends_an_archive_that_streams_past_the_unwanted(tmp_path: Path) -> None:
+    body, asset = far_off(tmp_path)
+    files = {"/a.tgz": gzip.compress(body, 1)}
+    with FileServer(files, bandwidth=SLOW) as server:
+        settings = config(tmp_path, bdd100k_raw=f"{server.url}/a.tgz")
+        source = sources.get("bdd100k", settings)
+        with stopped_soon() as stop:
+            assert list(source.fetch([asset], sources.Context(stop))) == []
+        server.bandwidth = 0
+        (arrival,) = source.fetch([asset], sources.Context())
+    assert isinstance(arrival, Arrival)
+    assert arrival.owned or arrival.raw == b"wanted"
+
+
+def test_a_stop_ends_an_archive_on_disk_too(tmp_path: Path) -> None:
+    body, asset = far_off(tmp_path)
+    (tmp_path / "a.tar").write_bytes(body)
+    context = sources.Context()
+    context.stop.set()
+    source = sources.get("bdd100k", config(tmp_path, bdd100k_raw="a.tar"))
+    assert list(source.fetch([asset], context)) == []
+    with pytest.raises(Stopped):
+        list(archive.members(tmp_path / "a.tar", lambda name: False, stop=context.stop))
