@@ -23,8 +23,8 @@ from saco_data.engine.subset_run import Lane
 from saco_data.executors import Executor
 from saco_data.model.errors import Blocked, Incomplete, SacoError, most_severe
 from saco_data.model.items import Item, SubsetFacts
-from saco_data.model.records import (Outcome)
-from saco_data.model.reasons import Effect,  (Reason, State)
+from saco_data.model.reasons import Effect, Reason, State
+from saco_data.model.records import Outcome
 from saco_data.planning import costs, disk, plan
 from saco_data.planning.decisions import SubsetPlan
 from saco_data.planning.view import View, gather_view
@@ -45,8 +45,6 @@ _ALL_GONE = (
     "so too, so nothing was left out. Check the raw medium and `endpoints` in the config; if it is "
     "true, say so: `saco prune --confirm-gone`"
 )
-
-
 
 
 STOPPING = "stopping: what is under way comes to its end; Ctrl-C again stops at once"

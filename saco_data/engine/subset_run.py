@@ -21,8 +21,8 @@ from saco_data.executors import LOST, Executor, why_lost
 from saco_data.media import process
 from saco_data.model.errors import Blocked
 from saco_data.model.items import Item
-from saco_data.model.records import (Arrival, Asset, Outcome, Product)
-from saco_data.model.reasons import Effect,  (Reason, State)
+from saco_data.model.reasons import Effect, Reason, State
+from saco_data.model.records import Arrival, Asset, Outcome, Product
 from saco_data.planning.decisions import Decision, SubsetPlan
 from saco_data.storage import files, folders
 
@@ -34,8 +34,6 @@ IMAGE_SECONDS = 120.0
 
 # A two-hour video that has to be decoded in full fits in.
 VIDEO_SECONDS = 1800.0
-
-
 
 
 class Lane:

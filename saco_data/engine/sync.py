@@ -22,8 +22,8 @@ from saco_data.engine.events import Reporter, Result
 from saco_data.executors import Executor
 from saco_data.model.errors import Blocked, Incomplete, SacoError, most_severe
 from saco_data.model.items import Item
-from saco_data.model.records import (Outcome, Product)
-from saco_data.model.reasons import Effect,  (Reason, State)
+from saco_data.model.reasons import Effect, Reason, State
+from saco_data.model.records import Outcome, Product
 from saco_data.sources.annotation_files import Annotations
 from saco_data.state.database import LedgerDamaged
 from saco_data.state.ledger import Ledger

@@ -13,8 +13,8 @@ from saco_data.engine.events import Reporter
 from saco_data.executors import LOST, Executor, why_lost
 from saco_data.media import process
 from saco_data.model.errors import Incomplete, SacoError, most_severe
-from saco_data.model.records import (Outcome, Product)
-from saco_data.model.reasons import Effect,  (Reason, State)
+from saco_data.model.reasons import Effect, Reason, State
+from saco_data.model.records import Outcome, Product
 from saco_data.sources import Source
 from saco_data.state.ledger import Ledger
 from saco_data.state.lock import Lock
@@ -67,8 +67,6 @@ def _subset(
             discard(settings, source, products[outcome.key], outcome.reason)
     reporter.note(subset, f"{len(known)} verified, {bad} bad")
     return most_severe([*codes, *gone_policy.exit_codes(settings, ledger, subset)])
-
-
 
 
 def discard(settings: Settings, source: Source, product: Product, reason: Reason) -> None:

@@ -94,6 +94,16 @@ class Reason(StrEnum):
         member.state, member.effects, member.sentence = state, effects, sentence
         return member
 
+    @classmethod
+    def of(cls, value: str) -> Reason:
+        """The reason with this value, as the ledger keeps it. Raises ValueError."""
+        if value not in _BY_VALUE:
+            raise ValueError(f"{value!r} is no reason")
+        return _BY_VALUE[value]
+
     def has(self, effect: Effect) -> bool:
         """Whether this effect follows from the reason."""
         return effect in self.effects
+
+
+_BY_VALUE = {reason.value: reason for reason in Reason}

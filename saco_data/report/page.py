@@ -173,7 +173,7 @@ def _changes(run: dict[str, Any]) -> list[tuple[str, list[tuple[str, str]]]]:
 
 def _chip(kind: str, count: int) -> tuple[str, str]:
     try:
-        state = Reason(kind).state
+        state = Reason.of(kind).state
     except ValueError:
         # Made, returned, repaired.
         state = State.DONE

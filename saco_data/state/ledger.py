@@ -13,8 +13,8 @@ from dataclasses import fields, replace
 from typing import Any
 
 from saco_data.model.items import Change, Item, Past, SubsetFacts
-from saco_data.model.records import (Outcome)
-from saco_data.model.reasons import Effect,  (Reason, State)
+from saco_data.model.reasons import Effect, Reason, State
+from saco_data.model.records import Outcome
 from saco_data.state import schema
 from saco_data.state.database import FILE_NAME, Database, LedgerDamaged
 
@@ -194,7 +194,7 @@ class Ledger(Database):
             (item.subset, int(item.is_asset), item.key),
         )
         with self._making_sense():
-            return [Past(Reason(reason), *rest) for reason, *rest in rows]
+            return [Past(Reason.of(reason), *rest) for reason, *rest in rows]
 
     def counts(self, subset: str, *, is_asset: bool = False) -> dict[Reason, int]:
         """How many items there are by reason."""
@@ -203,7 +203,7 @@ class Ledger(Database):
             (subset, int(is_asset)),
         )
         with self._making_sense():
-            return {Reason(reason): count for reason, count in rows}
+            return {Reason.of(reason): count for reason, count in rows}
 
     def done_bytes(self, subset: str) -> tuple[int, int]:
         """Number and bytes of the products that are done."""
@@ -268,7 +268,7 @@ class Ledger(Database):
             subset,
             key,
             bool(is_asset),
-            Reason(reason),
+            Reason.of(reason),
             detail,
             self._texts.origin(key, head, origin),
             size,

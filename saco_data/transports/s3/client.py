@@ -24,7 +24,7 @@ from botocore.exceptions import BotoCoreError, ClientError, PartialCredentialsEr
 from pydantic import SecretStr
 
 from saco_data.model.errors import Blocked
-from saco_data.model.reasons import Effect,  (Reason)
+from saco_data.model.reasons import Effect, Reason
 from saco_data.storage import files
 from saco_data.transports.pacing import gap
 from saco_data.transports.s3.outcome import Failure, failure_of
@@ -34,7 +34,6 @@ _PIECE = 1 << 18
 _PROGRESS = 1 << 20  # so many new bytes make the failures before them forgotten
 _REFUSALS = 8  # objects refused in a row, and nothing says that the keys are valid
 _URL = re.compile(r"s3://(?P<bucket>[a-z0-9][a-z0-9._-]{1,62})/(?P<key>.{1,1024})", re.DOTALL)
-
 
 
 class _Stopped(Exception):
