@@ -112,14 +112,15 @@ def _over_http(settings: Settings, subset: str, name: str) -> Finding:
     url = _address(settings, subset)
     if url is None:
         return ok(name, "nothing to ask: it is on this machine, or not named yet")
-    from saco_data.transports.http import Http, HttpFailure, Policy
+    from saco_data.transports.base import Failure, Policy
+    from saco_data.transports.http import Http
 
     host = urlsplit(url).hostname
     policy = Policy(concurrency=1, attempts=1, connect_timeout=_CONNECT, stall_timeout=_CONNECT)
     try:
         with Http(policy) as http:
             http.open(url)
-    except HttpFailure as failure:
+    except Failure as failure:
         if subset in _STANDS_FOR and failure.reason.state is State.GONE:
             return ok(name, f"{host} answers")
         return warn(name, f"{host}: {failure.what}", _REMEDY)

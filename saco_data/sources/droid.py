@@ -71,7 +71,7 @@ class Fetcher(Source):
                 return
 
     def _by_https(self, wanted: dict[str, Asset], context: Context) -> Iterator[Any]:
-        from saco_data.transports.http import Expect, Request
+        from saco_data.transports.base import Expect, Request
 
         requests = (
             Request(

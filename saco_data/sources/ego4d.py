@@ -20,7 +20,7 @@ from saco_data.model.reasons import Reason, State
 from saco_data.model.records import Arrival, Asset, Outcome
 from saco_data.sources.base import Context, Source
 from saco_data.storage import files
-from saco_data.transports.pacing import gap
+from saco_data.transports.pacing import pause_seconds
 
 if TYPE_CHECKING:
     from saco_data.model.items import Item
@@ -84,7 +84,7 @@ class Fetcher(Source):
                 continue
             if now.get("etag", item.facts["etag"]) != item.facts["etag"]:
                 yield key
-            time.sleep(gap(rates.requests_per_second, rates.sleep_seconds))
+            time.sleep(pause_seconds(rates.requests_per_second, rates.sleep_seconds))
 
     def _fetch(self, wanted: dict[str, Asset], context: Context) -> Iterator[Arrival | Outcome]:
         from saco_data.transports.s3 import Failure, split

@@ -65,7 +65,7 @@ class Fetcher(ArchiveSource):
         return self.settings.endpoint(self.name, "mapping")
 
     def mapping(self) -> dict[str, str]:
-        """The name in the archive by `file_name`. Raises Blocked or HttpFailure."""
+        """The name in the archive by `file_name`. Raises Blocked or Failure."""
         place, pin = self._mapping_place(), self.manifest.pinned["mapping"].sha256
         official = place == self.manifest.endpoints["mapping"]
         folder = self.settings.folder(self.name)
@@ -94,7 +94,7 @@ class Fetcher(ArchiveSource):
         return mapping
 
     def _download(self, url: str, to: Path, sha256: str | None) -> None:
-        from saco_data.transports.http import Expect
+        from saco_data.transports.base import Expect
 
         def check(path: Path) -> None:
             read(path)

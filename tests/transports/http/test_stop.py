@@ -18,8 +18,8 @@ from saco_data.model.records import Arrival, Asset, Product
 from saco_data.sandbox.http_server import Fault, Faults, FileServer
 from saco_data.sandbox.miniature import tarred
 from saco_data.transports import archive
-from saco_data.transports.base import Stopped
-from saco_data.transports.http import Http, Policy, Request
+from saco_data.transports.base import Policy, Request, Stopped
+from saco_data.transports.http import Http
 from tests.builders import annotate, config, document, image
 
 DATA = random.Random(8).randbytes(3 << 20)
