@@ -147,24 +147,26 @@ def _address(settings: Settings, subset: str) -> str | None:
 def _ego4d(settings: Settings, name: str) -> Finding:
     if requirements.raw_media(settings, "ego4d"):
         return ok(name, "not asked: there are no keys")
+    from saco_data.transports.base import Failure, Policy
     from saco_data.transports.s3 import S3
-    from saco_data.transports.s3.outcome import Failure
 
     access = settings.manifest("ego4d").access
     s3 = S3(
+        Policy(concurrency=1),
         access_key=settings.keys.aws_access_key_id,
         secret_key=settings.keys.aws_secret_access_key,
         remedy=f"{access.steps} ({access.page})",
     )
     remedy = "Correct `endpoints: ego4d_manifest` in the config"
     try:
-        s3.head(settings.endpoint("ego4d", "manifest"))
+        with s3:
+            s3.head(settings.endpoint("ego4d", "manifest"))
     except ValueError:
         return fail(name, "the clip manifest is not of the form s3://bucket/key", remedy)
     except Failure as failure:
         if failure.reason.state is State.FAILED:
-            return warn(name, failure.detail, _REMEDY)
-        return fail(name, failure.detail, remedy)
+            return warn(name, failure.what, _REMEDY)
+        return fail(name, failure.what, remedy)
     return ok(name, "the keys open the clip manifest")
 
 
