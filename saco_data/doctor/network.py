@@ -171,10 +171,11 @@ def _ego4d(settings: Settings, name: str) -> Finding:
 
 
 def _fathomnet(settings: Settings, name: str) -> Finding:
-    from saco_data.transports.services.fathomnet import FathomNetApi, Patience
+    from saco_data.transports.base import Policy
+    from saco_data.transports.services.fathomnet import FathomNetApi
 
     place = settings.endpoint("fathomnet", "api")
-    patience = Patience(attempts=1, connect_timeout=_CONNECT, read_timeout=_CONNECT)
-    with FathomNetApi(place, patience, threading.Event()) as api:
+    policy = Policy(attempts=1, connect_timeout=_CONNECT, stall_timeout=_CONNECT)
+    with FathomNetApi(place, policy, threading.Event()) as api:
         api.look_up(["00000000-0000-0000-0000-000000000000"])
     return ok(name, f"{urlsplit(place).hostname} answers")

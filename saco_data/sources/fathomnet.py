@@ -137,12 +137,17 @@ class Fetcher(Source):
         """The record of each image, None where there is none. Raises Blocked, Failure."""
         if not uuids:
             return
-        from saco_data.transports.services.fathomnet import BATCH, FathomNetApi, Patience, Record
+        from saco_data.transports.base import Policy
+        from saco_data.transports.services.fathomnet import BATCH, FathomNetApi, Record
 
         rates = self.settings.rates(self.name)
-        patience = Patience(rates.requests_per_second, rates.sleep_seconds)
+        policy = Policy(
+            requests_per_second=rates.requests_per_second,
+            sleep_seconds=rates.sleep_seconds,
+            stall_timeout=60,
+        )
         rest = iter(uuids)
-        with FathomNetApi(self.place(), patience, context.stop) as api:
+        with FathomNetApi(self.place(), policy, context.stop) as api:
             while (batch := list(islice(rest, BATCH))) and not context.stop.is_set():
                 found = api.look_up(batch)
                 self._remember({k: v for k, v in found.items() if isinstance(v, Record)})
