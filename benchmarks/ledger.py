@@ -95,7 +95,7 @@ def build(folder: Path, count: int) -> Path:
     settings = load(config)
     keys = names(count)
     content = os.urandom(1000)
-    products(settings.images(SUBSET), keys, content)
+    products(settings.subset(SUBSET).images, keys, content)
     annotations(folder / "annotations" / manifest(SUBSET).annotations.file, keys)
     digest = hashlib.sha256(content).hexdigest()
     with Ledger(settings.state) as ledger:

@@ -43,7 +43,7 @@ def travel(
 
 def products(settings: Settings, subset: str) -> dict[str, bytes]:
     """All product files by name."""
-    root = settings.images(subset)
+    root = settings.subset(subset).images
     return {
         str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()
     }

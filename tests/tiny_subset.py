@@ -100,11 +100,11 @@ class Small:
 
     def product(self, name: str) -> Path:
         """Where a product lies."""
-        return self.settings.images(SUBSET) / name
+        return self.settings.subset(SUBSET).images / name
 
     def kept(self) -> set[str]:
         """The files that the annotations for evaluation name."""
         import json
 
-        content = json.loads(self.settings.pruned(SUBSET).read_bytes())
+        content = json.loads(self.settings.subset(SUBSET).derived.read_bytes())
         return {each["file_name"] for each in content["images"]}

@@ -18,11 +18,12 @@ from pathlib import Path
 
 import numpy as np
 
-from saco_data.catalog.manifest import FRAME_SUBSETS, SUBSETS, load
+from saco_data.catalog.registry import builtin
 from saco_data.sandbox.annotation_writer import Entry, document
 from saco_data.sandbox.scene import HEIGHT, WIDTH, Scene, scene
 from saco_data.storage import files
 
+SUBSETS = builtin().collections["silver"].ids
 FILES = 6
 VIDEOS = 4
 FRAMES = 30
@@ -61,13 +62,13 @@ def build(
     world = World(root, made)
     world.annotations.mkdir(parents=True, exist_ok=True)
     for name, subset in made.items():
-        path = world.annotations / load(name).annotations.file
+        path = world.annotations / builtin().find(name).annotations.file
         files.write(path, json.dumps(document(name, subset.entries)).encode())
     return world
 
 
 def _subset(name: str, random_: random.Random, broken: bool) -> Subset:
-    made = _videos(name, random_) if name in FRAME_SUBSETS else _images(name, random_)
+    made = _videos(name, random_) if builtin().find(name).frames else _images(name, random_)
     keys = list(made.raw)
     made.missing = [keys[-1]]
     del made.raw[keys[-1]]

@@ -61,7 +61,7 @@ def test_from_the_hub_checked_noted_and_once(
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("nga: new, 1 image-NPs, 0 masks, 1 files, revision ")
     assert "holds other counts than published" in done.stderr
-    assert settings.pristine("nga").read_bytes() == ONE
+    assert settings.subset("nga").pristine.read_bytes() == ONE
     assert noted(settings)[NGA]["revision"] == hub.revision
     assert sorted(path.name for path in settings.annotations.iterdir()) == [
         ".saco-annotations.json",
@@ -83,7 +83,7 @@ def test_a_new_revision_replaces_the_file_and_keeps_the_old_one(
     hub.files[NGA] = TWO
     done = saco("annotations", "nga", cwd=tmp_path, **nobody)
     assert done.returncode == 0 and "nga: replaced, 2 image-NPs" in done.stdout
-    assert settings.pristine("nga").read_bytes() == TWO
+    assert settings.subset("nga").pristine.read_bytes() == TWO
     aside = settings.annotations / f"{Path(NGA).stem}.{hashlib.sha256(ONE).hexdigest()[:8]}.json"
     assert aside.read_bytes() == ONE and str(aside) in done.stderr
 
@@ -119,10 +119,10 @@ def test_from_a_folder_with_the_same_checks(tmp_path: Path, saco: Saco) -> None:
     (other / manifest("sav").annotations.file).write_bytes(ONE[:100])
     done = saco("annotations", "nga", "sav", "geode", "--from", other, cwd=tmp_path)
     assert done.returncode == 4
-    assert settings.pristine("nga").read_bytes() == ONE
+    assert settings.subset("nga").pristine.read_bytes() == ONE
     assert "sav" in done.stderr and "not whole JSON" in done.stderr
     assert "geode" in done.stderr and "is missing" in done.stderr
-    assert not settings.pristine("sav").exists()
+    assert not settings.subset("sav").pristine.exists()
     wrong = saco("annotations", "--from", "nowhere", cwd=tmp_path)
     assert wrong.returncode == 2 and "nowhere" in wrong.stderr
 
@@ -188,7 +188,7 @@ def test_roboflow_gives_annotations_and_ready_pictures(
     done = saco("annotations", "nga", "--from", "roboflow", cwd=tmp_path, **nobody)
     assert done.returncode == 0, done.stderr
     names = [
-        each["file_name"] for each in json.loads(settings.pristine("nga").read_bytes())["images"]
+        each["file_name"] for each in json.loads(settings.subset("nga").pristine.read_bytes())["images"]
     ]
     assert names == [each["file_name"] for each in json.loads(original)["images"]]
     done = saco("annotations", "nga", "--from", "roboflow", "--images", cwd=tmp_path, **nobody)

@@ -155,9 +155,9 @@ def test_a_kill_while_the_official_name_is_written_is_mended(
         assert annotation(tmp_path, "sav", "_original").read_bytes() == pristine
         for path in (tmp_path / "sav" / "downloaded_videos").glob("*.mp4"):
             path.unlink()
-        for path in settings.images("sav").rglob("*.jpg"):
+        for path in settings.subset("sav").images.rglob("*.jpg"):
             path.unlink()
-    assert annotation(tmp_path, "sav").read_bytes() == settings.pruned("sav").read_bytes()
+    assert annotation(tmp_path, "sav").read_bytes() == settings.subset("sav").derived.read_bytes()
 
 
 def test_a_mistake_in_the_config_is_not_passed_over(tmp_path: Path) -> None:

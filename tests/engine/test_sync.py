@@ -81,7 +81,7 @@ def test_what_comes_back_is_restored_with_its_annotations_in_order(remote: Small
     lose(remote, LOST)
     assert remote.prepare().code == 0
     assert remote.kept() == set(NAMES) - {LOST}
-    assert sidecar(remote.settings.pruned(SUBSET)).exists()
+    assert sidecar(remote.settings.subset(SUBSET).derived).exists()
     lose(remote, version=2)
     remote.time += 3 * DAY
     # A prepare leaves it at rest, a sync looks again.
@@ -91,9 +91,9 @@ def test_what_comes_back_is_restored_with_its_annotations_in_order(remote: Small
     assert synced.code == 0
     assert synced.as_json()["subsets"][SUBSET]["returned"] == [LOST]
     assert remote.product(LOST).read_bytes() == PICTURES[LOST]
-    pristine = remote.settings.pristine(SUBSET).read_bytes()
-    assert remote.settings.pruned(SUBSET).read_bytes() == pristine
-    assert not sidecar(remote.settings.pruned(SUBSET)).exists()
+    pristine = remote.settings.subset(SUBSET).pristine.read_bytes()
+    assert remote.settings.subset(SUBSET).derived.read_bytes() == pristine
+    assert not sidecar(remote.settings.subset(SUBSET).derived).exists()
 
 
 def test_nothing_to_do_asks_nothing_and_writes_nothing(remote: Small) -> None:
@@ -146,7 +146,7 @@ def test_a_raw_file_that_rotted_makes_no_product(tmp_path: Path, how: str) -> No
     with FileServer({"/bdd100k.tar": archive(NAMES)}) as server:
         small = Small(tmp_path, raw=f"{server.url}/bdd100k.tar")
         small.prepare()
-        raw = small.settings.raw_folder(SUBSET) / LOST
+        raw = small.settings.subset(SUBSET).raw_folder / LOST
         content = bytearray(raw.read_bytes())
         content[300] ^= 0xFF
         raw.write_bytes(content if how == "flipped" else content[:-100])
@@ -186,7 +186,7 @@ def test_what_verify_finds_is_made_anew_and_not_taken_for_good(tmp_path: Path) -
         small = Small(tmp_path, raw=f"{server.url}/bdd100k.tar")
         small.prepare()
         # Another whole picture of the same size, and no raw file to compare it with.
-        (small.settings.raw_folder(SUBSET) / LOST).unlink()
+        (small.settings.subset(SUBSET).raw_folder / LOST).unlink()
         small.product(LOST).unlink()
         small.product(LOST).write_bytes(PICTURES[NAMES[0]])
         assert verify.run(small.settings, [SUBSET], small.notes) == 3
@@ -221,7 +221,7 @@ def test_the_record_of_what_was_removed_follows_the_reasons(tmp_path: Path) -> N
     with Ledger(small.settings.state) as ledger:
         ledger.record([Outcome(SUBSET, LOST, Reason.HTTP_404)])
     small.prepare(stages=Stages(fetch=False, process=False))
-    record = json.loads(sidecar(small.settings.pruned(SUBSET)).read_bytes())
+    record = json.loads(sidecar(small.settings.subset(SUBSET).derived).read_bytes())
     assert record["removed_files_by_reason"] == {"http_404": [LOST]}
 
 
@@ -270,7 +270,7 @@ def test_another_frame_by_the_same_name_is_another_product(tmp_path: Path, first
         tmp_path, silver_path="silver", sav_videos_fps_6_download_path="videos_fps_6.tar"
     )
     session.go(settings, ["sav"], "prepare", Notes(), executor=Inline())
-    path = settings.pristine("sav")
+    path = settings.subset("sav").pristine
     content = json.loads(path.read_bytes())
     name = content["images"][0]["file_name"]
     for entry in content["images"]:
@@ -284,7 +284,7 @@ def test_another_frame_by_the_same_name_is_another_product(tmp_path: Path, first
         stages = Stages(fetch=first == "download", process=first == "prepare")
         session.go(settings, ["sav"], "test", Notes(), executor=Inline(), stages=stages)
     session.go(settings, ["sav"], "prepare", Notes(), executor=Inline())
-    assert number_of(Image.open(settings.images("sav") / name)) == 17
+    assert number_of(Image.open(settings.subset("sav").images / name)) == 17
     assert items(settings, "sav")[name].facts["frame"] == 17
 
 
@@ -292,7 +292,7 @@ def test_another_frame_by_the_same_name_is_another_product(tmp_path: Path, first
 
 
 def test_gone_waits_for_a_second_look_where_that_is_asked(remote: Small) -> None:
-    small = Small(remote.folder, raw=str(remote.settings.raw(SUBSET)), gone_confirm_hours=24)
+    small = Small(remote.folder, raw=str(remote.settings.subset(SUBSET).raw), gone_confirm_hours=24)
     small.server = remote.server  # type: ignore[attr-defined]
     lose(small, LOST)
     assert small.prepare().code == 3

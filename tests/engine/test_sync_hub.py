@@ -40,9 +40,9 @@ def small(tmp_path: Path, server: FileServer) -> Small:
 @pytest.fixture
 def hub(small: Small, server: FileServer) -> HuggingFace:
     """Has the first revision, which was fetched from it and prepared."""
-    dataset = HuggingFace(DATASET, {small.settings.pristine(SUBSET).name: ONE})
+    dataset = HuggingFace(DATASET, {small.settings.subset(SUBSET).pristine.name: ONE})
     dataset.mount(server)
-    small.settings.pristine(SUBSET).unlink()
+    small.settings.subset(SUBSET).pristine.unlink()
     assert Annotations(small.settings).from_hub(SUBSET).state == "new"
     assert small.prepare().code == 0
     assert small.kept() == set(NAMES[:4])
@@ -52,7 +52,7 @@ def hub(small: Small, server: FileServer) -> HuggingFace:
 def test_a_newer_revision_is_followed_and_the_old_file_is_kept(
     small: Small, hub: HuggingFace
 ) -> None:
-    pristine = small.settings.pristine(SUBSET)
+    pristine = small.settings.subset(SUBSET).pristine
     hub.files[pristine.name] = TWO
     small.time += DAY
     # A prepare takes what is there.
@@ -93,11 +93,11 @@ def test_a_hub_that_refuses_is_said_and_what_is_here_stays_good(
 
 
 def test_what_did_not_come_from_the_hub_is_left_alone(small: Small, server: FileServer) -> None:
-    name = small.settings.pristine(SUBSET).name
+    name = small.settings.subset(SUBSET).pristine.name
     HuggingFace(DATASET, {name: TWO}).mount(server)
-    before = small.settings.pristine(SUBSET).read_bytes()
+    before = small.settings.subset(SUBSET).pristine.read_bytes()
     assert small.prepare().code == 0
     small.time += DAY
     assert small.sync().code == 0
     assert server.requests.total() == 0
-    assert small.settings.pristine(SUBSET).read_bytes() == before
+    assert small.settings.subset(SUBSET).pristine.read_bytes() == before

@@ -60,7 +60,7 @@ def videos(
 
 def untouched(settings: Settings, subset: str) -> bool:
     """Whether the derived annotations hold every entry."""
-    return settings.pruned(subset).read_bytes() == settings.pristine(subset).read_bytes()
+    return settings.subset(subset).derived.read_bytes() == settings.subset(subset).pristine.read_bytes()
 
 
 def test_two_missing_of_each_kind_and_one_source_throttled(tmp_path: Path) -> None:
@@ -156,7 +156,7 @@ def test_with_removal_only_a_few_videos_are_ever_on_the_disk(tmp_path: Path, nam
         def watch() -> None:
             nonlocal most
             while not done.wait(0.002):
-                root = settings.folder(name) / "downloaded_videos"
+                root = settings.subset(name).folder / "downloaded_videos"
                 with contextlib.suppress(FileNotFoundError):
                     found = [path for path in root.rglob("*") if path.suffix in (".mp4", ".part")]
                     most = max(most, len({path.stem.split(".mp4")[0] for path in found}))
@@ -167,7 +167,7 @@ def test_with_removal_only_a_few_videos_are_ever_on_the_disk(tmp_path: Path, nam
         done.set()
         watcher.join()
         assert most <= settings.keys.jobs + 2
-        left = list(settings.raw_folder(name).glob("*.mp4"))
+        left = list(settings.subset(name).raw_folder.glob("*.mp4"))
         assert left == []
         # Removed is not missing: nothing is fetched for frames that are done.
         before = tree(settings.silver)

@@ -81,14 +81,14 @@ def folder_of(small: Small) -> Path:
 def test_only_what_all_have_stays_in_order_and_the_pristine_file_is_untouched(
     two: tuple[Small, Small],
 ) -> None:
-    before = two[0].settings.pristine(SUBSET).read_bytes()
+    before = two[0].settings.subset(SUBSET).pristine.read_bytes()
     found = intersect(two[0].settings, [load_copy(folder_of(each)) for each in two], [SUBSET])
     content = json.loads(found[SUBSET].path.read_bytes())
     original = json.loads(before)
     assert content["images"] == [e for e in original["images"] if e["file_name"] in NAMES[2:]]
     ids = {each["id"] for each in content["images"]}
     assert content["annotations"] == [e for e in original["annotations"] if e["image_id"] in ids]
-    assert two[0].settings.pristine(SUBSET).read_bytes() == before
+    assert two[0].settings.subset(SUBSET).pristine.read_bytes() == before
 
 
 def test_bare_keep_lists_do_too(two: tuple[Small, Small]) -> None:

@@ -75,7 +75,7 @@ def test_a_folder_that_lacks_a_file_needs_the_user_and_prunes_nothing(
     settings = config(tmp_path, **{f"{name}_raw": as_folder(tmp_path, subset)})
     assert travel(settings, name) == 4
     assert products(settings, name) == expected(subset)
-    assert settings.pruned(name).read_bytes() == settings.pristine(name).read_bytes()
+    assert settings.subset(name).derived.read_bytes() == settings.subset(name).pristine.read_bytes()
     missing = subset.missing[0]
     (tmp_path / "extracted" / missing).parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / "extracted" / missing).write_bytes(next(iter(subset.raw.values())))
@@ -113,7 +113,7 @@ def test_identical_files_are_left_alone(tmp_path: Path) -> None:
     subset = miniature(tmp_path, "geode")
     settings = config(tmp_path, geode_raw=as_zip(tmp_path, subset))
     travel(settings, "geode")
-    before = {path: path.stat() for path in settings.images("geode").iterdir()}
+    before = {path: path.stat() for path in settings.subset("geode").images.iterdir()}
     (settings.state / "ledger.sqlite").unlink()
     assert travel(settings, "geode") == 0
     for path, stat in before.items():
@@ -125,9 +125,9 @@ def test_another_file_under_a_final_name_is_replaced(tmp_path: Path) -> None:
     subset = miniature(tmp_path, "geode")
     settings = config(tmp_path, geode_raw=as_zip(tmp_path, subset))
     (name, content), *_ = expected(subset).items()
-    settings.images("geode").mkdir(parents=True)
+    settings.subset("geode").images.mkdir(parents=True)
     other = list(expected(subset).values())[1]
-    (settings.images("geode") / name).write_bytes(other)
+    (settings.subset("geode").images / name).write_bytes(other)
     assert travel(settings, "geode") == 0
     assert products(settings, "geode")[name] == content
 
@@ -140,7 +140,7 @@ def test_a_new_archive_is_asked_again_for_what_the_old_one_lacked(tmp_path: Path
     as_zip(tmp_path, subset)
     assert travel(settings, "geode") == 0
     assert State.GONE not in states(settings, "geode").values()
-    assert settings.pruned("geode").read_bytes() == settings.pristine("geode").read_bytes()
+    assert settings.subset("geode").derived.read_bytes() == settings.subset("geode").pristine.read_bytes()
 
 
 def test_that_everything_is_gone_is_not_believed(tmp_path: Path) -> None:
@@ -149,7 +149,7 @@ def test_that_everything_is_gone_is_not_believed(tmp_path: Path) -> None:
     settings = config(tmp_path, geode_raw="other.zip")
     notes = Notes()
     assert travel(settings, "geode", notes=notes) == 4
-    assert settings.pruned("geode").read_bytes() == settings.pristine("geode").read_bytes()
+    assert settings.subset("geode").derived.read_bytes() == settings.subset("geode").pristine.read_bytes()
     assert any("wrong address" in line for line in notes.lines)
     # The right archive mends it without further ado.
     settings = config(tmp_path, geode_raw=as_zip(tmp_path, subset))
@@ -166,7 +166,7 @@ def test_a_source_that_gives_nothing_is_not_believed_because_something_else_went
     settings = config(tmp_path, geode_raw="other.zip")
     assert travel(settings, "geode") == 4
     assert set(states(settings, "geode").values()) == {State.GONE, State.FAILED}
-    assert settings.pruned("geode").read_bytes() == settings.pristine("geode").read_bytes()
+    assert settings.subset("geode").derived.read_bytes() == settings.subset("geode").pristine.read_bytes()
 
 
 def test_the_word_of_one_mirror_is_not_held_against_another(tmp_path: Path) -> None:
@@ -226,14 +226,14 @@ def test_nothing_at_hand_says_what_to_click(tmp_path: Path, name: str) -> None:
     assert travel(settings, name) == 4
     found = set(states(settings, name).values())
     assert found == {State.BLOCKED}
-    assert load(name).access.page in sources.get(name, settings).needs()
+    assert load(name).access.page in sources.get(name, settings).missing_requirement()
 
 
 def test_a_raw_path_that_does_not_exist_is_named(tmp_path: Path) -> None:
     miniature(tmp_path, "geode")
     settings = config(tmp_path, geode_raw="nowhere.zip")
     assert travel(settings, "geode") == 4
-    assert "nowhere.zip does not exist" in sources.get("geode", settings).needs()
+    assert "nowhere.zip does not exist" in sources.get("geode", settings).missing_requirement()
 
 
 def test_a_hostile_archive_writes_nothing_outside(tmp_path: Path) -> None:
@@ -294,7 +294,7 @@ def test_a_product_made_anew_from_the_raw_file_at_hand_keeps_its_origin(tmp_path
         settings = config(tmp_path, bdd100k_raw=f"{server.url}/raw.tar")
         travel(settings, "bdd100k")
         name = next(iter(expected(subset)))
-        (settings.images("bdd100k") / name).unlink()
+        (settings.subset("bdd100k").images / name).unlink()
         assert travel(settings, "bdd100k") == 0
         origin = f"{server.url}/raw.tar#{subset.raw_name[name]}"
     assert items(settings, "bdd100k")[name].origin == origin
@@ -316,6 +316,6 @@ def test_a_password_in_a_place_that_is_no_url_is_not_told(
     assert travel(settings, "inaturalist", notes=notes) == 4
     known = items(settings, "inaturalist").values()
     said = [*notes.lines, *(f"{item.detail} {item.origin} {item.facts}" for item in known)]
-    said.append(sources.get("inaturalist", settings).needs())
+    said.append(sources.get("inaturalist", settings).missing_requirement())
     assert any("inaturalist_" in line or "ftp:/h/x" in line for line in said)
     assert not [line for line in said if "secret" in line]

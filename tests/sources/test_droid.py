@@ -186,5 +186,5 @@ def test_the_production_addresses(
         lost = found[LOST]
         assert isinstance(lost, Outcome)
         assert lost.reason is Reason.OBJECT_MISSING
-        assert gsutil.place().startswith("gs://")
+        assert gsutil.location().startswith("gs://")
         assert {request.host for request in proxy.requests} == {HOST}

@@ -309,6 +309,6 @@ def test_expired_cookies_turn_a_bot_check_into_fresh_cookies_please(
 
 
 def test_the_place_is_the_watch_address_and_can_be_moved(tmp_path: Path) -> None:
-    assert fetcher(tmp_path).place() == WATCH
+    assert fetcher(tmp_path).location() == WATCH
     moved = fetcher(tmp_path, more="endpoints: {yt1b_watch: 'https://m.youtube.com/watch?v='}\n")
-    assert moved.place() == "https://m.youtube.com/watch?v="
+    assert moved.location() == "https://m.youtube.com/watch?v="

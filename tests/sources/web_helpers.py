@@ -22,7 +22,7 @@ def uuid(number: int) -> str:
 def ask(settings: Settings, name: str) -> dict[str, Arrival | Outcome]:
     """What a source has for each of its assets."""
     source = sources.get(name, settings)
-    index = read(settings.pristine(name), settings.manifest(name))
+    index = read(settings.subset(name).pristine, settings.subset(name).manifest)
     groups: dict[str, list[Product]] = {}
     for product in index.products.values():
         groups.setdefault(source.key_of(product), []).append(product)
