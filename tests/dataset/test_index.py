@@ -14,7 +14,7 @@ from saco_data.catalog.manifest import load
 from saco_data.dataset.derive import derive
 from saco_data.dataset.index import read
 from saco_data.model.errors import AnnotationError, OutputError
-from tests.builders import document, image
+from tests.helpers.annotations import document, image
 
 GEODE = load("geode")
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,8 +11,8 @@ import pytest
 from saco_data.sandbox.http_server import FileServer
 from saco_data.sandbox.hub import HuggingFace
 from saco_data.sources.annotation_files import DATASET, Annotations, noted
-from tests.pipeline_helpers import items
-from tests.tiny_subset import DAY, NAMES, SUBSET, Small, pairs
+from tests.helpers.pipeline import items
+from tests.helpers.tiny_subset import DAY, NAMES, SUBSET, TinySubset, pairs
 
 ONE, TWO = (json.dumps(pairs(names)).encode() for names in (NAMES[:4], NAMES[1:]))
 
@@ -27,18 +26,12 @@ def nobody(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def server() -> Iterator[FileServer]:
-    with FileServer() as running:
-        yield running
+def small(tmp_path: Path, server: FileServer) -> TinySubset:
+    return TinySubset(tmp_path, endpoints={"hub": server.url})
 
 
 @pytest.fixture
-def small(tmp_path: Path, server: FileServer) -> Small:
-    return Small(tmp_path, endpoints={"hub": server.url})
-
-
-@pytest.fixture
-def hub(small: Small, server: FileServer) -> HuggingFace:
+def hub(small: TinySubset, server: FileServer) -> HuggingFace:
     """Has the first revision, which was fetched from it and prepared."""
     dataset = HuggingFace(DATASET, {small.settings.pristine(SUBSET).name: ONE})
     dataset.mount(server)
@@ -50,7 +43,7 @@ def hub(small: Small, server: FileServer) -> HuggingFace:
 
 
 def test_a_newer_revision_is_followed_and_the_old_file_is_kept(
-    small: Small, hub: HuggingFace
+    small: TinySubset, hub: HuggingFace
 ) -> None:
     pristine = small.settings.pristine(SUBSET)
     hub.files[pristine.name] = TWO
@@ -72,7 +65,7 @@ def test_a_newer_revision_is_followed_and_the_old_file_is_kept(
 
 
 def test_the_same_revision_is_asked_for_and_not_sent(
-    small: Small, hub: HuggingFace, server: FileServer
+    small: TinySubset, hub: HuggingFace, server: FileServer
 ) -> None:
     sent = server.bytes_sent
     small.time += DAY
@@ -82,7 +75,7 @@ def test_the_same_revision_is_asked_for_and_not_sent(
 
 
 def test_a_hub_that_refuses_is_said_and_what_is_here_stays_good(
-    small: Small, hub: HuggingFace
+    small: TinySubset, hub: HuggingFace
 ) -> None:
     hub.token = "hf_another"
     small.time += DAY
@@ -92,7 +85,9 @@ def test_a_hub_that_refuses_is_said_and_what_is_here_stays_good(
     assert small.kept() == set(NAMES[:4])
 
 
-def test_what_did_not_come_from_the_hub_is_left_alone(small: Small, server: FileServer) -> None:
+def test_what_did_not_come_from_the_hub_is_left_alone(
+    small: TinySubset, server: FileServer
+) -> None:
     name = small.settings.pristine(SUBSET).name
     HuggingFace(DATASET, {name: TWO}).mount(server)
     before = small.settings.pristine(SUBSET).read_bytes()

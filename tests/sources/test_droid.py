@@ -68,7 +68,7 @@ def source(folder: Path, more: str) -> Fetcher:
 
 
 def over_https(folder: Path, server: GcsServer, more: str = "") -> Fetcher:
-    url = f"{server.public('gresearch')}/{ROOT}"
+    url = f"{server.public_url('gresearch')}/{ROOT}"
     return source(folder, f"endpoints: {{droid_https: '{url}'}}\n{more}")
 
 
