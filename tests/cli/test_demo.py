@@ -15,8 +15,8 @@ from saco_data.cli import main
 from saco_data.config.settings import load
 from saco_data.sandbox.demo import SUBSETS
 from saco_data.sandbox.scene import COLOURS
-from tests.builders import tree
 from tests.conftest import Saco
+from tests.helpers.folders import tree
 
 
 @pytest.fixture(scope="module")

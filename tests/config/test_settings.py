@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from saco_data.catalog.manifest import SUBSETS
 from saco_data.config import settings as config
 from saco_data.model.errors import ConfigError, UsageError
+from tests.helpers.names import SILVER
 
 # The keys and value forms of the official file.
 OFFICIAL = """
@@ -55,7 +55,7 @@ def test_an_official_file_loads_unchanged(tmp_path: Path) -> None:
 
 def test_the_committed_file_loads() -> None:
     settings = config.load(Path(__file__).parents[2] / "CONFIG_FRAMES.yaml")
-    assert [settings.subset(name).images.name for name in SUBSETS] == list(SUBSETS)
+    assert [settings.subset(name).images.name for name in SILVER] == list(SILVER)
 
 
 @pytest.mark.parametrize(
@@ -132,7 +132,7 @@ def test_paths_expand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_urls_stay_as_they_are() -> None:
     link = "https://cdn.example/x.tar?Signature=a$b~c"
-    assert config.parse(f"sav_videos_fps_6_download_path: {link}").raw("sav") == link
+    assert config.parse(f"sav_videos_fps_6_download_path: {link}").subset("sav").raw == link
 
 
 def test_secrets_do_not_show() -> None:

@@ -32,10 +32,11 @@ from saco_data.model.errors import SacoError
 from saco_data.model.reasons import Reason, State
 from saco_data.sandbox.http_server import Fault, Faults, FileServer
 from saco_data.state.ledger import Ledger
-from tests.builders import annotate, config
-from tests.inline_executor import Inline
-from tests.pipeline_helpers import Notes
-from tests.tiny_subset import DAY, HOUR, NAMES, PICTURES, START, SUBSET, archive, pairs
+from tests.helpers.annotations import annotate
+from tests.helpers.executor import InlineExecutor
+from tests.helpers.folders import config
+from tests.helpers.pipeline import Notes
+from tests.helpers.tiny_subset import DAY, HOUR, NAMES, PICTURES, START, SUBSET, archive, pairs
 
 
 class Availability(RuleBasedStateMachine):
@@ -105,7 +106,7 @@ class Availability(RuleBasedStateMachine):
                 Notes(),
                 full=full,
                 clock=self.clock,
-                executor=Inline(),
+                executor=InlineExecutor(),
             )
         if full:
             self.check_whole()
@@ -125,7 +126,13 @@ class Availability(RuleBasedStateMachine):
             die_at(point)
             with contextlib.suppress(BaseException):
                 if syncs:
-                    sync(self.settings, [SUBSET], Notes(), clock=self.clock, executor=Inline())
+                    sync(
+                        self.settings,
+                        [SUBSET],
+                        Notes(),
+                        clock=self.clock,
+                        executor=InlineExecutor(),
+                    )
                 else:
                     self.go(Stages())
             os._exit(0)
@@ -144,7 +151,7 @@ class Availability(RuleBasedStateMachine):
                 stages=stages,
                 confirm_gone=confirm_gone,
                 clock=self.clock,
-                executor=Inline(),
+                executor=InlineExecutor(),
             )
 
     @contextlib.contextmanager
@@ -187,7 +194,10 @@ class Availability(RuleBasedStateMachine):
         self.there.discard(name)
         self.publish()
         if everywhere:
-            for folder in (self.settings.subset(SUBSET).images, self.settings.subset(SUBSET).raw_folder):
+            for folder in (
+                self.settings.subset(SUBSET).images,
+                self.settings.subset(SUBSET).raw_folder,
+            ):
                 (folder / name).unlink(missing_ok=True)
 
     @rule(name=st.sampled_from(NAMES))

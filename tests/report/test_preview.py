@@ -11,8 +11,9 @@ from PIL import Image
 
 from saco_data.model.errors import Incomplete
 from saco_data.report import preview
-from tests.builders import annotate, config, document, image
 from tests.conftest import Saco
+from tests.helpers.annotations import annotate, document, image
+from tests.helpers.folders import config
 from tests.report.conftest import Silver
 
 

@@ -15,8 +15,8 @@ from saco_data.engine.events import Stages
 from saco_data.model.reasons import Reason
 from saco_data.model.records import Outcome
 from saco_data.state.ledger import Ledger
-from tests.builders import config
-from tests.pipeline_helpers import travel
+from tests.helpers.folders import config
+from tests.helpers.pipeline import prepare
 from tests.report.conftest import Silver
 
 
@@ -52,7 +52,7 @@ def test_it_is_left_alone_until_something_changes(silver: Silver) -> None:
         before = path.stat()
         assert provenance.write(silver.settings, ledger) is None
         travelled = path.stat()
-    assert travel(silver.settings, "geode", "sav") in (0, 4)
+    assert prepare(silver.settings, "geode", "sav") in (0, 4)
     assert path.stat().st_mtime_ns == before.st_mtime_ns == travelled.st_mtime_ns
     with Ledger(silver.settings.state) as ledger:
         path.unlink()
@@ -64,7 +64,7 @@ def test_it_is_left_alone_until_something_changes(silver: Silver) -> None:
 
 def test_single_stages_do_not_write_it(tmp_path: Path) -> None:
     settings = config(tmp_path)
-    travel(settings, "geode", stages=Stages(fetch=False))
+    prepare(settings, "geode", stages=Stages(fetch=False))
     assert not provenance.path_of(settings).exists()
 
 
