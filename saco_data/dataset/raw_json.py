@@ -33,6 +33,10 @@ _LATIN_1 = "saco-latin-1"  # what codecs does with bytes that are not UTF-8
 _STRING_OR_NAN = re.compile(
     rb'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)|-?\b(?:NaN|Infinity)\b', re.DOTALL
 )
+# An escape in a string; group 1 is half a surrogate pair, which stands for no character.
+_ESCAPE = re.compile(
+    rb"\\(?:u[dD][89abAB]..\\u[dD][c-fC-F]..|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)", re.DOTALL
+)
 
 Id = int | float | str  # 10 and 10.0 are the same id, "10" is another
 
@@ -53,8 +57,7 @@ class Pair(msgspec.Struct, gc=False):
     def phrase(self) -> str:
         """The noun phrase as it is written; "" where there is none."""
         text = value_of(self.text_input)
-        # Half of a surrogate pair, which JSON allows, cannot be written anywhere.
-        return text.encode("utf-8", "replace").decode() if isinstance(text, str) else ""
+        return text if isinstance(text, str) else ""
 
 
 class Annotation(msgspec.Struct, gc=False):
@@ -68,12 +71,16 @@ class Annotation(msgspec.Struct, gc=False):
 
 
 def value_of(raw: msgspec.Raw) -> Any:
-    """What a raw value of a document holds."""
+    """What a raw value holds; None also for one that Python cannot hold."""
     try:
         return msgspec.json.decode(raw)
-    except msgspec.DecodeError:
-        # Half of a surrogate pair.
+    except (msgspec.DecodeError, RecursionError):
+        pass
+    try:
+        # Python also takes numbers that no float can hold.
         return untrusted_json.parse(bytes(raw))
+    except ValueError:
+        return None
 
 
 _Entry = TypeVar("_Entry", Pair, Annotation)
@@ -127,7 +134,8 @@ def read(path: Path) -> Document:
     """Reads an annotation file. Raises AnnotationError where it is missing or is not JSON.
 
     Accepts what Python's `json` does and a little more: a byte order mark is left out, NaN and
-    Infinity become null, bytes that are not UTF-8 are read as Latin-1.
+    Infinity become null, half a surrogate pair becomes U+FFFD, bytes that are not UTF-8 are read
+    as Latin-1.
     """
     content = _bytes_of(path)
     repairs: list[str] = []
@@ -135,7 +143,7 @@ def read(path: Path) -> Document:
     try:
         members = _split(text)
     except (msgspec.DecodeError, RecursionError) as error:
-        text = _without_nan(text, repairs)
+        text = _as_strict_json(text, repairs)
         try:
             members = _split(text)
         except msgspec.ValidationError as wrong:
@@ -222,21 +230,29 @@ def _take_as_latin_1(error: UnicodeError) -> tuple[str, int]:
 codecs.register_error(_LATIN_1, _take_as_latin_1)
 
 
-def _without_nan(text: bytes, repairs: list[str]) -> bytes:
-    """The text with null for each NaN, Infinity and -Infinity outside of strings."""
-    changed = 0
+def _as_strict_json(text: bytes, repairs: list[str]) -> bytes:
+    """The text without what Python's `json` reads and other readers refuse."""
+    numbers = halves = 0
 
-    def as_null(match: re.Match[bytes]) -> bytes:
-        nonlocal changed
-        found = match[0]
-        if found.startswith(b'"'):
-            return found
-        changed += 1
+    def without_half(escape: re.Match[bytes]) -> bytes:
+        nonlocal halves
+        if escape[1] is None:
+            return escape[0]
+        halves += 1
+        return b"\\ufffd"
+
+    def replace(match: re.Match[bytes]) -> bytes:
+        nonlocal numbers
+        if match[0].startswith(b'"'):
+            return _ESCAPE.sub(without_half, match[0])
+        numbers += 1
         return b"null"
 
-    text = _STRING_OR_NAN.sub(as_null, text)
-    if changed:
-        repairs.append(f"holds NaN or Infinity {changed} times, which JSON lacks; read as null")
+    text = _STRING_OR_NAN.sub(replace, text)
+    if numbers:
+        repairs.append(f"holds NaN or Infinity {numbers} times, which JSON lacks; read as null")
+    if halves:
+        repairs.append(f"holds half a surrogate pair {halves} times; read as U+FFFD")
     return text
 
 
