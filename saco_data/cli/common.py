@@ -139,4 +139,4 @@ def show(
         return
     console.print_status(found)
     if evaluator:
-        console.print_evaluator(settings)
+        console.print_evaluator(settings, subsets)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from saco_data import __version__
 from saco_data.dataset.pruned import removed_sha256
 from saco_data.engine.gone_policy import find_removable
 from saco_data.engine.subset import Subset
 from saco_data.model.items import Item
 from saco_data.model.reasons import State
 from saco_data.model.snapshot import Snapshot
+from saco_data.model.version import __version__
 from saco_data.storage.folders import fingerprint
 
 
