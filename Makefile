@@ -18,7 +18,7 @@ prepare-silver: $(VENV)/.run ## prepare all ten subsets as CONFIG_FRAMES.yaml sa
 	$(BIN)/saco prepare
 
 test: $(VENV)/.test ## all tests but the long campaigns
-	$(BIN)/python -m pytest -n 2 -m "not long"
+	$(BIN)/python -m pytest -n 2
 
 test-long: $(VENV)/.test ## the long campaigns, with their seeds: an hour or so
 	$(BIN)/python -m pytest -m long -s
