@@ -167,12 +167,12 @@ def test_a_slurm_task_syncs_its_subset(home: TinySubset) -> None:
 
 
 def test_the_slurm_array_names_all_subsets_one_at_a_time() -> None:
-    from saco_data.catalog.manifest import SUBSETS
+    from tests.helpers.names import SILVER
 
     text = (PIPELINES / "saco-sync.slurm").read_text()
     (names,) = re.findall(r"^subsets=\((.*)\)$", text, re.M)
-    assert tuple(names.split()) == SUBSETS
-    assert f"#SBATCH --array=0-{len(SUBSETS) - 1}%1" in text
+    assert tuple(names.split()) == SILVER
+    assert f"#SBATCH --array=0-{len(SILVER) - 1}%1" in text
 
 
 def stand_in(home: TinySubset, script: str) -> str:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from saco_data.dataset.derive import derive
+from saco_data.dataset.raw_json import Id
 from saco_data.storage import files
 
 
@@ -60,7 +61,7 @@ def run(
     if not kept.removed:
         record.unlink(missing_ok=True)
         return Pruned(kept.image_nps, kept.masks, digest)
-    by_reason: dict[str, list[int | str]] = {}
+    by_reason: dict[str, list[Id]] = {}
     for name, ids in kept.removed.items():
         by_reason.setdefault(gone[name], []).extend(ids)
     content = {

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import yaml
 
-from saco_data.catalog import manifest
+from saco_data.catalog.registry import builtin
 from saco_data.config.settings import FILE_NAME, Settings, load
 from saco_data.sandbox.miniature import build, serve
 from saco_data.sandbox.recipes import has_recipe
 from saco_data.storage import files
 
-SUBSETS = tuple(name for name in manifest.SUBSETS if has_recipe(name))
+SUBSETS = tuple(name for name in builtin().select([]) if has_recipe(name))
 
 
 @contextlib.contextmanager

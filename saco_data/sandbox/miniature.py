@@ -12,7 +12,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from saco_data.catalog.manifest import SUBSETS
 from saco_data.sandbox.http_server import FileServer
 from saco_data.sandbox.mounts import Mounts
 from saco_data.sandbox.packing import pack_tar as tarred  # noqa: F401 - for tests/transports
@@ -34,9 +33,7 @@ class Miniature:
         return self.root / "annotations"
 
 
-def build(
-    root: Path, subsets: Iterable[str] = SUBSETS, *, seed: int = 0, broken: bool = False
-) -> Miniature:
+def build(root: Path, subsets: Iterable[str], *, seed: int = 0, broken: bool = False) -> Miniature:
     """Draws the subsets and writes their annotation files below `root`."""
     miniature = Miniature(root, {name: build_subset(name, seed, broken) for name in subsets})
     miniature.annotations.mkdir(parents=True, exist_ok=True)

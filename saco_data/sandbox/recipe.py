@@ -18,7 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from saco_data.catalog.manifest import load
+from saco_data.catalog.registry import builtin
 from saco_data.sandbox.annotation_writer import Entry, build_document
 from saco_data.sandbox.encoding import encode_jpeg, encode_mp4
 from saco_data.sandbox.mounts import Mounts
@@ -61,7 +61,7 @@ class Recipe(ABC):
     def annotation_files(self, subset: MiniatureSubset) -> dict[str, bytes]:
         """The annotation files by name; here the one file in the shape of SA-Co/Silver."""
         document = build_document(self.name, subset.entries)
-        return {load(self.name).annotations.file: json.dumps(document).encode()}
+        return {builtin().find(self.name).annotations.file: json.dumps(document).encode()}
 
 
 class NamedRecipe(Recipe):

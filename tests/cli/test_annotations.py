@@ -10,8 +10,6 @@ from typing import Any
 
 import pytest
 
-from saco_data.catalog.manifest import SUBSETS
-from saco_data.catalog.manifest import load as manifest
 from saco_data.config.settings import Settings
 from saco_data.model.reasons import Reason
 from saco_data.sandbox.encoding import encode_jpeg
@@ -19,12 +17,14 @@ from saco_data.sandbox.http_server import FileServer
 from saco_data.sandbox.hub import HuggingFace, Roboflow
 from saco_data.sandbox.miniature import build
 from saco_data.sandbox.packing import pack_zip
-from saco_data.sources.annotation_files import DATASET, noted
+from saco_data.sources.annotation_files import NOTE, read_notes
 from tests.conftest import Saco
 from tests.helpers.annotations import document, image
 from tests.helpers.folders import config
+from tests.helpers.names import SILVER, manifest
 from tests.helpers.pipeline import items, products
 
+DATASET = "facebook/SACo-Silver"
 SECRET = "hf_very_secret_token"
 KEY = "rf-very-secret-key"
 NGA = manifest("nga").annotations.file
@@ -57,8 +57,8 @@ def test_from_the_hub_checked_noted_and_once(
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("nga: new, 1 image-NPs, 0 masks, 1 files, revision ")
     assert "holds other counts than published" in done.stderr
-    assert settings.pristine("nga").read_bytes() == ONE
-    assert noted(settings)[NGA]["revision"] == hub.revision
+    assert settings.subset("nga").pristine.read_bytes() == ONE
+    assert read_notes(settings.annotations / NOTE)[NGA]["revision"] == hub.revision
     assert sorted(path.name for path in settings.annotations.iterdir()) == [
         ".saco-annotations.json",
         NGA,
@@ -79,7 +79,7 @@ def test_a_new_revision_replaces_the_file_and_keeps_the_old_one(
     hub.files[NGA] = TWO
     done = saco("annotations", "nga", cwd=tmp_path, **nobody)
     assert done.returncode == 0 and "nga: replaced, 2 image-NPs" in done.stdout
-    assert settings.pristine("nga").read_bytes() == TWO
+    assert settings.subset("nga").pristine.read_bytes() == TWO
     aside = settings.annotations / f"{Path(NGA).stem}.{hashlib.sha256(ONE).hexdigest()[:8]}.json"
     assert aside.read_bytes() == ONE and str(aside) in done.stderr
 
@@ -115,10 +115,10 @@ def test_from_a_folder_with_the_same_checks(tmp_path: Path, saco: Saco) -> None:
     (other / manifest("sav").annotations.file).write_bytes(ONE[:100])
     done = saco("annotations", "nga", "sav", "geode", "--from", other, cwd=tmp_path)
     assert done.returncode == 4
-    assert settings.pristine("nga").read_bytes() == ONE
+    assert settings.subset("nga").pristine.read_bytes() == ONE
     assert "sav" in done.stderr and "not whole JSON" in done.stderr
     assert "geode" in done.stderr and "is missing" in done.stderr
-    assert not settings.pristine("sav").exists()
+    assert not settings.subset("sav").pristine.exists()
     wrong = saco("annotations", "--from", "nowhere", cwd=tmp_path)
     assert wrong.returncode == 2 and "nowhere" in wrong.stderr
 
@@ -145,7 +145,7 @@ def test_without_a_network_prepare_ends_soon_with_a_line_a_subset(
     done = saco("prepare", cwd=tmp_path, **nobody)
     assert time.monotonic() - started < 30
     assert done.returncode == 3
-    for subset in SUBSETS:
+    for subset in SILVER:
         lines = [line for line in done.stderr.splitlines() if line.startswith(f"{subset}: ")]
         (line,) = [line for line in lines if "cannot be reached" in line]
         assert line.count("annotation file is missing") == 1
@@ -184,7 +184,8 @@ def test_roboflow_gives_annotations_and_ready_pictures(
     done = saco("annotations", "nga", "--from", "roboflow", cwd=tmp_path, **nobody)
     assert done.returncode == 0, done.stderr
     names = [
-        each["file_name"] for each in json.loads(settings.pristine("nga").read_bytes())["images"]
+        each["file_name"]
+        for each in json.loads(settings.subset("nga").pristine.read_bytes())["images"]
     ]
     assert names == [each["file_name"] for each in json.loads(original)["images"]]
     done = saco("annotations", "nga", "--from", "roboflow", "--images", cwd=tmp_path, **nobody)

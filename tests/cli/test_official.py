@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from saco_data.catalog.manifest import load
+from saco_data.catalog.registry import builtin
 from saco_data.cli import official
 from saco_data.cli.official import prune_in_place
 from saco_data.config.settings import Settings
@@ -59,7 +59,11 @@ def official_config(folder: Path, **keys: object) -> None:
 
 
 def annotation(folder: Path, name: str, suffix: str = "") -> Path:
-    return folder / "annotations" / load(name).annotations.file.replace(".json", f"{suffix}.json")
+    return (
+        folder
+        / "annotations"
+        / builtin().find(name).annotations.file.replace(".json", f"{suffix}.json")
+    )
 
 
 def test_sav_leaves_what_the_official_scripts_leave(tmp_path: Path) -> None:
@@ -156,9 +160,9 @@ def test_a_kill_while_the_official_name_is_written_is_mended(
         assert annotation(tmp_path, "sav", "_original").read_bytes() == pristine
         for path in (tmp_path / "sav" / "downloaded_videos").glob("*.mp4"):
             path.unlink()
-        for path in settings.images("sav").rglob("*.jpg"):
+        for path in settings.subset("sav").images.rglob("*.jpg"):
             path.unlink()
-    assert annotation(tmp_path, "sav").read_bytes() == settings.pruned("sav").read_bytes()
+    assert annotation(tmp_path, "sav").read_bytes() == settings.subset("sav").derived.read_bytes()
 
 
 def test_a_mistake_in_the_config_is_not_passed_over(tmp_path: Path) -> None:
@@ -282,6 +286,6 @@ def test_flags_are_added_to_the_maps_of_the_config(
     with pytest.raises(SystemExit) as ended:
         official.download_fathomnet()
     assert ended.value.code == 0
-    rates = seen[0].rates("fathomnet")
+    rates = seen[0].subset("fathomnet").rates
     assert (rates.requests_per_second, rates.concurrency) == (1, 4)
-    assert seen[0].rates("nga").concurrency == 2
+    assert seen[0].subset("nga").rates.concurrency == 2

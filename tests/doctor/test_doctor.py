@@ -14,10 +14,12 @@ import yaml
 
 from saco_data import doctor
 from saco_data.config.settings import Settings
-from saco_data.doctor import Verdict, machine, network, tools
+from saco_data.doctor import Verdict, machine, network
+from saco_data.engine.subset import bind
 from saco_data.model.finding import Finding
 from saco_data.sandbox.http_server import Fault, Faults, FileServer
 from saco_data.sandbox.packing import pack_tar, pack_zip
+from saco_data.sources.diagnosis import age_days
 from tests.conftest import Saco
 from tests.helpers.annotations import annotate, document, image
 from tests.helpers.folders import config
@@ -196,9 +198,9 @@ def test_cookies_that_others_can_read_are_a_warning(tmp_path: Path) -> None:
 
 def test_the_age_of_yt_dlp_is_that_of_its_version() -> None:
     today = time.strftime("%Y.%m.%d")
-    assert 0 <= (tools.age_days(today) or 0) < 1.1
-    assert (tools.age_days("2020.01.02.123456") or 0) > 2000
-    assert tools.age_days("unknown") is None
+    assert 0 <= (age_days(today) or 0) < 1.1
+    assert (age_days("2020.01.02.123456") or 0) > 2000
+    assert age_days("unknown") is None
 
 
 def test_an_official_client_is_looked_for_when_it_is_chosen(
@@ -234,7 +236,7 @@ def test_few_open_files_are_a_warning() -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (machine.OPEN_FILES - 1, hard))
     try:
-        finding = machine._open_files()
+        finding = machine._check_open_files()
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     assert finding.verdict is WARN and "ulimit" in finding.remedy
@@ -263,7 +265,10 @@ def test_what_is_complete_needs_nothing_any_more(tmp_path: Path) -> None:
 
 
 def online(settings: Settings, *subsets: str, seconds: float = 20) -> dict[str, Finding]:
-    return {each.name: each for each in network.examine(settings, subsets, seconds=seconds)}
+    return {
+        each.name: each
+        for each in network.examine(settings, bind(settings, subsets), seconds=seconds)
+    }
 
 
 def test_sources_are_asked_for_one_harmless_thing(tmp_path: Path, server: FileServer) -> None:

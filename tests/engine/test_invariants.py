@@ -158,7 +158,7 @@ class Availability(RuleBasedStateMachine):
     def watched(self) -> Iterator[None]:
         """A run: what it learns of availability must be true, and is all that it may learn."""
         before = self.states()
-        there = {name for name in NAMES if (self.settings.images(SUBSET) / name).exists()}
+        there = {name for name in NAMES if (self.settings.subset(SUBSET).images / name).exists()}
         yield
         after = self.states()
         for name in self.annotated:
@@ -194,7 +194,10 @@ class Availability(RuleBasedStateMachine):
         self.there.discard(name)
         self.publish()
         if everywhere:
-            for folder in (self.settings.images(SUBSET), self.settings.raw_folder(SUBSET)):
+            for folder in (
+                self.settings.subset(SUBSET).images,
+                self.settings.subset(SUBSET).raw_folder,
+            ):
                 (folder / name).unlink(missing_ok=True)
 
     @rule(name=st.sampled_from(NAMES))
@@ -238,7 +241,7 @@ class Availability(RuleBasedStateMachine):
 
     @rule(name=st.sampled_from(NAMES), how=st.sampled_from(["cut", "flipped", "deleted"]))
     def rots(self, name: str, how: str) -> None:
-        path = self.settings.images(SUBSET) / name
+        path = self.settings.subset(SUBSET).images / name
         # Of a file that changed without a trace only the ledger knows that it did.
         unknown = how == "flipped" and self.states().get(name) is not State.DONE
         if unknown or not path.exists():
@@ -283,7 +286,7 @@ class Availability(RuleBasedStateMachine):
 
     @invariant()
     def kept_and_removed_are_the_original(self) -> None:
-        derived = self.settings.pruned(SUBSET)
+        derived = self.settings.subset(SUBSET).derived
         if not derived.exists():
             return
         kept = json.loads(derived.read_bytes())
@@ -306,7 +309,7 @@ class Availability(RuleBasedStateMachine):
 
     @invariant()
     def removed_is_exactly_what_is_gone_and_confirmed(self) -> None:
-        derived = self.settings.pruned(SUBSET)
+        derived = self.settings.subset(SUBSET).derived
         if not (self.ran and not self.killed_last and derived.exists()):
             return
         kept = {each["file_name"] for each in json.loads(derived.read_bytes())["images"]}
@@ -315,7 +318,7 @@ class Availability(RuleBasedStateMachine):
         gone = {name for name, item in items.items() if item.confirmed(self.confirm_hours)}
         said = {name for name, item in items.items() if item.state is State.GONE}
         states = {items[name].state for name in set(self.annotated) & items.keys()}
-        folder = self.settings.raw_folder(SUBSET)
+        folder = self.settings.subset(SUBSET).raw_folder
         raw = list(folder.glob("[!.]*.jpg")) if folder.exists() else []
         if said and State.DONE not in states and not raw:
             # A source that gives nothing at all is believed only when the user says so.
@@ -336,7 +339,7 @@ class Availability(RuleBasedStateMachine):
         self.rotten = False
         # What the annotations no longer name is nobody's product.
         for name in self.annotated:
-            path = self.settings.images(SUBSET) / name
+            path = self.settings.subset(SUBSET).images / name
             assert not path.exists() or path.read_bytes() == PICTURES[name]
 
 

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from saco_data.catalog.manifest import SUBSETS
 from saco_data.config.settings import load
 from saco_data.sandbox.packing import pack_zip
 from tests.conftest import ROOT, Saco
 from tests.helpers.folders import config
 from tests.helpers.miniatures import build_one
+from tests.helpers.names import SILVER
 from tests.helpers.pipeline import products
 
 # Every request goes to a port where nobody listens.
@@ -44,9 +44,9 @@ def test_prepare_says_what_is_missing_and_what_to_do(
     done = saco("prepare", cwd=tmp_path, **fresh_environment)
     assert time.monotonic() - began < 60
     assert done.returncode in (3, 4), done.stderr
-    said = [line for line in done.stderr.splitlines() if line.partition(":")[0] in SUBSETS]
-    assert [line.partition(":")[0] for line in said] == list(SUBSETS), "one line each"
-    for subset, line in zip(SUBSETS, said, strict=True):
+    said = [line for line in done.stderr.splitlines() if line.partition(":")[0] in SILVER]
+    assert [line.partition(":")[0] for line in said] == list(SILVER), "one line each"
+    for subset, line in zip(SILVER, said, strict=True):
         assert "annotation file is missing" in line
         assert STEPS.get(subset, "") in line
         assert str(tmp_path) not in line, "paths are short"
@@ -66,6 +66,6 @@ def test_what_is_ready_is_prepared_and_the_rest_is_told(
     assert len(products(load(tmp_path / "CONFIG_FRAMES.yaml"), "geode")) == 5
     lines = [line for line in done.stderr.splitlines() if line.startswith("bdd100k: ")]
     assert any("not at hand" in line and "bdd100k_raw" in line for line in lines)
-    for name in set(SUBSETS) - {"geode", "bdd100k"}:
+    for name in set(SILVER) - {"geode", "bdd100k"}:
         (line,) = [line for line in done.stderr.splitlines() if line.startswith(f"{name}: ")]
         assert "annotation file is missing" in line

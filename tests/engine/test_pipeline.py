@@ -25,7 +25,7 @@ from tests.conftest import Saco
 from tests.helpers.annotations import annotate, document, image
 from tests.helpers.folders import config, tree, write_files
 from tests.helpers.miniatures import build_one
-from tests.helpers.pipeline import Notes, items, prepare, products, states
+from tests.helpers.pipeline import Notes, is_unpruned, items, prepare, products, states
 
 
 def laid_out(folder: Path, subset: MiniatureSubset) -> None:
@@ -50,7 +50,7 @@ def test_every_frame_is_the_annotated_one_in_both_places(tmp_path: Path) -> None
         assert picture.size == entry.size
         assert read_number(picture) == entry.time
         view = tmp_path / "data" / "sav" / "frames" / entry.file_name
-        assert view.samefile(settings.images("sav") / entry.file_name)
+        assert view.samefile(settings.subset("sav").images / entry.file_name)
 
 
 def test_videos_that_lie_in_the_official_place_are_used(tmp_path: Path) -> None:
@@ -60,7 +60,7 @@ def test_videos_that_lie_in_the_official_place_are_used(tmp_path: Path) -> None:
     # No link is given: what is there is done, the rest waits for the user, nothing is pruned.
     assert prepare(settings, "sav") == 4
     assert len(products(settings, "sav")) == 9
-    assert settings.pruned("sav").read_bytes() == settings.pristine("sav").read_bytes()
+    assert is_unpruned(settings, "sav")
 
 
 def test_videos_are_removed_once_their_frames_are_done(tmp_path: Path) -> None:
@@ -71,7 +71,7 @@ def test_videos_are_removed_once_their_frames_are_done(tmp_path: Path) -> None:
         remove_downloaded_videos_sav=True,
     )
     assert prepare(settings, "sav") == 0
-    assert list(settings.raw_folder("sav").iterdir()) == []
+    assert list(settings.subset("sav").raw_folder.iterdir()) == []
     before = tree(tmp_path)
     assert prepare(settings, "sav") == 0
     assert tree(tmp_path) == before
@@ -85,7 +85,7 @@ def test_stages_can_be_gone_one_by_one(tmp_path: Path) -> None:
         settings = config(tmp_path, sav_videos_fps_6_download_path=f"{server.url}/videos_fps_6.tar")
         assert prepare(settings, "sav", stages=Stages(process=False)) == 0
         assert products(settings, "sav") == {}
-        assert len(list(settings.raw_folder("sav").iterdir())) == len(subset.raw)
+        assert len(list(settings.subset("sav").raw_folder.iterdir())) == len(subset.raw)
     # The server is gone: processing needs none.
     assert prepare(settings, "sav", stages=Stages(fetch=False)) == 0
     assert len(products(settings, "sav")) == 9
@@ -112,7 +112,7 @@ def test_a_frame_beyond_the_end_is_named_and_never_a_neighbour(tmp_path: Path) -
     assert found["v/late.jpg"].reason is Reason.FRAME_BEYOND_END
     assert "30 frames" in found["v/late.jpg"].detail
     assert found["v/none.jpg"].reason is Reason.NO_FRAME_INDEX
-    assert settings.pruned("sav").read_bytes() == settings.pristine("sav").read_bytes()
+    assert is_unpruned(settings, "sav")
 
 
 @pytest.mark.parametrize("name", ["../../evil.jpg", "/etc/evil.jpg", "a/../../evil.jpg"])
@@ -161,7 +161,7 @@ def test_a_spoilt_picture_never_gets_a_final_name(
     assert prepare(settings, "geode") == 3
     (name,) = [key for key, state in states(settings, "geode").items() if state is State.FAILED]
     assert items(settings, "geode")[name].reason is reason
-    assert not (settings.images("geode") / name).exists()
+    assert not (settings.subset("geode").images / name).exists()
     # It was not thrown away: a good copy mends it.
     (tmp_path / "g.zip").write_bytes(pack_zip(good))
     assert prepare(settings, "geode") == 0
@@ -218,7 +218,7 @@ def test_the_config_may_forbid_pruning(tmp_path: Path) -> None:
         update_annotation_sav=False,
     )
     assert prepare(settings, "sav") == 0
-    assert settings.pruned("sav").read_bytes() == settings.pristine("sav").read_bytes()
+    assert is_unpruned(settings, "sav")
 
 
 def test_a_corrupt_video_is_failed_and_prunes_nothing(tmp_path: Path) -> None:
@@ -229,7 +229,7 @@ def test_a_corrupt_video_is_failed_and_prunes_nothing(tmp_path: Path) -> None:
     assert prepare(settings, "sav") == 3
     reasons = [item.reason for item in items(settings, "sav").values()]
     assert reasons.count(Reason.CORRUPT_VIDEO) == 3
-    kept = json.loads(settings.pruned("sav").read_text())["images"]
+    kept = json.loads(settings.subset("sav").derived.read_text())["images"]
     assert {each["original_video"] for each in kept} >= {raw.rpartition("/")[2]}
 
 
@@ -361,10 +361,10 @@ def test_every_video_has_a_fingerprint(tmp_path: Path) -> None:
         there = {key: item for key, item in videos.items() if item.state is State.DONE}
         assert len(there) == len(subset.raw)
         for key, item in there.items():
-            raw = settings.raw_folder("sav") / key
+            raw = settings.subset("sav").raw_folder / key
             assert (item.bytes, item.sha256) == (raw.stat().st_size, sha256_of(raw))
             assert item.facts["codec"] == "h264" and item.facts["frames"] > 1
             assert item.origin.endswith(key)
         # Made again from what is at hand: what was known of it stays.
-        for path in settings.images("sav").rglob("*.jpg"):
+        for path in settings.subset("sav").images.rglob("*.jpg"):
             path.unlink()

@@ -62,7 +62,7 @@ def test_an_export_without_names_is_refused(tmp_path: Path, images: Any) -> None
         with pytest.raises(AnnotationError, match="`file_name`"):
             roboflow_images.fetch_images(settings, "geode")
         with pytest.raises(AnnotationError, match="`file_name`"):
-            roboflow_export.fetch_annotations(Annotations(settings), "geode")
+            roboflow_export.fetch_annotations(Annotations(), settings.subset("geode"))
 
 
 def test_a_full_disk_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -76,7 +76,7 @@ def test_a_full_disk_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
     monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(DiskFull):
-        roboflow_export.fetch_annotations(Annotations(small.settings), SUBSET)
+        roboflow_export.fetch_annotations(Annotations(), small.settings.subset(SUBSET))
 
 
 @pytest.mark.parametrize(("size", "state"), [((8, 6), State.GONE), ((16, 12), State.DONE)])

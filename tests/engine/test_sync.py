@@ -12,7 +12,7 @@ from PIL import Image
 from saco_data.dataset.pruned import sidecar
 from saco_data.engine import session, verify
 from saco_data.engine.events import Stages
-from saco_data.engine.sync import DAY, SLACK, due
+from saco_data.engine.sync import DAY, SLACK, is_due
 from saco_data.model.items import Item
 from saco_data.model.reasons import Reason, State
 from saco_data.model.records import Outcome
@@ -51,13 +51,13 @@ def gone(**changes: object) -> Item:
 def test_the_older_a_verdict_the_rarer_it_is_looked_at(age: int, pause: int) -> None:
     for reason in (Reason.HTTP_404, Reason.NETWORK, Reason.THROTTLED):
         item = gone(reason=reason, since=START, last_seen=START + age - pause + SLACK)
-        assert due(item, START + age)
-        assert not due(replace(item, last_seen=item.last_seen + 1), START + age)
+        assert is_due(item, START + age)
+        assert not is_due(replace(item, last_seen=item.last_seen + 1), START + age)
 
 
 def test_what_a_clock_that_was_ahead_saw_is_not_put_off(tmp_path: Path) -> None:
     ahead = START + 900 * DAY
-    assert due(gone(since=START - 30 * DAY, last_seen=ahead), START)
+    assert is_due(gone(since=START - 30 * DAY, last_seen=ahead), START)
     small = TinySubset(tmp_path, gone_confirm_hours=24)
     small.holds(set(NAMES) - {LOST})
     small.time = ahead
@@ -70,9 +70,9 @@ def test_what_a_clock_that_was_ahead_saw_is_not_put_off(tmp_path: Path) -> None:
 
 
 def test_a_fresh_verdict_and_what_waits_for_its_user_are_always_looked_at() -> None:
-    assert due(gone(since=START, last_seen=START), START + 1)
+    assert is_due(gone(since=START, last_seen=START), START + 1)
     waiting = gone(reason=Reason.LINK_EXPIRED, since=START, last_seen=START + 90 * DAY)
-    assert due(waiting, START + 90 * DAY + 1)
+    assert is_due(waiting, START + 90 * DAY + 1)
 
 
 @pytest.fixture
@@ -92,7 +92,7 @@ def test_what_comes_back_is_restored_with_its_annotations_in_order(remote: TinyS
     lose(remote, LOST)
     assert remote.prepare().code == 0
     assert remote.kept() == set(NAMES) - {LOST}
-    assert sidecar(remote.settings.pruned(SUBSET)).exists()
+    assert sidecar(remote.settings.subset(SUBSET).derived).exists()
     lose(remote, version=2)
     remote.time += 3 * DAY
     # A prepare leaves it at rest, a sync looks again.
@@ -102,9 +102,9 @@ def test_what_comes_back_is_restored_with_its_annotations_in_order(remote: TinyS
     assert synced.code == 0
     assert synced.as_json()["subsets"][SUBSET]["returned"] == [LOST]
     assert remote.product(LOST).read_bytes() == PICTURES[LOST]
-    pristine = remote.settings.pristine(SUBSET).read_bytes()
-    assert remote.settings.pruned(SUBSET).read_bytes() == pristine
-    assert not sidecar(remote.settings.pruned(SUBSET)).exists()
+    pristine = remote.settings.subset(SUBSET).pristine.read_bytes()
+    assert remote.settings.subset(SUBSET).derived.read_bytes() == pristine
+    assert not sidecar(remote.settings.subset(SUBSET).derived).exists()
 
 
 def test_nothing_to_do_asks_nothing_and_writes_nothing(remote: TinySubset) -> None:
@@ -157,7 +157,7 @@ def test_a_raw_file_that_rotted_makes_no_product(tmp_path: Path, how: str) -> No
     with FileServer({"/bdd100k.tar": archive(NAMES)}) as server:
         small = TinySubset(tmp_path, raw=f"{server.url}/bdd100k.tar")
         small.prepare()
-        raw = small.settings.raw_folder(SUBSET) / LOST
+        raw = small.settings.subset(SUBSET).raw_folder / LOST
         content = bytearray(raw.read_bytes())
         content[300] ^= 0xFF
         raw.write_bytes(content if how == "flipped" else content[:-100])
@@ -197,7 +197,7 @@ def test_what_verify_finds_is_made_anew_and_not_taken_for_good(tmp_path: Path) -
         small = TinySubset(tmp_path, raw=f"{server.url}/bdd100k.tar")
         small.prepare()
         # Another whole picture of the same size, and no raw file to compare it with.
-        (small.settings.raw_folder(SUBSET) / LOST).unlink()
+        (small.settings.subset(SUBSET).raw_folder / LOST).unlink()
         small.product(LOST).unlink()
         small.product(LOST).write_bytes(PICTURES[NAMES[0]])
         assert verify.run(small.settings, [SUBSET], small.notes) == 3
@@ -232,7 +232,7 @@ def test_the_record_of_what_was_removed_follows_the_reasons(tmp_path: Path) -> N
     with Ledger(small.settings.state) as ledger:
         ledger.record([Outcome(SUBSET, LOST, Reason.HTTP_404)])
     small.prepare(stages=Stages(fetch=False, process=False))
-    record = json.loads(sidecar(small.settings.pruned(SUBSET)).read_bytes())
+    record = json.loads(sidecar(small.settings.subset(SUBSET).derived).read_bytes())
     assert record["removed_files_by_reason"] == {"http_404": [LOST]}
 
 
@@ -284,7 +284,7 @@ def test_another_frame_by_the_same_name_is_another_product(tmp_path: Path, first
         tmp_path, silver_path="silver", sav_videos_fps_6_download_path="videos_fps_6.tar"
     )
     session.go(settings, ["sav"], "prepare", Notes(), executor=InlineExecutor())
-    path = settings.pristine("sav")
+    path = settings.subset("sav").pristine
     content = json.loads(path.read_bytes())
     name = content["images"][0]["file_name"]
     for entry in content["images"]:
@@ -298,7 +298,7 @@ def test_another_frame_by_the_same_name_is_another_product(tmp_path: Path, first
         stages = Stages(fetch=first == "download", process=first == "prepare")
         session.go(settings, ["sav"], "test", Notes(), executor=InlineExecutor(), stages=stages)
     session.go(settings, ["sav"], "prepare", Notes(), executor=InlineExecutor())
-    assert read_number(Image.open(settings.images("sav") / name)) == 17
+    assert read_number(Image.open(settings.subset("sav").images / name)) == 17
     assert items(settings, "sav")[name].facts["frame"] == 17
 
 
@@ -306,7 +306,9 @@ def test_another_frame_by_the_same_name_is_another_product(tmp_path: Path, first
 
 
 def test_gone_waits_for_a_second_look_where_that_is_asked(remote: TinySubset) -> None:
-    small = TinySubset(remote.folder, raw=str(remote.settings.raw(SUBSET)), gone_confirm_hours=24)
+    small = TinySubset(
+        remote.folder, raw=str(remote.settings.subset(SUBSET).raw), gone_confirm_hours=24
+    )
     small.server = remote.server  # type: ignore[attr-defined]
     lose(small, LOST)
     assert small.prepare().code == 3
@@ -348,25 +350,34 @@ def test_the_user_may_take_the_source_at_its_word_once_and_for_all(tmp_path: Pat
 
 
 def test_the_word_of_a_throttled_source_does_not_count(tmp_path: Path) -> None:
-    from saco_data.engine.events import Result
-    from saco_data.engine.pipeline import Pipeline
-    from saco_data.model.items import Change
+    from saco_data.engine.conclusion import conclude
+    from saco_data.engine.events import Result, Stages
+    from saco_data.engine.pipeline import _count
+    from saco_data.engine.subset import bind_one
     from saco_data.model.records import Outcome
 
     small = TinySubset(tmp_path, gone_confirm_hours=24)
     small.prepare()
     with Ledger(small.settings.state) as ledger:
-        pipeline = Pipeline(small.settings, ledger, InlineExecutor(), small.notes)
+        subset = bind_one(small.settings, SUBSET)
         said = [
             Outcome(SUBSET, LOST, Reason.VIDEO_UNAVAILABLE),
             Outcome(SUBSET, NAMES[0], Reason.THROTTLED),
         ]
         for outcomes in (said, said[:1]):
             result = Result(SUBSET)
-            changes: list[Change] = ledger.record(outcomes)
-            result.changes.add(changes)
-            pipeline._count(result, outcomes)
-            pipeline._conclude(result, None)
+            result.changes.add(ledger.record(outcomes))
+            _count(result, outcomes)
+            conclude(
+                subset,
+                ledger,
+                small.notes,
+                result,
+                stages=Stages(),
+                index=None,
+                confirm_gone=False,
+                stopped=False,
+            )
             witnessed = ledger.items(SUBSET)[LOST].gone_first is not None
             assert witnessed == (len(outcomes) == 1)
 

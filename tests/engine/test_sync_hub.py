@@ -10,7 +10,7 @@ import pytest
 
 from saco_data.sandbox.http_server import FileServer
 from saco_data.sandbox.hub import HuggingFace
-from saco_data.sources.annotation_files import DATASET, Annotations, noted
+from saco_data.sources.annotation_files import NOTE, Annotations, read_notes
 from tests.helpers.pipeline import items
 from tests.helpers.tiny_subset import DAY, NAMES, SUBSET, TinySubset, pairs
 
@@ -33,10 +33,12 @@ def small(tmp_path: Path, server: FileServer) -> TinySubset:
 @pytest.fixture
 def hub(small: TinySubset, server: FileServer) -> HuggingFace:
     """Has the first revision, which was fetched from it and prepared."""
-    dataset = HuggingFace(DATASET, {small.settings.pristine(SUBSET).name: ONE})
+    dataset = HuggingFace(
+        "facebook/SACo-Silver", {small.settings.subset(SUBSET).pristine.name: ONE}
+    )
     dataset.mount(server)
-    small.settings.pristine(SUBSET).unlink()
-    assert Annotations(small.settings).from_hub(SUBSET).state == "new"
+    small.settings.subset(SUBSET).pristine.unlink()
+    assert Annotations().from_hub(small.settings.subset(SUBSET)).state == "new"
     assert small.prepare().code == 0
     assert small.kept() == set(NAMES[:4])
     return dataset
@@ -45,7 +47,7 @@ def hub(small: TinySubset, server: FileServer) -> HuggingFace:
 def test_a_newer_revision_is_followed_and_the_old_file_is_kept(
     small: TinySubset, hub: HuggingFace
 ) -> None:
-    pristine = small.settings.pristine(SUBSET)
+    pristine = small.settings.subset(SUBSET).pristine
     hub.files[pristine.name] = TWO
     small.time += DAY
     # A prepare takes what is there.
@@ -53,7 +55,7 @@ def test_a_newer_revision_is_followed_and_the_old_file_is_kept(
     synced = small.sync()
     assert synced.code == 0
     assert pristine.read_bytes() == TWO
-    assert noted(small.settings)[pristine.name]["revision"] == hub.revision
+    assert read_notes(small.settings.annotations / NOTE)[pristine.name]["revision"] == hub.revision
     before, now = (hashlib.sha256(each).hexdigest() for each in (ONE, TWO))
     aside = pristine.with_name(f"{pristine.stem}.{before[:8]}.json")
     assert aside.read_bytes() == ONE
@@ -88,11 +90,11 @@ def test_a_hub_that_refuses_is_said_and_what_is_here_stays_good(
 def test_what_did_not_come_from_the_hub_is_left_alone(
     small: TinySubset, server: FileServer
 ) -> None:
-    name = small.settings.pristine(SUBSET).name
-    HuggingFace(DATASET, {name: TWO}).mount(server)
-    before = small.settings.pristine(SUBSET).read_bytes()
+    name = small.settings.subset(SUBSET).pristine.name
+    HuggingFace("facebook/SACo-Silver", {name: TWO}).mount(server)
+    before = small.settings.subset(SUBSET).pristine.read_bytes()
     assert small.prepare().code == 0
     small.time += DAY
     assert small.sync().code == 0
     assert server.requests.total() == 0
-    assert small.settings.pristine(SUBSET).read_bytes() == before
+    assert small.settings.subset(SUBSET).pristine.read_bytes() == before

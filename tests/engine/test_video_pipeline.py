@@ -18,7 +18,6 @@ from typing import Any
 import pytest
 import yaml
 
-from saco_data.catalog.manifest import FRAME_SUBSETS
 from saco_data.config.settings import Settings, load
 from saco_data.engine import session
 from saco_data.executors.local import LocalExecutor
@@ -32,6 +31,7 @@ from saco_data.sandbox.s3 import ACCESS_KEY, SECRET_KEY
 from saco_data.sandbox.youtube import Fault as YoutubeFault
 from tests.conftest import Saco
 from tests.helpers.folders import tree
+from tests.helpers.names import VIDEO_SUBSETS
 from tests.helpers.pipeline import Notes, items, prepare, states
 
 COOKIE = "SECRETcookieVALUEsecret"
@@ -39,7 +39,11 @@ COOKIE = "SECRETcookieVALUEsecret"
 
 @contextlib.contextmanager
 def videos(
-    folder: Path, *, lose: int = 1, only: tuple[str, ...] = FRAME_SUBSETS, **keys: object
+    folder: Path,
+    *,
+    lose: int = 1,
+    only: tuple[str, ...] = VIDEO_SUBSETS,
+    **keys: object,
 ) -> Iterator[tuple[Mounts, Settings, dict[str, MiniatureSubset]]]:
     """The four video subsets served, `lose` videos of each missing, and the config for them."""
     folder.mkdir(exist_ok=True)
@@ -58,13 +62,16 @@ def videos(
 
 def untouched(settings: Settings, subset: str) -> bool:
     """Whether the derived annotations hold every entry."""
-    return settings.pruned(subset).read_bytes() == settings.pristine(subset).read_bytes()
+    return (
+        settings.subset(subset).derived.read_bytes()
+        == settings.subset(subset).pristine.read_bytes()
+    )
 
 
 def test_two_missing_of_each_kind_and_one_source_throttled(tmp_path: Path) -> None:
     with videos(tmp_path, lose=2) as (mounts, settings, subsets):
         mounts.servers["yt1b"].everything = YoutubeFault.RATE_LIMITED
-        assert prepare(settings, *FRAME_SUBSETS) == 4
+        assert prepare(settings, *VIDEO_SUBSETS) == 4
         for name in ("droid", "sav", "ego4d"):
             found = items(settings, name)
             assert {item.state for item in found.values()} == {State.DONE, State.GONE}
@@ -78,7 +85,7 @@ def test_two_missing_of_each_kind_and_one_source_throttled(tmp_path: Path) -> No
         assert sum(item.attempts for item in throttled) == 0, "no video pays for it"
         mounts.servers["yt1b"].everything = None
         asked = mounts.servers["droid"].requests.total()
-        assert prepare(settings, *FRAME_SUBSETS) == 0
+        assert prepare(settings, *VIDEO_SUBSETS) == 0
         assert mounts.servers["droid"].requests.total() == asked
         counts = list(states(settings, "yt1b").values())
         assert (counts.count(State.DONE), counts.count(State.GONE)) == (6, 6)
@@ -144,7 +151,7 @@ def test_a_video_that_hangs_or_crashes_the_decoder_costs_only_itself(tmp_path: P
         }
 
 
-@pytest.mark.parametrize("name", FRAME_SUBSETS)
+@pytest.mark.parametrize("name", VIDEO_SUBSETS)
 def test_with_removal_only_a_few_videos_are_ever_on_the_disk(tmp_path: Path, name: str) -> None:
     keys = {f"remove_downloaded_videos_{name}": True}
     with videos(tmp_path, only=(name,), **keys) as (_, settings, _):
@@ -154,7 +161,7 @@ def test_with_removal_only_a_few_videos_are_ever_on_the_disk(tmp_path: Path, nam
         def watch() -> None:
             nonlocal most
             while not done.wait(0.002):
-                root = settings.folder(name) / "downloaded_videos"
+                root = settings.subset(name).folder / "downloaded_videos"
                 with contextlib.suppress(FileNotFoundError):
                     found = [path for path in root.rglob("*") if path.suffix in (".mp4", ".part")]
                     most = max(most, len({path.stem.split(".mp4")[0] for path in found}))
@@ -165,7 +172,7 @@ def test_with_removal_only_a_few_videos_are_ever_on_the_disk(tmp_path: Path, nam
         done.set()
         watcher.join()
         assert most <= settings.keys.jobs + 2
-        left = list(settings.raw_folder(name).glob("*.mp4"))
+        left = list(settings.subset(name).raw_folder.glob("*.mp4"))
         assert left == []
         # Removed is not missing: nothing is fetched for frames that are done.
         before = tree(settings.silver)
@@ -196,7 +203,7 @@ def test_no_secret_is_anywhere(tmp_path: Path, saco: Saco) -> None:
         talk = ""
         for gate in ("SignatureDoesNotMatch", ""):
             mounts.servers["ego4d"].gate.all = gate
-            told = saco("-v", "prepare", *FRAME_SUBSETS, cwd=folder)
+            told = saco("-v", "prepare", *VIDEO_SUBSETS, cwd=folder)
             talk += told.stdout + told.stderr
         assert told.returncode == 0, told.stderr
         signature = mounts.servers["yt1b"].signature
@@ -220,7 +227,7 @@ def storm(base: Path, moments: list[float], saco: Saco) -> None:
         with videos(folder, remove_downloaded_videos_droid=True):
             for moment in moments if name == "stormy" else ():
                 process = subprocess.Popen(
-                    [Path(sys.executable).with_name("saco"), "prepare", *FRAME_SUBSETS],
+                    [Path(sys.executable).with_name("saco"), "prepare", *VIDEO_SUBSETS],
                     cwd=folder,
                     stdout=subprocess.DEVNULL,
                     stderr=subprocess.DEVNULL,
@@ -230,7 +237,7 @@ def storm(base: Path, moments: list[float], saco: Saco) -> None:
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
-            done = saco("prepare", *FRAME_SUBSETS, cwd=folder)
+            done = saco("prepare", *VIDEO_SUBSETS, cwd=folder)
             assert done.returncode == 0, done.stderr
         trees.append({**tree(folder / "data" / "silver"), **_frames(folder)})
     assert trees[0] == trees[1]
@@ -238,7 +245,7 @@ def storm(base: Path, moments: list[float], saco: Saco) -> None:
 
 def _frames(folder: Path) -> dict[str, bytes]:
     found: dict[str, bytes] = {}
-    for name in FRAME_SUBSETS:
+    for name in VIDEO_SUBSETS:
         root = folder / "data" / name
         inner = tree(root / "frames") | tree(root / "downloaded_videos")
         found |= {f"{name}/{key}": content for key, content in inner.items()}

@@ -70,7 +70,7 @@ def test_a_name_that_returns_with_another_frame_is_another_product(tmp_path: Pat
             remove_downloaded_videos_sav=True,
         )
         prepare(settings, "sav")
-        path = settings.pristine("sav")
+        path = settings.subset("sav").pristine
         document = json.loads(path.read_bytes())
         images = document["images"]
         name = images[0]["file_name"]
@@ -82,7 +82,7 @@ def test_a_name_that_returns_with_another_frame_is_another_product(tmp_path: Pat
             each["global_frame_idx"] = 17 if each["file_name"] == name else each["global_frame_idx"]
         path.write_text(json.dumps({**document, "images": images}))
         assert prepare(settings, "sav") == 0
-    assert read_number(Image.open(settings.images("sav") / name)) == 17
+    assert read_number(Image.open(settings.subset("sav").images / name)) == 17
 
 
 def test_a_frame_of_which_nobody_knows_the_number_is_made_anew(tmp_path: Path) -> None:
@@ -91,7 +91,7 @@ def test_a_frame_of_which_nobody_knows_the_number_is_made_anew(tmp_path: Path) -
     settings = config(tmp_path, silver_path="silver", sav_videos_fps_6_download_path="v.tar")
     prepare(settings, "sav")
     name = next(name for name, state in states(settings, "sav").items() if state is State.DONE)
-    path = settings.images("sav") / name
+    path = settings.subset("sav").images / name
     before = path.read_bytes()
     other = next(each for each in products(settings, "sav").values() if each != before)
     path.write_bytes(other)
@@ -228,7 +228,10 @@ def test_a_new_version_that_is_of_no_use_leaves_what_is_done(
         time = [START]
         prepare(settings, "droid", clock=lambda: time[0])
         before, known = products(settings, "droid"), states(settings, "droid")
-        raw = {path.name: path.read_bytes() for path in settings.raw_folder("droid").rglob("*.mp4")}
+        raw = {
+            path.name: path.read_bytes()
+            for path in settings.subset("droid").raw_folder.rglob("*.mp4")
+        }
         server.files[changed] = {"no video": bytes(5000), "shorter": _first_frames(good, 8)}.get(
             how, other
         )
@@ -249,7 +252,7 @@ def test_a_new_version_that_is_of_no_use_leaves_what_is_done(
         assert products(settings, "droid") == before
         assert states(settings, "droid") == known
         if how != "shorter":
-            folder = settings.raw_folder("droid")
+            folder = settings.subset("droid").raw_folder
             assert {path.name: path.read_bytes() for path in folder.rglob("*.mp4")} == raw
         # The new version is not forgotten over it.
         server.faults = Faults(probability=0)
@@ -295,7 +298,7 @@ def test_a_run_of_a_list_and_one_of_annotations_share_their_products(
     with FileServer({"/b.tar": archive(NAMES)}) as server:
         small = TinySubset(tmp_path, raw=f"{server.url}/b.tar")
         listed = {name: Product(name, 0, 0) for name in NAMES}
-        index = Index(small.settings.images(SUBSET), "digest of the list", listed, 5, 0)
+        index = Index(small.settings.subset(SUBSET).images, "digest of the list", listed, 5, 0)
 
         def by_list() -> int:
             settings, executor = small.settings, InlineExecutor()
@@ -375,7 +378,7 @@ def test_a_finished_copy_needs_no_links_file(tmp_path: Path) -> None:
         assert prepare(settings, "sav") == 0
         made = products(settings, "sav")
         for name in made:
-            (settings.images("sav") / name).unlink()
+            (settings.subset("sav").images / name).unlink()
         stages = Stages(fetch=False)
         session.go(settings, ["sav"], "process", Notes(), stages=stages, executor=InlineExecutor())
         assert products(settings, "sav") == made

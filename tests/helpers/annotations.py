@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from saco_data.catalog.manifest import load as manifest
+from saco_data.catalog.registry import builtin
 
 
 def annotate(folder: Path, subset: str, document: Mapping[str, Any] | str | bytes) -> Path:
     """Writes an annotation file where the config of `folders.config` looks for it."""
-    path = folder / "annotations" / manifest(subset).annotations.file
+    path = folder / "annotations" / builtin().find(subset).annotations.file
     path.parent.mkdir(exist_ok=True)
     if isinstance(document, Mapping):
         document = json.dumps(document)

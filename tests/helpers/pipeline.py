@@ -43,7 +43,7 @@ def prepare(
 
 def products(settings: Settings, subset: str) -> dict[str, bytes]:
     """All product files by name."""
-    root = settings.images(subset)
+    root = settings.subset(subset).images
     return {
         str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()
     }
@@ -58,3 +58,9 @@ def items(settings: Settings, subset: str) -> dict[str, Item]:
 def states(settings: Settings, subset: str) -> dict[str, State]:
     """The state of each product in the ledger."""
     return {key: item.state for key, item in items(settings, subset).items()}
+
+
+def is_unpruned(settings: Settings, subset: str) -> bool:
+    """Whether the annotations for evaluation hold every entry, byte for byte."""
+    config = settings.subset(subset)
+    return config.derived.read_bytes() == config.pristine.read_bytes()

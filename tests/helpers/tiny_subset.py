@@ -98,9 +98,9 @@ class TinySubset:
 
     def product(self, name: str) -> Path:
         """The path of a product."""
-        return self.settings.images(SUBSET) / name
+        return self.settings.subset(SUBSET).images / name
 
     def kept(self) -> set[str]:
         """The files that the pruned annotations name."""
-        content = json.loads(self.settings.pruned(SUBSET).read_bytes())
+        content = json.loads(self.settings.subset(SUBSET).derived.read_bytes())
         return {each["file_name"] for each in content["images"]}

@@ -21,8 +21,8 @@ def uuid(number: int) -> str:
 
 def ask(settings: Settings, name: str) -> dict[str, Arrival | Outcome]:
     """What a source yields for each of its assets, by key."""
-    source = sources.get(name, settings)
-    index = read(settings.pristine(name), settings.manifest(name))
+    source = sources.make(settings.subset(name))
+    index = read(settings.subset(name).pristine, settings.subset(name).manifest)
     groups: dict[str, list[Product]] = {}
     for product in index.products.values():
         groups.setdefault(source.key_of(product), []).append(product)

@@ -44,7 +44,7 @@ def silver(tmp_path_factory: pytest.TempPathFactory) -> Silver:
         saco_subset_show="sav",
         directory_save="sheets",
     )
-    path = settings.pristine("geode")
+    path = settings.subset("geode").pristine
     content = json.loads(path.read_text())
     mask = content["annotations"][0]
     mask["segmentation"]["counts"] = mask["segmentation"]["counts"][:-2]

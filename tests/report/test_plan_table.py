@@ -16,8 +16,6 @@ from typing import Any
 
 import pytest
 
-from saco_data.catalog.manifest import SUBSETS
-from saco_data.catalog.manifest import load as manifest
 from saco_data.config.settings import Settings
 from saco_data.engine import forecast
 from saco_data.engine.forecast import Line
@@ -31,6 +29,7 @@ from saco_data.storage import folders
 from tests.helpers.annotations import annotate, document, image
 from tests.helpers.folders import config
 from tests.helpers.miniatures import build_one
+from tests.helpers.names import SILVER, manifest
 from tests.helpers.pipeline import Notes, prepare, products
 
 TERABYTE = 10**12
@@ -131,7 +130,7 @@ def test_a_gzip_is_read_to_its_end_and_its_size_is_known(tmp_path: Path) -> None
     assert found.peak.likely == 6 * manifest("inaturalist").raw.typical_bytes
 
 
-@pytest.mark.parametrize("subset", SUBSETS)
+@pytest.mark.parametrize("subset", SILVER)
 def test_without_annotations_there_is_an_upper_bound(tmp_path: Path, subset: str) -> None:
     found = line(config(tmp_path), subset)
     facts = manifest(subset).annotations
@@ -286,7 +285,7 @@ def test_json_has_a_number_for_everything(tmp_path: Path) -> None:
         [saco, "plan", "--json"], cwd=tmp_path, capture_output=True, text=True, check=True
     )
     found = json.loads(done.stdout)
-    assert set(found["subsets"]) == set(SUBSETS)
+    assert set(found["subsets"]) == set(SILVER)
     assert found["subsets"]["geode"]["files"] == 6
     assert found["subsets"]["nga"]["files"] is None and found["subsets"]["nga"]["at_most"]
     assert found["total"]["fetch_bytes"] > 186_000_000_000

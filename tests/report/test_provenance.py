@@ -28,7 +28,7 @@ def test_a_run_writes_what_is_known_of_every_finished_file(silver: Silver) -> No
     found = table(silver.settings).set_index(["subset", "file"])
     assert found.index.is_unique
     for subset in ("geode", "sav"):
-        root = silver.settings.images(subset)
+        root = silver.settings.subset(subset).images
         rows = found.loc[subset]
         on_disk = {str(path.relative_to(root)): path for path in root.rglob("*.jpg")}
         assert set(rows.index) == set(on_disk)
@@ -104,7 +104,7 @@ def test_rights_versions_and_raw_files_come_from_the_facts(tmp_path: Path) -> No
     assert set(found.index) == {"open.jpg", "closed.jpg", "a.png", "abcdefghijk/1.jpg"}
     assert found.loc["open.jpg", "licence"] == "CC0 1.0 (open access)"
     assert "not open access" in found.loc["closed.jpg", "licence"]
-    assert found.loc["a.png", "licence"] == settings.manifest("fathomnet").licence
+    assert found.loc["a.png", "licence"] == settings.subset("fathomnet").manifest.licence
     assert found["rights_holder"].isna()["a.png"]
     assert found.loc["a.png", "source"] == "https://example.org/a.png?v=1#x"
     frame = found.loc["abcdefghijk/1.jpg"]

@@ -34,7 +34,7 @@ def test_it_says_what_is_kept_and_why_the_rest_is_not(tmp_path: Path) -> None:
     assert said["masks"] == {"total": 5, "kept": 4}
     assert (said["losses"], said["unfinished"]) == ({"not_in_archive": 1}, {})
     assert content["complete"] and content["software"]["saco-data"]
-    pristine = small.settings.pristine(SUBSET).read_bytes()
+    pristine = small.settings.subset(SUBSET).pristine.read_bytes()
     assert said["annotation_sha256"] == hashlib.sha256(pristine).hexdigest()
     keep_list = (small.settings.silver / "card" / said["keep_list"]).read_bytes()
     assert keep_list.decode().splitlines() == sorted(NAMES[:4])

@@ -11,7 +11,7 @@ from saco_data.engine import session
 from saco_data.model.errors import UsageError
 from saco_data.sandbox.miniature import build, serve
 from saco_data.share import card
-from saco_data.share.intersect import intersect
+from saco_data.share.intersect import Copy, intersect
 from saco_data.share.intersect import load as load_copy
 from tests.conftest import Saco
 from tests.helpers.annotations import annotate
@@ -21,6 +21,10 @@ from tests.helpers.pipeline import Notes
 from tests.helpers.tiny_subset import NAMES, SUBSET, TinySubset, pairs
 
 SUBSETS = ("geode", "bdd100k", "sav")
+
+
+def copies(two: tuple[TinySubset, TinySubset]) -> list[Copy]:
+    return [load_copy(folder_of(each), SUBSETS) for each in two]
 
 
 def laboratory(folder: Path, *lost: tuple[str, int]) -> Path:
@@ -78,20 +82,20 @@ def folder_of(small: TinySubset) -> Path:
 def test_only_what_all_have_stays_in_order_and_the_pristine_file_is_untouched(
     two: tuple[TinySubset, TinySubset],
 ) -> None:
-    before = two[0].settings.pristine(SUBSET).read_bytes()
-    found = intersect(two[0].settings, [load_copy(folder_of(each)) for each in two], [SUBSET])
+    before = two[0].settings.subset(SUBSET).pristine.read_bytes()
+    found = intersect(two[0].settings, copies(two), [SUBSET])
     content = json.loads(found[SUBSET].path.read_bytes())
     original = json.loads(before)
     assert content["images"] == [e for e in original["images"] if e["file_name"] in NAMES[2:]]
     ids = {each["id"] for each in content["images"]}
     assert content["annotations"] == [e for e in original["annotations"] if e["image_id"] in ids]
-    assert two[0].settings.pristine(SUBSET).read_bytes() == before
+    assert two[0].settings.subset(SUBSET).pristine.read_bytes() == before
 
 
 def test_bare_keep_lists_do_too(two: tuple[TinySubset, TinySubset]) -> None:
-    by_card = intersect(two[0].settings, [load_copy(folder_of(each)) for each in two], [SUBSET])
+    by_card = intersect(two[0].settings, copies(two), [SUBSET])
     content = by_card[SUBSET].path.read_bytes()
-    lists = [load_copy(folder_of(each) / f"{SUBSET}.keep.txt") for each in two]
+    lists = [load_copy(folder_of(each) / f"{SUBSET}.keep.txt", SUBSETS) for each in two]
     other = two[1].folder / "elsewhere"
     assert intersect(two[1].settings, lists, [SUBSET], other)[SUBSET].path.read_bytes() == content
 
@@ -101,7 +105,7 @@ def test_copies_of_different_annotations_are_not_mixed(two: tuple[TinySubset, Ti
     two[1].prepare()
     card.write(two[1].settings, card.make(two[1].settings, [SUBSET]))
     with pytest.raises(UsageError, match="other annotations of bdd100k"):
-        intersect(two[0].settings, [load_copy(folder_of(each)) for each in two], [SUBSET])
+        intersect(two[0].settings, copies(two), [SUBSET])
 
 
 def test_a_keep_list_that_is_not_the_one_on_the_card_is_refused(
@@ -110,7 +114,7 @@ def test_a_keep_list_that_is_not_the_one_on_the_card_is_refused(
     keep_list = folder_of(two[1]) / f"{SUBSET}.keep.txt"
     keep_list.write_text(keep_list.read_text() + "more.jpg\n")
     with pytest.raises(UsageError, match=r"not the keep-list that card\.json speaks of"):
-        load_copy(folder_of(two[1]))
+        load_copy(folder_of(two[1]), SUBSETS)
 
 
 @pytest.mark.parametrize(
@@ -121,7 +125,7 @@ def test_what_is_no_card_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "card.json"
     path.write_bytes(content)
     with pytest.raises(UsageError, match="is no card"):
-        load_copy(path)
+        load_copy(path, SUBSETS)
 
 
 def test_a_card_cannot_point_out_of_its_folder(
@@ -132,7 +136,7 @@ def test_a_card_cannot_point_out_of_its_folder(
     secret.write_text("a\n")
     path.write_text(path.read_text().replace(f"{SUBSET}.keep.txt", f"../../../../{secret.name}"))
     with pytest.raises(UsageError, match="cannot be read"):
-        load_copy(path)
+        load_copy(path, SUBSETS)
 
 
 @pytest.mark.parametrize("name", ["", "/", "..", "a/", "\0", "\ud800", "x" * 300])
@@ -144,12 +148,12 @@ def test_a_card_that_names_no_keep_list_is_refused(
     content["subsets"][SUBSET]["keep_list"] = name
     path.write_text(json.dumps(content))
     with pytest.raises(UsageError, match="names no keep-list"):
-        load_copy(path)
+        load_copy(path, SUBSETS)
 
 
 def test_one_copy_or_none_in_common_is_said(two: tuple[TinySubset, TinySubset], saco: Saco) -> None:
     alone = saco("intersect", folder_of(two[0]), cwd=two[0].folder)
     assert alone.returncode == 2 and "Name two or more" in alone.stderr
-    copies = [load_copy(folder_of(each)) for each in two]
+    both = copies(two)
     with pytest.raises(UsageError, match="no subset in common"):
-        intersect(two[0].settings, copies, ["nga"])
+        intersect(two[0].settings, both, ["nga"])

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from saco_data import sources
-from saco_data.catalog.manifest import load
+from saco_data.catalog.registry import builtin
 from saco_data.model.reasons import Reason, State
 from saco_data.model.records import Product
 from saco_data.sandbox.http_server import FileServer
@@ -18,7 +18,7 @@ from saco_data.sandbox.recipe import MiniatureSubset
 from saco_data.sources.archives import ArchiveSource
 from tests.helpers.folders import config, write_files
 from tests.helpers.miniatures import build_one, copied_products
-from tests.helpers.pipeline import Notes, items, prepare, products, states
+from tests.helpers.pipeline import Notes, is_unpruned, items, prepare, products, states
 
 SUBSETS = ("geode", "bdd100k", "food_rec")
 
@@ -63,7 +63,7 @@ def test_a_folder_that_lacks_a_file_needs_the_user_and_prunes_nothing(
     settings = config(tmp_path, **{f"{name}_raw": as_folder(tmp_path, subset)})
     assert prepare(settings, name) == 4
     assert products(settings, name) == copied_products(subset)
-    assert settings.pruned(name).read_bytes() == settings.pristine(name).read_bytes()
+    assert is_unpruned(settings, name)
     missing = subset.missing[0]
     (tmp_path / "extracted" / missing).parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / "extracted" / missing).write_bytes(next(iter(subset.raw.values())))
@@ -101,7 +101,7 @@ def test_identical_files_are_left_alone(tmp_path: Path) -> None:
     subset = build_one(tmp_path, "geode")
     settings = config(tmp_path, geode_raw=as_zip(tmp_path, subset))
     prepare(settings, "geode")
-    before = {path: path.stat() for path in settings.images("geode").iterdir()}
+    before = {path: path.stat() for path in settings.subset("geode").images.iterdir()}
     (settings.state / "ledger.sqlite").unlink()
     assert prepare(settings, "geode") == 0
     for path, stat in before.items():
@@ -113,9 +113,9 @@ def test_another_file_under_a_final_name_is_replaced(tmp_path: Path) -> None:
     subset = build_one(tmp_path, "geode")
     settings = config(tmp_path, geode_raw=as_zip(tmp_path, subset))
     (name, content), *_ = copied_products(subset).items()
-    settings.images("geode").mkdir(parents=True)
+    settings.subset("geode").images.mkdir(parents=True)
     other = list(copied_products(subset).values())[1]
-    (settings.images("geode") / name).write_bytes(other)
+    (settings.subset("geode").images / name).write_bytes(other)
     assert prepare(settings, "geode") == 0
     assert products(settings, "geode")[name] == content
 
@@ -128,7 +128,10 @@ def test_a_new_archive_is_asked_again_for_what_the_old_one_lacked(tmp_path: Path
     as_zip(tmp_path, subset)
     assert prepare(settings, "geode") == 0
     assert State.GONE not in states(settings, "geode").values()
-    assert settings.pruned("geode").read_bytes() == settings.pristine("geode").read_bytes()
+    assert (
+        settings.subset("geode").derived.read_bytes()
+        == settings.subset("geode").pristine.read_bytes()
+    )
 
 
 def test_that_everything_is_gone_is_not_believed(tmp_path: Path) -> None:
@@ -137,7 +140,10 @@ def test_that_everything_is_gone_is_not_believed(tmp_path: Path) -> None:
     settings = config(tmp_path, geode_raw="other.zip")
     notes = Notes()
     assert prepare(settings, "geode", notes=notes) == 4
-    assert settings.pruned("geode").read_bytes() == settings.pristine("geode").read_bytes()
+    assert (
+        settings.subset("geode").derived.read_bytes()
+        == settings.subset("geode").pristine.read_bytes()
+    )
     assert any("wrong address" in line for line in notes.lines)
     # The right archive mends it without further ado.
     settings = config(tmp_path, geode_raw=as_zip(tmp_path, subset))
@@ -154,7 +160,10 @@ def test_a_source_that_gives_nothing_is_not_believed_because_something_else_went
     settings = config(tmp_path, geode_raw="other.zip")
     assert prepare(settings, "geode") == 4
     assert set(states(settings, "geode").values()) == {State.GONE, State.FAILED}
-    assert settings.pruned("geode").read_bytes() == settings.pristine("geode").read_bytes()
+    assert (
+        settings.subset("geode").derived.read_bytes()
+        == settings.subset("geode").pristine.read_bytes()
+    )
 
 
 def test_the_word_of_one_mirror_is_not_held_against_another(tmp_path: Path) -> None:
@@ -197,13 +206,13 @@ def test_a_cut_archive_prunes_nothing(tmp_path: Path) -> None:
     ],
 )
 def test_naming_rules(tmp_path: Path, subset: str, member: str, key: str | None) -> None:
-    source = sources.get(subset, config(tmp_path))
+    source = sources.make(config(tmp_path).subset(subset))
     wanted = {"Africa_Egypt_bag_1", "images_bag_1", "x.jpg", "006316.jpg", "sav_000001.mp4"}
     assert source.key_of_member(member, wanted) == key  # type: ignore[attr-defined]
 
 
 def test_food_names_keep_their_last_part_and_suffix(tmp_path: Path) -> None:
-    source = sources.get("food_rec", config(tmp_path))
+    source = sources.make(config(tmp_path).subset("food_rec"))
     assert source.key_of(Product("some_set_2.0_006316.JPG", 1, 1)) == "006316.JPG"
 
 
@@ -214,14 +223,19 @@ def test_nothing_at_hand_says_what_to_click(tmp_path: Path, name: str) -> None:
     assert prepare(settings, name) == 4
     found = set(states(settings, name).values())
     assert found == {State.BLOCKED}
-    assert load(name).access.page in sources.get(name, settings).needs()
+    assert (
+        builtin().find(name).access.page
+        in sources.make(settings.subset(name)).missing_requirement()
+    )
 
 
 def test_a_raw_path_that_does_not_exist_is_named(tmp_path: Path) -> None:
     build_one(tmp_path, "geode")
     settings = config(tmp_path, geode_raw="nowhere.zip")
     assert prepare(settings, "geode") == 4
-    assert "nowhere.zip does not exist" in sources.get("geode", settings).needs()
+    assert (
+        "nowhere.zip does not exist" in sources.make(settings.subset("geode")).missing_requirement()
+    )
 
 
 def test_a_hostile_archive_writes_nothing_outside(tmp_path: Path) -> None:
@@ -268,7 +282,7 @@ def test_a_damaged_member_of_a_zip_costs_that_file_alone(tmp_path: Path, remote:
 
 
 def test_geodes_folder_images_is_found_below_another_of_that_name(tmp_path: Path) -> None:
-    source = sources.get("geode", config(tmp_path))
+    source = sources.make(config(tmp_path).subset("geode"))
     assert isinstance(source, ArchiveSource)
     for above in ("", "images/", "/data/images/", "images/of/"):
         name = f"{above}images/Africa/x.jpg"
@@ -282,7 +296,7 @@ def test_a_product_made_anew_from_the_raw_file_at_hand_keeps_its_origin(tmp_path
         settings = config(tmp_path, bdd100k_raw=f"{server.url}/raw.tar")
         prepare(settings, "bdd100k")
         name = next(iter(copied_products(subset)))
-        (settings.images("bdd100k") / name).unlink()
+        (settings.subset("bdd100k").images / name).unlink()
         assert prepare(settings, "bdd100k") == 0
         origin = f"{server.url}/raw.tar#{subset.raw_name[name]}"
     assert items(settings, "bdd100k")[name].origin == origin
@@ -304,6 +318,6 @@ def test_a_password_in_a_place_that_is_no_url_is_not_told(
     assert prepare(settings, "inaturalist", notes=notes) == 4
     known = items(settings, "inaturalist").values()
     said = [*notes.lines, *(f"{item.detail} {item.origin} {item.facts}" for item in known)]
-    said.append(sources.get("inaturalist", settings).needs())
+    said.append(sources.make(settings.subset("inaturalist")).missing_requirement())
     assert any("inaturalist_" in line or "ftp:/h/x" in line for line in said)
     assert not [line for line in said if "secret" in line]

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from saco_data.catalog.manifest import load
+from saco_data.catalog.registry import builtin
 from saco_data.config.settings import Settings
 from saco_data.model.errors import Blocked
 from saco_data.model.reasons import Reason
@@ -153,7 +153,10 @@ def test_the_production_addresses_are_right_and_the_mapping_is_pinned(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     mapping = (shared_data / "inaturalist_image_subset.json").read_bytes()
-    assert hashlib.sha256(mapping).hexdigest() == load("inaturalist").pinned["mapping"].sha256
+    assert (
+        hashlib.sha256(mapping).hexdigest()
+        == builtin().find("inaturalist").pinned["mapping"].sha256
+    )
     member = json.loads(mapping)["0.jpg"]
     packed = pack_tar_gz({f"train_val_images/{member}": jpeg})
     at_production(server, mapping, packed)

@@ -181,7 +181,7 @@ def test_one_that_cannot_be_looked_up_again_does_not_hold_the_others(
         tmp_path,
         endpoints={
             "nga_catalogue": f"{server.url}/elsewhere.csv",
-            "nga_iiif": settings.endpoint("nga", "iiif"),
+            "nga_iiif": settings.subset("nga").endpoint("iiif"),
         },
     )
     assert reasons(ask(settings, "nga")) == {uuid(0): Reason.OK, uuid(1): Reason.RAW_MISSING}

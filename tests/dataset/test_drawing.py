@@ -15,9 +15,8 @@ from hypothesis.extra import numpy as arrays
 from PIL import Image
 from pycocotools import mask as rle
 
+from saco_data.dataset.drawing import HALO, PALETTE, TINY, draw_layer, draw_masks, scale_mask
 from saco_data.dataset.masks import DamagedMask, decode
-from saco_data.report import drawing
-from saco_data.report.drawing import HALO, PALETTE, drawn, layer, scaled
 
 
 def encoded(mask: Any) -> dict[str, Any]:
@@ -66,7 +65,7 @@ def test_a_damaged_rle_is_refused_with_the_reason(segmentation: Any, why: str) -
 
 
 def test_a_mask_as_large_as_the_memory_is_refused() -> None:
-    with pytest.raises(DamagedMask, match="out of all measure"):
+    with pytest.raises(DamagedMask, match="too large to be decoded"):
         decode({"counts": "0", "size": [1 << 20, 1 << 20]}, 1 << 20, 1 << 20)
 
 
@@ -86,9 +85,9 @@ def test_real_masklets_are_decoded(shared_data: Path) -> None:
 
 def test_a_single_pixel_survives_scaling_and_nothing_stays_nothing() -> None:
     dot = np.zeros((1000, 1000), bool)
-    assert not scaled(dot, (50, 50)).any()
+    assert not scale_mask(dot, (50, 50)).any()
     dot[777, 333] = True
-    small = scaled(dot, (50, 50))
+    small = scale_mask(dot, (50, 50))
     assert small.sum() == 1 and small[38, 16]
 
 
@@ -99,7 +98,7 @@ def test_the_colours_of_a_picture_differ_from_each_other_and_from_what_they_cove
         picture = Image.new("RGB", (40, 40), colour)
         mask = np.zeros((40, 40), bool)
         mask[10:30, 10:30] = True
-        over = layer([mask], picture).convert("RGBA")
+        over = draw_layer([mask], picture).convert("RGBA")
         red, green, blue, _ = np.asarray(over)[20, 20].tolist()
         assert np.linalg.norm(np.subtract((red, green, blue), colour)) > 150
 
@@ -109,10 +108,10 @@ def test_masks_are_drawn_where_they_are_and_nowhere_else() -> None:
     first, second = np.zeros((2, 40, 60), bool)
     first[5:35, 5:25] = True
     second[5:35, 35:55] = True
-    over = np.asarray(layer([first, second], picture))
+    over = np.asarray(draw_layer([first, second], picture))
     assert len({int(over[20, 15]), int(over[20, 45])}) == 2
     assert set(over[~(first | second)].tolist()) == {0, HALO}
-    plain = np.asarray(drawn(picture, [first, second]))
+    plain = np.asarray(draw_masks(picture, [first, second]))
     outside = over == 0
     assert (plain[outside] == 128).all() and (plain[first] != 128).any(axis=1).all()
 
@@ -121,5 +120,5 @@ def test_a_mask_too_small_to_see_gets_a_ring() -> None:
     picture = Image.new("RGB", (100, 100))
     dot = np.zeros((100, 100), bool)
     dot[50, 50] = True
-    over = np.asarray(layer([dot], picture))
-    assert over[50, 50 + drawing.TINY] not in (0, HALO)
+    over = np.asarray(draw_layer([dot], picture))
+    assert over[50, 50 + TINY] not in (0, HALO)
