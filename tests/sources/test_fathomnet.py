@@ -150,14 +150,16 @@ def test_other_content_than_recorded_is_refused(
     assert [path.name for path in (tmp_path / "data/fathomnet/raw").iterdir()] == [uuid(2)]
 
 
-@pytest.mark.parametrize("options", [{"batches": False}, {"odd": {uuid(1)}}, {"most": 2}])
+@pytest.mark.parametrize(
+    "options", [{"batches": False}, {"unreadable": {uuid(1)}}, {"max_records": 2}]
+)
 def test_an_answer_that_fails_or_falls_short_costs_no_image(
     tmp_path: Path, server: FileServer, jpeg: bytes, options: dict[str, Any]
 ) -> None:
     net = FathomNet({uuid(n): jpeg for n in range(6)}, **options)
     found = reasons(ask(opened(tmp_path, server, net, 99), "fathomnet"))
     assert found.pop(uuid(99)) is Reason.NOT_IN_CATALOGUE
-    if "odd" in options:
+    if "unreadable" in options:
         assert found.pop(uuid(1)) is Reason.EXTRACTOR_ERROR
     assert set(found.values()) == {Reason.OK} and len(found) >= 5
 
