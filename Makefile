@@ -23,10 +23,11 @@ test: $(VENV)/.test ## all tests but the long campaigns
 test-long: $(VENV)/.test ## the long campaigns, with their seeds: an hour or so
 	$(BIN)/python -m pytest -m long -s
 
-check: $(VENV)/.test $(VENV)/.check ## lint, format and types
+check: $(VENV)/.test $(VENV)/.check ## lint, format, types, import layers
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 format: $(VENV)/.check ## put the code into the agreed format
 	$(BIN)/ruff check --fix .

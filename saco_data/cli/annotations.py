@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from saco_data.cli.common import Options, json_option, named, subsets_argument
+from saco_data.cli.common import Options, json_option, subsets_argument
 from saco_data.config.settings import Settings
 from saco_data.model.errors import Blocked, Incomplete, UsageError
 from saco_data.sources.annotation_files import Annotations, Fetched
@@ -43,7 +43,7 @@ def get_annotations(
     from saco_data.model.errors import SacoError, UsageError, most_severe
     from saco_data.report.console import readable
 
-    settings, names = options.settings(), named(subsets)
+    settings, names = options.select(subsets)
     if images and source != "roboflow":
         raise UsageError("--images goes with --from roboflow only", remedy="Write both")
     get = _images(settings) if images else _files(settings, source)
@@ -107,16 +107,16 @@ def _words(result: dict[str, Any]) -> str:
 
 def getter(settings: Settings, source: str) -> Callable[[str], Fetched]:
     """What gets one subset's file from `hub`, `roboflow` or a folder. Raises UsageError."""
-    at = Annotations(settings)
+    at = Annotations()
     if source == "hub":
-        return at.from_hub
+        return lambda name: at.from_hub(settings.subset(name))
     if source == "roboflow":
         from saco_data.sources import roboflow_export
 
-        return lambda subset: roboflow_export.fetch_annotations(at, subset)
+        return lambda name: roboflow_export.fetch_annotations(at, settings.subset(name))
     folder = Path(source).expanduser().absolute()
     if not folder.is_dir():
         raise UsageError(
             "neither `hub`, `roboflow` nor a folder", item=source, remedy="Name one of them"
         )
-    return lambda subset: at.from_folder(subset, folder)
+    return lambda name: at.from_folder(settings.subset(name), folder)

@@ -12,6 +12,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from saco_data.catalog.manifest import DEFAULT_COLLECTION
 from saco_data.config.settings import Settings
 from saco_data.engine.status import Status
 from saco_data.model.finding import Finding
@@ -200,8 +201,13 @@ def print_status(status: Status) -> None:
     stdout().print(table)
 
 
-def print_evaluator(settings: Settings) -> None:
-    """The two lines for the evaluator's config."""
-    images: Path = settings.silver / "images"
-    print(f"silver_img_path: {images}")
-    print(f"base_annotation_path_silver: {settings.silver / 'annotations'}")
+def print_evaluator(settings: Settings, names: Sequence[str]) -> None:
+    """The two lines for the evaluator's config; for other collections, where their files are."""
+    collections = {settings.subset(name).manifest.collection: name for name in names}
+    for collection, name in collections.items():
+        root = settings.subset(name).root
+        if collection == DEFAULT_COLLECTION:
+            print(f"silver_img_path: {root / 'images'}")
+            print(f"base_annotation_path_silver: {root / 'annotations'}")
+        else:
+            print(f"{collection}: {root}")

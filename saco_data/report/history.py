@@ -85,4 +85,4 @@ def read(settings: Settings, name: str) -> list[Story]:
 
 
 def _licence(settings: Settings, item: Item) -> str:
-    return licence_of(item.facts, settings.manifest(item.subset).licence)
+    return licence_of(item.facts, settings.subset(item.subset).manifest.licence)

@@ -110,7 +110,9 @@ def _gather(settings: Settings, ledger: Ledger, subsets: Sequence[str]) -> _Gath
     budget = gallery.BUDGET // max(1, sum(each.states[State.DONE] > 0 for each in known))
     for each in known:
         items = ledger.items(each.subset)
-        shown = Subset(settings.manifest(each.subset), each, ledger.done_bytes(each.subset)[1])
+        shown = Subset(
+            settings.subset(each.subset).manifest, each, ledger.done_bytes(each.subset)[1]
+        )
         found.subsets.append(shown)
         done = {key: item for key, item in items.items() if item.state is State.DONE}
         times = [item.since for item in done.values()]
@@ -122,14 +124,14 @@ def _gather(settings: Settings, ledger: Ledger, subsets: Sequence[str]) -> _Gath
             continue
         content = None
         try:
-            content = pairs.read(settings.pristine(each.subset))
+            content = pairs.read(settings.subset(each.subset).pristine)
         except AnnotationError as error:
             shown.note = f"No pictures and phrases: {error}"
         else:
             shown.note = ". ".join(f"The annotation file {each}" for each in content.repairs)
         found.rows.add(each.subset, content, items)
         if content is not None:
-            root = settings.images(each.subset)
+            root = settings.subset(each.subset).images
             gallery.add(found.gallery, each.subset, root, content, done.keys(), budget)
     return found
 

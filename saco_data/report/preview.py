@@ -42,9 +42,9 @@ def draw(settings: Settings, subset: str, seed: int = 0) -> Drawn:
     Raises Incomplete where no picture of the subset is ready, AnnotationError, DiskFull and
     OutputError.
     """
-    root, folder = settings.images(subset), settings.path(settings.keys.directory_save)
-    derived = settings.pruned(subset)
-    content = pairs.read(derived if derived.exists() else settings.pristine(subset))
+    root, folder = settings.subset(subset).images, settings.path(settings.keys.directory_save)
+    derived = settings.subset(subset).derived
+    content = pairs.read(derived if derived.exists() else settings.subset(subset).pristine)
     ready = listing(root)
     by_file = {name: each for name, each in content.by_file().items() if name in ready}
     if not by_file:

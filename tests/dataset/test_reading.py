@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from saco_data.catalog.manifest import load
+from saco_data.catalog.registry import builtin
 from saco_data.dataset import index, pairs
 from saco_data.dataset.derive import coverage, derive
 from saco_data.model.errors import AnnotationError
 from tests.builders import document, image
 
-GEODE = load("geode")
+GEODE = builtin().find("geode")
 READERS: tuple[Callable[[Path], object], ...] = (
     lambda path: index.read(path, GEODE),
     pairs.read,

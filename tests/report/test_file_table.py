@@ -15,7 +15,7 @@ from saco_data.model.records import Outcome
 from saco_data.report import gallery, page
 from saco_data.report.file_table import FileTable
 from saco_data.state.ledger import Ledger
-from tests.builders import document, image
+from tests.helpers.annotations import document, image
 
 
 def unpacked(text: str) -> dict[str, Any]:

@@ -21,10 +21,10 @@ from tests.report.conftest import HOSTILE, Silver
 
 def shown(silver: Silver, budget: int = 10**7) -> Gallery:
     settings = silver.settings
-    content = pairs.read(settings.pristine("geode"))
-    ready = {path.name for path in settings.images("geode").iterdir()}
+    content = pairs.read(settings.subset("geode").pristine)
+    ready = {path.name for path in settings.subset("geode").images.iterdir()}
     made = Gallery()
-    gallery.add(made, "geode", settings.images("geode"), content, ready, budget)
+    gallery.add(made, "geode", settings.subset("geode").images, content, ready, budget)
     return made
 
 
@@ -53,7 +53,7 @@ def test_the_budget_of_bytes_is_kept_and_the_worst_come_first(silver: Silver) ->
 
 
 def test_a_picture_that_is_lost_or_broken_is_named(silver: Silver, tmp_path: Path) -> None:
-    content = pairs.read(silver.settings.pristine("geode"))
+    content = pairs.read(silver.settings.subset("geode").pristine)
     name = content.pairs[0].file_name
     made = Gallery()
     gallery.add(made, "geode", tmp_path, content, {name}, 10**7)

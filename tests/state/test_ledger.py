@@ -20,7 +20,7 @@ from saco_data.state import schema
 from saco_data.state.database import LedgerDamaged
 from saco_data.state.interning import Texts
 from saco_data.state.ledger import Ledger
-from tests.tiny_subset import DAY, HOUR, NAMES, PICTURES, START, SUBSET, Small
+from tests.helpers.tiny_subset import DAY, HOUR, NAMES, PICTURES, START, SUBSET, TinySubset
 
 KEY = "0a1b2c3d-4e5f.jpg"
 FOUND = Outcome(
@@ -403,7 +403,7 @@ def test_facts_of_a_newer_version_are_passed_over(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("how", ["deleted", "head", "cut", "pages", "words"])
 def test_a_lost_ledger_costs_no_product(tmp_path: Path, how: str) -> None:
-    small = Small(tmp_path)
+    small = TinySubset(tmp_path)
     small.holds(NAMES[1:])
     small.prepare()
     # By now the source has lost one more, of which the product is here.
@@ -426,7 +426,7 @@ def test_a_lost_ledger_costs_no_product(tmp_path: Path, how: str) -> None:
 
 
 def test_of_a_lost_ledger_and_a_half_product_only_the_product_is_made_anew(tmp_path: Path) -> None:
-    small = Small(tmp_path)
+    small = TinySubset(tmp_path)
     small.prepare()
     (small.settings.state / "ledger.sqlite").unlink()
     small.product(NAMES[0]).write_bytes(PICTURES[NAMES[0]][:-40])

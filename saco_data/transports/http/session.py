@@ -19,9 +19,9 @@ import aiohttp
 from multidict import CIMultiDict
 from yarl import URL
 
-from saco_data import __version__
 from saco_data.model.errors import UsageError
 from saco_data.model.reasons import Reason
+from saco_data.model.version import __version__
 from saco_data.transports.http.circuit_breaker import Limits
 from saco_data.transports.http.outcome import (
     Trouble,

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import io
+import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
-
-from PIL import Image
 
 from saco_data.config.settings import Settings
 from saco_data.engine import session
 from saco_data.engine.events import Stages
 from saco_data.engine.session import Finished
 from saco_data.engine.sync import Synced, sync
-from saco_data.sandbox.miniature import tarred
-from tests.builders import annotate, config, document, image
-from tests.inline_executor import Inline
-from tests.pipeline_helpers import Notes
+from saco_data.sandbox.packing import pack_tar
+from tests.helpers.annotations import annotate, document, image
+from tests.helpers.executor import InlineExecutor
+from tests.helpers.folders import config
+from tests.helpers.pictures import plain_jpeg
+from tests.helpers.pipeline import Notes
 
 SUBSET = "bdd100k"
 NAMES = [f"{number:08x}-{number * 7919:08x}.jpg" for number in range(5)]
@@ -28,22 +28,20 @@ DAY = 24 * HOUR
 
 def picture(number: int) -> bytes:
     """One of five JPEGs, 16 x 12 pixels."""
-    buffer = io.BytesIO()
-    Image.new("RGB", (16, 12), (number * 50, 90, 200 - number * 30)).save(buffer, "JPEG")
-    return buffer.getvalue()
+    return plain_jpeg(16, 12, (number * 50, 90, 200 - number * 30))
 
 
 PICTURES = {name: picture(number) for number, name in enumerate(NAMES)}
 
 
 def archive(names: Iterable[str], version: int = 0) -> bytes:
-    """The archive that holds these pictures; another version has another digest."""
+    """The archive of these pictures; another version has another digest."""
     members = {f"bdd100k/images/100k/train/{name}": PICTURES[name] for name in sorted(names)}
-    return tarred({"bdd100k/README": str(version).encode(), **members})
+    return pack_tar({"bdd100k/README": str(version).encode(), **members})
 
 
 def pairs(names: Iterable[str], revision: int = 0) -> dict[str, Any]:
-    """Annotations: two pairs a file, not side by side, the second one negative."""
+    """Annotations: two pairs a file, not next to each other; the second one is negative."""
     chosen = list(names)
     images = [
         image(turn * 100 + NAMES.index(name), name, width=16, height=12, text_input=f"{turn}")
@@ -54,7 +52,7 @@ def pairs(names: Iterable[str], revision: int = 0) -> dict[str, Any]:
     return {**document(*images, masks=masks), "info": {"revision": revision}}
 
 
-class Small:
+class TinySubset:
     """The subset in a folder, its source, and a clock that only moves when told to."""
 
     def __init__(self, folder: Path, *, raw: str = "", **keys: Any) -> None:
@@ -70,11 +68,11 @@ class Small:
         self.notes = Notes()
 
     def holds(self, names: Iterable[str], version: int = 0) -> None:
-        """Makes the source hold these files and no others."""
+        """Makes the source hold exactly these files."""
         self.tar.write_bytes(archive(names, version))
 
     def prepare(self, *, confirm_gone: bool = False, stages: Stages | None = None) -> Finished:
-        """As the command does."""
+        """As the command of this name does."""
         return session.go(
             self.settings,
             [SUBSET],
@@ -83,11 +81,11 @@ class Small:
             stages=stages,
             confirm_gone=confirm_gone,
             clock=lambda: self.time,
-            executor=Inline(),
+            executor=InlineExecutor(),
         )
 
     def sync(self, *, full: bool = False, confirm_gone: bool = False) -> Synced:
-        """As the command does."""
+        """As the command of this name does."""
         return sync(
             self.settings,
             [SUBSET],
@@ -95,16 +93,14 @@ class Small:
             full=full,
             confirm_gone=confirm_gone,
             clock=lambda: self.time,
-            executor=Inline(),
+            executor=InlineExecutor(),
         )
 
     def product(self, name: str) -> Path:
-        """Where a product lies."""
-        return self.settings.images(SUBSET) / name
+        """The path of a product."""
+        return self.settings.subset(SUBSET).images / name
 
     def kept(self) -> set[str]:
-        """The files that the annotations for evaluation name."""
-        import json
-
-        content = json.loads(self.settings.pruned(SUBSET).read_bytes())
+        """The files that the pruned annotations name."""
+        content = json.loads(self.settings.subset(SUBSET).derived.read_bytes())
         return {each["file_name"] for each in content["images"]}

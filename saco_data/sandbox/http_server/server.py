@@ -1,33 +1,25 @@
-"""A file server on loopback that misbehaves on request: what the demo and the tests fetch from.
-
-It speaks HTTP/1.1 with ranges, validators and HEAD, answers late or slowly if told to, and can go
-wrong in every way that was seen on the web. Other sandbox servers mount their paths on it.
-"""
+"""The file server itself: connections, routes, validators, and what it counts."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
-import random
-import re
-import socket
-import struct
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import AsyncGenerator, Callable, Mapping, MutableMapping
 from dataclasses import dataclass, field
-from email.utils import formatdate, parsedate_to_datetime
-from enum import StrEnum
+from email.utils import formatdate
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from aiohttp import web
 
+from saco_data.sandbox.http_server.body import parse_range, read_paced, reset, size_of
+from saco_data.sandbox.http_server.faults import Fault, Faults, refuse
 from saco_data.storage.files import UnsafeName, inside
 
-_PIECE = 1 << 18
 _TYPES = {
     ".jpg": "image/jpeg",
     ".jpeg": "image/jpeg",
@@ -41,54 +33,6 @@ _TYPES = {
     ".html": "text/html",
 }
 _WRONG = bytes(value ^ 0x5A for value in range(256))
-_LOGIN = b"<!DOCTYPE html><html><head><title>Something else</title></head><body>Hello</body></html>"
-_EXPIRED = (
-    b'<?xml version="1.0" encoding="UTF-8"?>\n<Error><Code>AccessDenied</Code>'
-    b"<Message>Request has expired</Message><RequestId>5C2B7A</RequestId></Error>"
-)
-
-
-class Fault(StrEnum):
-    """One way of going wrong."""
-
-    UNAVAILABLE = "503"
-    THROTTLED = "429 with Retry-After in seconds"
-    THROTTLED_UNTIL = "429 with Retry-After as a date"
-    RESET = "connection reset in mid-body"
-    SHORT_BODY = "connection closed before Content-Length"
-    WRONG_LENGTH = "a cut body announced as if it were whole"
-    WRONG_BYTES = "other bytes of the right length"
-    HTML = "an HTML page with status 200"
-    DRIP = "a few bytes at a time"
-    STALL = "silence in mid-body"
-    EXPIRED = "403 as object stores word it"
-    CHANGED = "another ETag from now on"
-    NO_RANGES = "a Range header ignored"
-
-
-@dataclass(frozen=True, slots=True)
-class Faults:
-    """Which faults happen, and how often.
-
-    Each request for a file goes wrong with `probability`, in a way drawn from `kinds`. The draw
-    depends on `seed`, the path and the number of requests the path has seen, so it is the same
-    however requests interleave. `first`: only so many requests of each path can go wrong.
-    """
-
-    kinds: tuple[Fault, ...] = tuple(Fault)
-    probability: float = 0.2
-    seed: int = 0
-    first: int | None = None
-    retry_after: int = 1  # seconds
-    stall: float = 60.0  # seconds of silence
-    drip: int = 512  # bytes a second
-
-    def draw(self, path: str, number: int) -> Fault | None:
-        """The fault of request `number` (from 1) for `path`."""
-        if not self.kinds or (self.first is not None and number > self.first):
-            return None
-        dice = random.Random(f"{self.seed} {path} {number}")  # noqa: S311 - reproducible on purpose
-        return dice.choice(self.kinds) if dice.random() < self.probability else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,12 +125,7 @@ class FileServer:
         self.url = f"http://127.0.0.1:{port}"
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         asyncio.run_coroutine_threadsafe(self._close(), self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
@@ -224,7 +163,8 @@ class FileServer:
         draw = self.faults.draw if self.faults else lambda *_: None
         if (fault := draw(request.path, self.requests[request.path])) is not None:
             self.injected[fault] += 1
-        if (refusal := self._refusal(fault)) is not None:
+        retry_after = self.faults.retry_after if self.faults else 0
+        if (refusal := refuse(fault, retry_after)) is not None:
             return refusal
         answer = await self._find(request)
         if answer is None:
@@ -233,24 +173,6 @@ class FileServer:
             assert isinstance(answer.body, bytes)
             return web.Response(status=answer.status, body=answer.body, headers=answer.headers)
         return await self._send(request, answer, fault)
-
-    def _refusal(self, fault: Fault | None) -> web.Response | None:
-        """The answer to a request that gets nothing of the file."""
-        rest = self.faults.retry_after if self.faults else 0
-        match fault:
-            case Fault.UNAVAILABLE:
-                return web.Response(status=503, text="try later")
-            case Fault.THROTTLED:
-                return web.Response(status=429, headers={"Retry-After": str(rest)})
-            case Fault.THROTTLED_UNTIL:
-                date = formatdate(time.time() + rest, usegmt=True)
-                return web.Response(status=429, headers={"Retry-After": date})
-            case Fault.HTML:
-                return web.Response(body=_LOGIN, content_type="text/html")
-            case Fault.EXPIRED:
-                return web.Response(status=403, body=_EXPIRED, content_type="application/xml")
-            case _:
-                return None
 
     async def _find(self, request: web.BaseRequest) -> Answer | None:
         path = request.path
@@ -289,12 +211,12 @@ class FileServer:
         self, request: web.BaseRequest, answer: Answer, fault: Fault | None
     ) -> web.StreamResponse:
         body = answer.body
-        size = body.stat().st_size if isinstance(body, Path) else len(body)
+        size = size_of(body)
         if fault is Fault.CHANGED:
             self._versions[request.path] += 1
         etag, modified = self._validators(request.path, body)
         ranges = self.ranges and fault is not Fault.NO_RANGES
-        wanted = _wanted(request.headers, size, etag, modified) if ranges else None
+        wanted = parse_range(request.headers, size, etag, modified) if ranges else None
         if wanted is not None and wanted[0] >= wanted[1]:
             return web.Response(status=416, headers={"Content-Range": f"bytes */{size}"})
         start, stop = wanted or (0, size)
@@ -316,46 +238,28 @@ class FileServer:
             await response.prepare(request)
             if request.method == "HEAD":
                 return response
-            await self._stream(response, body, start, cut, fault)
+            await self._stream(response, read_paced(body, start, cut, self._rate(fault)), fault)
         except ConnectionError:
             return response
         if cut < stop:
             await self._break(request, fault)
         return response
 
+    def _rate(self, fault: Fault | None) -> int:
+        """Bytes a second for one answer; 0: as fast as it goes."""
+        return self.faults.drip if self.faults and fault is Fault.DRIP else self.bandwidth
+
     async def _stream(
         self,
         response: web.StreamResponse,
-        body: bytes | Path,
-        start: int,
-        stop: int,
+        pieces: AsyncGenerator[bytes, None],
         fault: Fault | None,
     ) -> None:
-        rate = self.faults.drip if self.faults and fault is Fault.DRIP else self.bandwidth
-        piece = max(1, min(_PIECE, rate // 20)) if rate else _PIECE
-        begun, sent = time.monotonic(), 0
-        file = body.open("rb") if isinstance(body, Path) else None
-        try:
-            if file is not None:
-                file.seek(start)
-            while start + sent < stop:
-                here = start + sent
-                count = min(piece, stop - here)
-                if isinstance(body, bytes):
-                    data = body[here : here + count]
-                else:
-                    assert file is not None
-                    data = file.read(count)
-                if fault is Fault.WRONG_BYTES:
-                    data = data.translate(_WRONG)
+        async with contextlib.aclosing(pieces):
+            async for piece in pieces:
+                data = piece.translate(_WRONG) if fault is Fault.WRONG_BYTES else piece
                 await response.write(data)
-                sent += count
-                self.bytes_sent += count
-                if rate:
-                    await asyncio.sleep(max(0.0, begun + sent / rate - time.monotonic()))
-        finally:
-            if file is not None:
-                file.close()
+                self.bytes_sent += len(data)
 
     async def _break(self, request: web.BaseRequest, fault: Fault | None) -> None:
         transport = request.transport
@@ -366,35 +270,6 @@ class FileServer:
         if transport is None:
             return
         if fault is Fault.RESET:
-            # What was written must leave first: an abort throws the send buffer away.
-            while transport.get_write_buffer_size():
-                await asyncio.sleep(0.001)
-            _linger_zero(transport)
-            transport.abort()
+            await reset(transport)
         else:
             transport.close()
-
-
-def _linger_zero(transport: asyncio.Transport) -> None:
-    connection = transport.get_extra_info("socket")
-    if connection is not None:
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-
-
-def _wanted(
-    headers: Mapping[str, str], size: int, etag: str, modified: float
-) -> tuple[int, int] | None:
-    """The (start, stop) that a Range header asks for; None: send everything."""
-    match = re.fullmatch(r"bytes=(\d*)-(\d*)", headers.get("Range", ""))
-    if match is None or match.groups() == ("", ""):
-        return None
-    if (condition := headers.get("If-Range")) is not None and condition != etag:
-        try:
-            if parsedate_to_datetime(condition).timestamp() != modified:
-                return None
-        except ValueError:
-            return None
-    first, last = match.groups()
-    if not first:
-        return max(0, size - int(last)), size
-    return int(first), min(size, int(last) + 1) if last else size

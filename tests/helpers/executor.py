@@ -1,4 +1,4 @@
-"""An executor without processes: what it is given runs at once, in the thread that gives it."""
+"""An executor without processes: each call runs at once, in the thread that submits it."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 R = TypeVar("R")
 
 
-class Inline:
-    """See `saco_data.executors.Executor`."""
+class InlineExecutor:
+    """Runs each function inside `submit`. See `saco_data.executors.Executor`."""
 
     width = 1
 
@@ -24,4 +24,4 @@ class Inline:
         return future
 
     def close(self, *, now: bool = False) -> None:
-        """Nothing is left to wait for."""
+        """See `Executor.close`."""

@@ -1,4 +1,4 @@
-"""Going the whole road in a test, and looking at where it led."""
+"""Runs the whole pipeline in a test and reads its results."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from saco_data.state.ledger import Ledger
 
 
 class Notes:
-    """A reporter that remembers what was noted."""
+    """A reporter that keeps the notes of a run."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []
@@ -34,27 +34,33 @@ class Notes:
         """See `Reporter`."""
 
 
-def travel(
+def prepare(
     settings: Settings, *subsets: str, stages: Stages | None = None, notes: Notes | None = None
 ) -> int:
-    """Prepares subsets as the command does; returns the exit code."""
+    """Prepares subsets as `saco prepare` does; returns the exit code."""
     return session.run(settings, subsets, "test", notes or Notes(), stages=stages)
 
 
 def products(settings: Settings, subset: str) -> dict[str, bytes]:
     """All product files by name."""
-    root = settings.images(subset)
+    root = settings.subset(subset).images
     return {
         str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()
     }
 
 
 def items(settings: Settings, subset: str) -> dict[str, Item]:
-    """What the ledger knows of the products."""
+    """The ledger's items of a subset, by product."""
     with Ledger(settings.state, read_only=True) as ledger:
         return ledger.items(subset)
 
 
 def states(settings: Settings, subset: str) -> dict[str, State]:
-    """The state of each product that the ledger knows."""
+    """The state of each product in the ledger."""
     return {key: item.state for key, item in items(settings, subset).items()}
+
+
+def is_unpruned(settings: Settings, subset: str) -> bool:
+    """Whether the annotations for evaluation hold every entry, byte for byte."""
+    config = settings.subset(subset)
+    return config.derived.read_bytes() == config.pristine.read_bytes()
