@@ -37,10 +37,10 @@ def show(table: Table) -> None:
     for system in table.systems:
         if verdict := _verdict(system):
             print_hanging(console, "disk", verdict)
-    asked = _by_need(table.lines)
-    if asked:
+    needs = _by_need(table.lines)
+    if needs:
         print("\nNeeds you:")
-    for need, subsets in asked.items():
+    for need, subsets in needs.items():
         if len(subsets) > 1:
             print_hanging(console, "several", f"{need} (for {', '.join(subsets)})")
         else:
@@ -49,11 +49,11 @@ def show(table: Table) -> None:
 
 def _by_need(lines: Sequence[Line]) -> dict[str, list[str]]:
     """What the user must do, and for which subsets."""
-    asked: dict[str, list[str]] = {}
+    needs: dict[str, list[str]] = {}
     for line in lines:
         for need in line.needs:
-            asked.setdefault(need, []).append(line.subset)
-    return asked
+            needs.setdefault(need, []).append(line.subset)
+    return needs
 
 
 _COUNTS: tuple[Callable[[Line], int], ...] = (

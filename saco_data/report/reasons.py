@@ -56,13 +56,13 @@ def read(settings: Settings, subsets: Sequence[str]) -> list[ReasonCount]:
         ]
 
 
-def show(found: Sequence[ReasonCount], file: TextIO | None = None) -> None:
+def show(reasons: Sequence[ReasonCount], file: TextIO | None = None) -> None:
     """Prints the reasons on stdout, or into a file."""
-    for each in found:
+    for each in reasons:
         print(f"{each.subset}: {each.count} {each.reason.state}, {each.reason}", file=file)
         for item in each.examples:
             said = f": {item.detail}" if item.detail else ""
             line = f"  {item.key} since {when(item.since)} UTC, attempts {item.attempts}{said}"
             print(line, file=file)
-    if not found:
+    if not reasons:
         print("Nothing failed, nothing is gone.", file=file)
