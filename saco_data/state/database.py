@@ -203,6 +203,22 @@ class Database:
                 self._db.execute("BEGIN")
             yield
 
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[None]:
+        """All reads within the context see the same state of the ledger.
+
+        Takes part in the transaction that is open, if there is one, and leaves it open.
+        """
+        with self._explained():
+            begun = not self._db.in_transaction
+            if begun:
+                self._db.execute("BEGIN")
+            try:
+                yield
+            finally:
+                if begun and self._db.in_transaction:
+                    self._db.execute("COMMIT")
+
     def _in_words(self, error: sqlite3.DatabaseError) -> SacoError:
         if error.sqlite_errorcode == sqlite3.SQLITE_FULL:
             return DiskFull(

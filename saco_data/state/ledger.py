@@ -15,7 +15,8 @@ from typing import Any
 from saco_data.model.items import Change, Item, Past, SubsetFacts
 from saco_data.model.reasons import Effect, Reason, State
 from saco_data.model.records import Outcome
-from saco_data.state import schema
+from saco_data.model.snapshot import Snapshot
+from saco_data.state import schema, snapshot
 from saco_data.state.database import FILE_NAME, Database, LedgerDamaged
 
 __all__ = ["FILE_NAME", "Change", "Item", "Ledger", "LedgerDamaged", "Past", "SubsetFacts"]
@@ -85,6 +86,14 @@ class Ledger(Database):
         )
         self._db.execute(_UPDATE, (*self._columns(item)[3:], *where))
         return change
+
+    def snapshot(self, subset: str, *, products: bool = False, assets: bool = False) -> Snapshot:
+        """The state of a subset, read in one transaction.
+
+        `products` adds what `known` returns, `assets` all raw assets; both take time and memory
+        in proportion to their number, the rest does not.
+        """
+        return snapshot.read(self, subset, products=products, assets=assets)
 
     def witness(self, subset: str, keys: Iterable[str], now: int | None = None) -> None:
         """Notes that products were seen as gone by a source that was not throttled meanwhile."""
