@@ -134,7 +134,7 @@ class Pipeline:
                 self._conclude(result, None)
                 return None
             index = self._index(result)
-            recalled = self.ledger.recall(subset, index.products)
+            recalled = self.ledger.restore_rows(subset, index.products)
             known = self.ledger.known(subset)
             self._note(result, index, known.keys() - recalled)
             renew = self.renew.get(subset, ())
@@ -144,7 +144,7 @@ class Pipeline:
             self._lost(result, source, index, known, view)
             result.steps = plan.make(subset, index.products.values(), view)
             self._indices[subset] = index
-            self.ledger.set_aside(subset, known.keys() - index.products.keys())
+            self.ledger.archive_rows(subset, known.keys() - index.products.keys())
             self.ledger.commit()
             assets = self.ledger.items(subset, is_asset=True)
             self._make_room(source, result.steps, assets)

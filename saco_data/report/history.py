@@ -69,7 +69,7 @@ def read(settings: Settings, name: str) -> list[Story]:
     with Ledger(settings.state, read_only=True) as ledger:
         found = ledger.find(name)
         if not found:
-            alike = ledger.like(name)
+            alike = ledger.search(name)
             if len(alike) == 1:
                 found = ledger.find(alike[0][1])
             elif alike:
