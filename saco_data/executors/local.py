@@ -6,6 +6,7 @@ import contextlib
 import multiprocessing
 import os
 import pickle
+import signal
 import subprocess
 import sys
 import threading
@@ -74,14 +75,18 @@ class _Pool:
         self._connection, theirs = multiprocessing.Pipe()
         with theirs:
             arguments = (theirs.fileno(), os.getpid(), width, memory_bytes, START_SECONDS)
-            self._process = subprocess.Popen(
-                [sys.executable, "-c", _PROGRAM.format(*arguments)],
-                stdin=subprocess.DEVNULL,
-                pass_fds=[theirs.fileno()],
-                env={**os.environ, **_python_path()},
-                # Ctrl-C in a terminal reaches the caller only, which then decides.
-                process_group=0,
-            )
+            # Ctrl-C in a terminal reaches all its processes, but only the caller shall act on it.
+            # The program ignores it by itself as soon as it has started.
+            mask = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+            try:
+                self._process = subprocess.Popen(
+                    [sys.executable, "-c", _PROGRAM.format(*arguments)],
+                    stdin=subprocess.DEVNULL,
+                    pass_fds=[theirs.fileno()],
+                    env={**os.environ, **_python_path()},
+                )
+            finally:
+                signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         try:
             self._wait_for_start()
         except BaseException:

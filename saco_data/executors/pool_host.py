@@ -38,6 +38,7 @@ def main(handle: int, caller: int, width: int, memory_bytes: int, start_seconds:
 
     `handle`: file descriptor of the connection. `caller`: process number of the caller.
     """
+    # Programs started from here ignore it from their first moment.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _Host(Connection(handle), caller, width, memory_bytes).run(start_seconds)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -69,9 +70,9 @@ def test_a_broken_pool_is_replaced(executor: LocalExecutor) -> None:
 
 
 def test_a_killed_pool_costs_what_it_was_working_on(executor: LocalExecutor) -> None:
-    program = executor.submit(os.getpgrp, seconds=30).result(timeout=20)
     slow = executor.submit(time.sleep, 60, seconds=90)
-    os.kill(program, signal.SIGKILL)
+    assert executor._pool
+    executor._pool._process.kill()
     with pytest.raises(WorkerLost, match="broke down"):
         slow.result(timeout=20)
     assert executor.submit(pow, 2, 3, seconds=30).result(timeout=20) == 8
@@ -197,8 +198,9 @@ def test_a_killed_caller_leaves_no_process(tmp_path: Path) -> None:
         "import os, time\n"
         "from saco_data.executors.local import LocalExecutor\n"
         "executor = LocalExecutor(1)\n"
-        "for ask in (os.getpid, os.getppid, os.getpgrp):\n"
+        "for ask in (os.getpid, os.getppid):\n"
         "    print(executor.submit(ask, seconds=30).result(), flush=True)\n"
+        "print(executor._pool._process.pid, flush=True)\n"
         "executor.submit(time.sleep, 600, seconds=900).result()\n"
     )
     caller = subprocess.Popen(
@@ -212,13 +214,40 @@ def test_a_killed_caller_leaves_no_process(tmp_path: Path) -> None:
     assert caller.communicate()[1] == ""
 
 
+def test_ctrl_c_reaches_the_caller_only() -> None:
+    script = (
+        "import signal, time\n"
+        "from saco_data.executors.local import LocalExecutor\n"
+        "signal.signal(signal.SIGINT, lambda *_: None)\n"
+        "executor = LocalExecutor(2)\n"
+        "print('starting', flush=True)\n"
+        "tasks = [executor.submit(time.sleep, 0.1, seconds=30) for _ in range(12)]\n"
+        "print([task.result() for task in tasks].count(None))\n"
+        "executor.close()\n"
+    )
+    caller = subprocess.Popen(
+        [sys.executable, "-c", script],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert caller.stdout and caller.stdout.readline() == "starting\n"
+    while caller.poll() is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(caller.pid, signal.SIGINT)
+        time.sleep(0.02)
+    assert caller.communicate(timeout=30) == ("12\n", "")
+
+
 def test_an_executor_that_is_never_closed_ends_with_the_program(tmp_path: Path) -> None:
     script = (
         "import os, time\n"
         "from saco_data.executors.local import LocalExecutor\n"
         "executor = LocalExecutor(1)\n"
-        "for ask in (os.getpid, os.getppid, os.getpgrp):\n"
+        "for ask in (os.getpid, os.getppid):\n"
         "    print(executor.submit(ask, seconds=30).result())\n"
+        "print(executor._pool._process.pid)\n"
     )
     ended = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=60
