@@ -79,7 +79,7 @@ class Planner:
 
     def plan(self, subset: Subset, index: Index, result: Result) -> Planned:
         """The plan of a subset; the ledger is brought up to the annotations."""
-        recalled = self.ledger.recall(subset.id, index.products)
+        recalled = self.ledger.restore_rows(subset.id, index.products)
         snapshot = self.ledger.snapshot(subset.id, products=True, assets=True)
         facts, assets = snapshot.facts, snapshot.assets or {}
         known = dict(snapshot.products or {})
@@ -102,7 +102,7 @@ class Planner:
             facts.compared_sha256 = index.sha256
         self.ledger.set_facts(subset.id, facts)
         steps = plan.make(subset.id, index.products.values(), view)
-        self.ledger.set_aside(subset.id, known.keys() - index.products.keys())
+        self.ledger.archive_rows(subset.id, known.keys() - index.products.keys())
         self.ledger.commit()
         return Planned(index, steps, assets)
 

@@ -72,7 +72,7 @@ def read(settings: Settings, name: str) -> list[History]:
     with Ledger(settings.state, read_only=True) as ledger:
         found = ledger.find(name)
         if not found:
-            similar = ledger.like(name)
+            similar = ledger.search(name)
             if len(similar) == 1:
                 found = ledger.find(similar[0][1])
             elif similar:
