@@ -31,7 +31,8 @@ def check_address(source: Source, url: str | None) -> Finding:
     name = f"{source.name} online"
     if url is None:
         return ok(name, "nothing to ask: it is on this machine, or not named yet")
-    from saco_data.transports.http import Failure, Http, Policy
+    from saco_data.transports.base import Failure, Policy
+    from saco_data.transports.http import Http
 
     host = host_of(url)
     policy = Policy(
