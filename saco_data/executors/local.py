@@ -195,8 +195,6 @@ def _python_path() -> dict[str, str]:
     The current folder is left out, unless the caller's own path names it: `python -c` would
     otherwise import whatever lies there.
     """
-    import saco_data
-
-    package = str(Path(saco_data.__file__).absolute().parents[1])
+    package = str(Path(__file__).absolute().parents[2])
     path = [*filter(None, sys.path), package]
     return {"PYTHONSAFEPATH": "1", "PYTHONPATH": os.pathsep.join(dict.fromkeys(path))}
