@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 # Modules are compiled when they are first used: half of what is installed never is.
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile --prefer-binary
 
-.PHONY: help demo prepare-silver test test-long check format clean
+.PHONY: help demo prepare-silver docs test test-long check format clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -17,16 +17,20 @@ demo: $(VENV)/.demo ## the whole job on a miniature Silver, on this machine alon
 prepare-silver: $(VENV)/.run ## prepare all ten subsets as CONFIG_FRAMES.yaml says
 	$(BIN)/saco prepare
 
+docs: $(VENV)/.run ## write the generated tables of the docs and the SLURM array anew
+	$(BIN)/python docs/generate.py
+
 test: $(VENV)/.test ## all tests but the long campaigns
-	$(BIN)/python -m pytest -n 2 -m "not long"
+	$(BIN)/python -m pytest -n 2
 
 test-long: $(VENV)/.test ## the long campaigns, with their seeds: an hour or so
 	$(BIN)/python -m pytest -m long -s
 
-check: $(VENV)/.test $(VENV)/.check ## lint, format and types
+check: $(VENV)/.test $(VENV)/.check ## lint, format, types, import layers
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 format: $(VENV)/.check ## put the code into the agreed format
 	$(BIN)/ruff check --fix .

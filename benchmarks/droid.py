@@ -21,7 +21,7 @@ from saco_data.model.records import Arrival, Asset
 from saco_data.sandbox.gcs import HOST, GcsServer
 from saco_data.sandbox.proxy import ConnectProxy
 from saco_data.sources.base import Context
-from saco_data.sources.droid import Fetcher, object_name
+from saco_data.sources.droid import DroidSource, object_name
 from saco_data.transports.official import processes
 
 ROOT = "robotics/droid_raw/1.0.1"
@@ -60,7 +60,7 @@ def main() -> None:
 def prepare(folder: Path, videos: list[str], objects: dict[str, bytes], transport: str) -> float:
     """Seconds for all videos by our source, every byte compared afterwards."""
     text = f"transport: {{droid: {transport}}}"
-    fetcher = Fetcher(config.parse(text, folder / "CONFIG_FRAMES.yaml"))
+    fetcher = DroidSource(config.parse(text, folder / "CONFIG_FRAMES.yaml").subset("droid"))
     begun = time.perf_counter()
     items = list(fetcher.fetch([Asset(video, ()) for video in videos], Context()))
     took = time.perf_counter() - begun

@@ -21,7 +21,7 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
-from saco_data.catalog.manifest import load as manifest
+from saco_data.catalog.registry import builtin
 from saco_data.config.settings import FILE_NAME, load
 from saco_data.model.reasons import Reason
 from saco_data.model.records import Outcome
@@ -95,8 +95,8 @@ def build(folder: Path, count: int) -> Path:
     settings = load(config)
     keys = names(count)
     content = os.urandom(1000)
-    products(settings.images(SUBSET), keys, content)
-    annotations(folder / "annotations" / manifest(SUBSET).annotations.file, keys)
+    products(settings.subset(SUBSET).images, keys, content)
+    annotations(folder / "annotations" / builtin().find(SUBSET).annotations.file, keys)
     digest = hashlib.sha256(content).hexdigest()
     with Ledger(settings.state) as ledger:
         run = ledger.begin_run("benchmark")

@@ -89,7 +89,7 @@ def status(folder: Path) -> float:
 
     (folder / "CONFIG_FRAMES.yaml").write_text("")
     settings = load(folder / "CONFIG_FRAMES.yaml")
-    derived = settings.pruned("inaturalist")
+    derived = settings.subset("inaturalist").derived
     derived.parent.mkdir(parents=True)
     derived.write_text("{}")
     with Ledger(settings.state) as ledger:

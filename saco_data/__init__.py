@@ -1,6 +1,30 @@
-"""Prepares SA-Co/Silver for evaluation.
+"""Prepares SA-Co/Silver and its sister data for evaluation, every frame exact.
 
-config -> plan -> fetch -> process -> verify -> prune -> report
+    config -> plan -> fetch -> process -> verify -> prune -> report
+
+The public names are imported when they are first used: `import saco_data` is quick.
 """
 
-__version__ = "0.1.0"
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from saco_data.model.version import __version__
+
+if TYPE_CHECKING:
+    from saco_data.api import load, plan, prepare, read_config, status
+
+__all__ = ["__version__", "load", "plan", "prepare", "read_config", "status"]
+
+_HOMES = dict.fromkeys(("load", "plan", "prepare", "read_config", "status"), "saco_data.api")
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,4 +1,4 @@
-"""What tests share: real inputs where they are at hand, and the saco command in a process."""
+"""Fixtures for all tests: real inputs if present, a server, a fresh user, and the saco command."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ import os
 import subprocess
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import settings
+
+from saco_data.sandbox.http_server import FileServer
 
 ROOT = Path(__file__).parents[1]
 
@@ -28,6 +30,25 @@ def shared_data() -> Path:
         warnings.warn(message, stacklevel=1)
         pytest.skip(message)
     return folder
+
+
+@pytest.fixture
+def server() -> Iterator[FileServer]:
+    """A file server on loopback that is still empty."""
+    with FileServer() as running:
+        yield running
+
+
+@pytest.fixture
+def no_credentials(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A user without keys and tokens; returns the home folder."""
+    for name in list(os.environ):
+        if name.startswith(("AWS_", "HF_")):
+            monkeypatch.delenv(name)
+    home = tmp_path / "home"
+    home.mkdir()
+    monkeypatch.setenv("HOME", str(home))
+    return home
 
 
 Saco = Callable[..., "subprocess.CompletedProcess[str]"]

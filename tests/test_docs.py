@@ -78,7 +78,7 @@ def test_every_file_that_a_run_leaves_is_described(folder: Path) -> None:
     text = (ROOT / "docs" / "folders.md").read_text()
     places = {
         "silver_path": "data/silver",
-        "path_annotations": "world/annotations",
+        "path_annotations": "miniature/annotations",
         "directory_save": "data/previews",
     }
     patterns = []
@@ -87,7 +87,7 @@ def test_every_file_that_a_run_leaves_is_described(folder: Path) -> None:
             key, _, rest = path.partition(">")
             name = key.removesuffix("_path").replace("subset", "*")
             patterns.append(places.get(key, f"data/{name}") + re.sub(r"<.*?>", "*", rest))
-    left = [*(folder / "data").rglob("*"), *(folder / "world" / "annotations").rglob("*")]
+    left = [*(folder / "data").rglob("*"), *(folder / "miniature" / "annotations").rglob("*")]
     for path in left:
         name = str(path.relative_to(folder))
         assert path.is_dir() or any(fnmatch(name, each) for each in patterns), name

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT
-from tests.tiny_subset import NAMES, SUBSET, Small
+from tests.helpers.tiny_subset import NAMES, SUBSET, TinySubset
 
 PIPELINES = ROOT / "pipelines"
 UNITS = ("saco-sync.service", "saco-sync.timer", "saco-mail@.service")
@@ -34,9 +34,9 @@ def shell(command: str, cwd: Path, **environment: str) -> subprocess.CompletedPr
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Small:
+def home(tmp_path: Path) -> TinySubset:
     """A silver folder as the files expect it, with the command where they look for it."""
-    small = Small(tmp_path / "silver")
+    small = TinySubset(tmp_path / "silver")
     (small.folder / ".venv" / "bin").mkdir(parents=True)
     (small.folder / ".venv" / "bin" / "saco").write_text(f'#!/bin/sh\nexec {SACO} "$@"\n')
     (small.folder / ".venv" / "bin" / "saco").chmod(0o755)
@@ -60,7 +60,7 @@ def verified(folder: Path, service: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="needs systemd-analyze")
-def test_systemd_accepts_the_units(home: Small) -> None:
+def test_systemd_accepts_the_units(home: TinySubset) -> None:
     text = (PIPELINES / UNITS[0]).read_text()
     said = verified(home.folder.parent, text)
     assert (said.returncode, said.stderr) == (0, "")
@@ -74,7 +74,7 @@ def test_the_timer_has_a_next_time() -> None:
     assert said.returncode == 0 and "Next elapse" in said.stdout
 
 
-def test_what_the_service_starts_works(home: Small) -> None:
+def test_what_the_service_starts_works(home: TinySubset) -> None:
     (command,) = re.findall(r"^ExecStart=(.*)$", (PIPELINES / UNITS[0]).read_text(), re.M)
     ended = shell(f"{command} {SUBSET}".replace("%h", str(home.folder.parent)), home.folder)
     assert ended.returncode == 0, ended.stderr
@@ -102,7 +102,7 @@ def jobs() -> list[str]:
     return commands
 
 
-def test_cron_mails_only_what_needs_a_person(home: Small) -> None:
+def test_cron_mails_only_what_needs_a_person(home: TinySubset) -> None:
     assert len(jobs()) == 2
     # Nine subsets have no annotations here: to name one is all that a test may change.
     nightly, monthly = (
@@ -123,7 +123,9 @@ def test_cron_mails_only_what_needs_a_person(home: Small) -> None:
 
 
 @pytest.mark.parametrize("code", [0, 1, 2, 3, 4, 5, 6, 130])
-def test_cron_mails_the_exit_codes_that_the_table_gives_to_a_person(home: Small, code: int) -> None:
+def test_cron_mails_the_exit_codes_that_the_table_gives_to_a_person(
+    home: TinySubset, code: int
+) -> None:
     table = (PIPELINES / "README.md").read_text()
     (acts,) = [
         who
@@ -140,7 +142,7 @@ def test_cron_mails_the_exit_codes_that_the_table_gives_to_a_person(home: Small,
         assert ended.returncode == (code if mailed else 0)
 
 
-def slurm(home: Small, **environment: str) -> subprocess.CompletedProcess[str]:
+def slurm(home: TinySubset, **environment: str) -> subprocess.CompletedProcess[str]:
     script = shlex_quote(PIPELINES / "saco-sync.slurm")
     return shell(f"exec bash {script}", home.folder, **environment)
 
@@ -151,7 +153,7 @@ def shlex_quote(path: Path) -> str:
     return shlex.quote(str(path))
 
 
-def test_a_slurm_task_syncs_its_subset(home: Small) -> None:
+def test_a_slurm_task_syncs_its_subset(home: TinySubset) -> None:
     number = "1"  # bdd100k
     done = slurm(home, SLURM_ARRAY_TASK_ID=number)
     assert (done.returncode, done.stdout) == (0, f"{SUBSET}: 5 made\n"), done.stderr
@@ -165,15 +167,15 @@ def test_a_slurm_task_syncs_its_subset(home: Small) -> None:
 
 
 def test_the_slurm_array_names_all_subsets_one_at_a_time() -> None:
-    from saco_data.catalog.manifest import SUBSETS
+    from tests.helpers.names import SILVER
 
     text = (PIPELINES / "saco-sync.slurm").read_text()
     (names,) = re.findall(r"^subsets=\((.*)\)$", text, re.M)
-    assert tuple(names.split()) == SUBSETS
-    assert f"#SBATCH --array=0-{len(SUBSETS) - 1}%1" in text
+    assert tuple(names.split()) == SILVER
+    assert f"#SBATCH --array=0-{len(SILVER) - 1}%1" in text
 
 
-def stand_in(home: Small, script: str) -> str:
+def stand_in(home: TinySubset, script: str) -> str:
     """Puts a script in the place of saco, and a scontrol that notes what it is asked."""
     binaries = home.folder / ".venv" / "bin"
     (binaries / "scontrol").write_text('#!/bin/sh\necho "$@" > requeued\n')
@@ -182,7 +184,7 @@ def stand_in(home: Small, script: str) -> str:
     return f"{binaries}:{os.environ['PATH']}"
 
 
-def signalled(home: Small, script: str, number: int, **environment: str) -> tuple[int, bool]:
+def signalled(home: TinySubset, script: str, number: int, **environment: str) -> tuple[int, bool]:
     """Signals a task whose saco is this script, once it has begun: exit code, whether requeued."""
     process = subprocess.Popen(
         ["bash", PIPELINES / "saco-sync.slurm"],
@@ -209,14 +211,14 @@ def signalled(home: Small, script: str, number: int, **environment: str) -> tupl
 SLOW = "trap 'exit 130' TERM\ntouch begun\nwhile :; do sleep 0.05; done"
 
 
-def test_a_slurm_task_passes_the_signal_before_its_end_on(home: Small) -> None:
+def test_a_slurm_task_passes_the_signal_before_its_end_on(home: TinySubset) -> None:
     """The time limit comes: saco ends cleanly, and the task is put into the queue again."""
     text = (PIPELINES / "saco-sync.slurm").read_text()
     (name,) = re.findall(r"^#SBATCH --signal=B:(\w+)@300$", text, re.M)
     assert signalled(home, SLOW, signal.Signals[f"SIG{name}"]) == (0, True)
 
 
-def test_a_slurm_task_that_is_cancelled_stays_so(home: Small) -> None:
+def test_a_slurm_task_that_is_cancelled_stays_so(home: TinySubset) -> None:
     assert signalled(home, SLOW, signal.SIGTERM) == (130, False)
 
 
@@ -224,7 +226,7 @@ def test_a_slurm_task_that_is_cancelled_stays_so(home: Small) -> None:
     "number, ended", [(signal.SIGTERM, (130, False)), (signal.SIGUSR1, (0, True))]
 )
 def test_a_slurm_task_that_waits_for_another_run_can_be_stopped(
-    home: Small, number: int, ended: tuple[int, bool]
+    home: TinySubset, number: int, ended: tuple[int, bool]
 ) -> None:
     script = "touch begun\nexit 6"
     assert signalled(home, script, number, SACO_RETRY_SECONDS="60") == ended
@@ -232,7 +234,7 @@ def test_a_slurm_task_that_waits_for_another_run_can_be_stopped(
 
 @pytest.mark.parametrize("free_at, code, asked", [(3, 4, 3), (99, 0, 5)])
 def test_a_slurm_task_waits_for_a_lock_that_may_be_a_dead_ones(
-    home: Small, free_at: int, code: int, asked: int
+    home: TinySubset, free_at: int, code: int, asked: int
 ) -> None:
     path = stand_in(
         home, f'echo x >> asked\n[ "$(wc -l < asked)" -lt {free_at} ] || exit 4\nexit 6'

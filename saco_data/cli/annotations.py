@@ -6,14 +6,15 @@ import json
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from saco_data.cli.common import Options, json_option, named, subsets_argument
-from saco_data.config.settings import Settings
-from saco_data.model.errors import Blocked, Incomplete, UsageError
-from saco_data.sources.annotation_files import Annotations, Fetched
+from saco_data.cli.common import Options, json_option, subsets_argument
+
+if TYPE_CHECKING:
+    from saco_data.config.settings import Settings
+    from saco_data.sources.annotation_files import Fetched
 
 
 @click.command("annotations")
@@ -43,7 +44,7 @@ def get_annotations(
     from saco_data.model.errors import SacoError, UsageError, most_severe
     from saco_data.report.console import readable
 
-    settings, names = options.settings(), named(subsets)
+    settings, names = options.select(subsets)
     if images and source != "roboflow":
         raise UsageError("--images goes with --from roboflow only", remedy="Write both")
     get = _images(settings) if images else _files(settings, source)
@@ -82,6 +83,7 @@ def _files(settings: Settings, source: str) -> Callable[[str], tuple[int, dict[s
 
 def _images(settings: Settings) -> Callable[[str], tuple[int, dict[str, Any]]]:
     from saco_data.engine.roboflow_images import fetch_images
+    from saco_data.model.errors import Blocked, Incomplete
     from saco_data.model.reasons import State
 
     def one(subset: str) -> tuple[int, dict[str, Any]]:
@@ -106,17 +108,23 @@ def _words(result: dict[str, Any]) -> str:
 
 
 def getter(settings: Settings, source: str) -> Callable[[str], Fetched]:
-    """What gets one subset's file from `hub`, `roboflow` or a folder. Raises UsageError."""
-    at = Annotations(settings)
+    """The function that gets one subset's file from `hub`, `roboflow` or a folder.
+
+    Raises UsageError.
+    """
+    from saco_data.model.errors import UsageError
+    from saco_data.sources.annotation_files import Annotations
+
+    at = Annotations()
     if source == "hub":
-        return at.from_hub
+        return lambda name: at.from_hub(settings.subset(name))
     if source == "roboflow":
         from saco_data.sources import roboflow_export
 
-        return lambda subset: roboflow_export.fetch_annotations(at, subset)
+        return lambda name: roboflow_export.fetch_annotations(at, settings.subset(name))
     folder = Path(source).expanduser().absolute()
     if not folder.is_dir():
         raise UsageError(
             "neither `hub`, `roboflow` nor a folder", item=source, remedy="Name one of them"
         )
-    return lambda subset: at.from_folder(subset, folder)
+    return lambda name: at.from_folder(settings.subset(name), folder)

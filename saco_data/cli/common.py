@@ -34,6 +34,11 @@ class Options:
 
         return config.load(self.config or config.find())
 
+    def select(self, names: Sequence[str]) -> tuple[Settings, tuple[str, ...]]:
+        """The config, and the ids of the subsets that are named. Raises UsageError, ConfigError."""
+        settings = self.settings()
+        return settings, settings.registry.select(names)
+
     def reporter(self, settings: Settings) -> Reporter:
         """Who tells the user how the run goes: bars on a terminal, lines elsewhere; and the log.
 
@@ -69,15 +74,6 @@ class Options:
 
 subsets_argument = click.argument("subsets", nargs=-1, metavar="[SUBSET]...")
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")
-
-
-def named(subsets: Sequence[str]) -> tuple[str, ...]:
-    """The subsets asked for, each once. Raises UsageError for an unknown one."""
-    from saco_data.catalog import manifest
-
-    for name in subsets:
-        manifest.load(name)
-    return tuple(dict.fromkeys(subsets)) or manifest.SUBSETS
 
 
 confirm_gone_option = click.option(
@@ -143,4 +139,4 @@ def show(
         return
     console.print_status(found)
     if evaluator:
-        console.print_evaluator(settings)
+        console.print_evaluator(settings, subsets)

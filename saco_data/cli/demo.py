@@ -41,7 +41,7 @@ def demo(options: Options, folder: Path, as_json: bool) -> None:
         code = carry_out(options, settings, sandbox.SUBSETS, "demo").code
         click.echo("Everything was done before: nothing was fetched or written.", err=True)
     else:
-        with sandbox.opened(folder) as settings:
+        with sandbox.serve_miniature(folder) as settings:
             code = carry_out(options, settings, sandbox.SUBSETS, "demo").code
             report = page.write(settings, sandbox.SUBSETS).path
             click.echo(f"The report, for any browser: {report}", err=True)

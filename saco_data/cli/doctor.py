@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import click
 
-from saco_data.cli.common import Options, json_option, named, subsets_argument
+from saco_data.cli.common import Options, json_option, subsets_argument
 
 
 @click.command()
@@ -26,10 +26,10 @@ def doctor(options: Options, subsets: Sequence[str], online: bool, as_json: bool
     from saco_data.model.errors import Blocked, ConfigError, UsageError
     from saco_data.report import console
 
-    names = named(subsets)
     code = 0
     try:
-        findings = checks.examine(options.settings(), names, online=online)
+        settings, names = options.select(subsets)
+        findings = checks.examine(settings, names, online=online)
     except ConfigError as error:
         what = f"{error.item}: {error.what}"
         findings = iter([checks.Finding("config", checks.Verdict.FAIL, what, error.remedy)])

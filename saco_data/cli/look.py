@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import click
 
-from saco_data.cli.common import Options, json_option, named, show, subsets_argument
+from saco_data.cli.common import Options, json_option, show, subsets_argument
 
 
 @click.command()
@@ -20,7 +20,7 @@ def status(options: Options, subsets: Sequence[str], reasons: bool, as_json: boo
 
     Example: saco status --json
     """
-    settings, names = options.settings(), named(subsets)
+    settings, names = options.select(subsets)
     if not reasons:
         show(settings, names, as_json, evaluator=False)
         return
@@ -45,7 +45,7 @@ def show_plan(options: Options, subsets: Sequence[str], as_json: bool) -> None:
     from saco_data.engine import forecast
     from saco_data.report import plan_table
 
-    table = forecast.make(options.settings(), named(subsets))
+    table = forecast.make(*options.select(subsets))
     if as_json:
         click.echo(json.dumps(table.as_json(), indent=1))
     else:

@@ -57,7 +57,7 @@ def main() -> None:
     from saco_data.model.errors import DiskFull, SacoError
 
     try:
-        saco.main(standalone_mode=False)
+        saco.main(prog_name="saco", standalone_mode=False)
     except SacoError as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(error.exit_code)

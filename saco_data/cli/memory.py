@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from saco_data.cli.common import Options, json_option, named, subsets_argument
+from saco_data.cli.common import Options, json_option, subsets_argument
 
 
 @click.command()
@@ -49,8 +49,8 @@ def card(options: Options, subsets: Sequence[str], to: Path | None, as_json: boo
     from saco_data.model.errors import Incomplete
     from saco_data.share import card as cards
 
-    settings = options.settings()
-    made = cards.make(settings, named(subsets))
+    settings, names = options.select(subsets)
+    made = cards.make(settings, names)
     path = cards.write(settings, made, to.absolute() if to else None)
     click.echo(json.dumps(made.as_json(), indent=1) if as_json else cards.paragraph(made))
     click.echo(f"written to {path.parent}", err=True)
@@ -87,8 +87,8 @@ def intersect(
 
     if len(copies) < 2:
         raise UsageError("one copy has nothing to intersect with", remedy="Name two or more")
-    settings, names = options.settings(), named(subsets)
-    loaded = [intersection.load(path) for path in copies]
+    settings, names = options.select(subsets)
+    loaded = [intersection.load(path, settings.registry.ids) for path in copies]
     written = intersection.intersect(settings, loaded, names, to.absolute() if to else None)
     if as_json:
         content = {name: each.as_json() for name, each in written.items()}

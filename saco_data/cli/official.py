@@ -14,9 +14,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from saco_data.catalog.manifest import FRAME_SUBSETS
+from saco_data.catalog import registry
+from saco_data.catalog.manifest import DEFAULT_COLLECTION
 from saco_data.config import settings as config
-from saco_data.config.settings import Places, Settings
+from saco_data.config.settings import Settings
+from saco_data.config.subset import Places
 from saco_data.dataset.index import Index
 from saco_data.engine import session
 from saco_data.engine.events import Stages
@@ -58,6 +60,11 @@ def download_fathomnet() -> None:
     _main(_fathomnet)
 
 
+def _frame_subsets() -> list[str]:
+    silver = registry.builtin().collections[DEFAULT_COLLECTION]
+    return [each.id for each in silver.manifests if each.frames]
+
+
 def _main(work: Callable[[], int]) -> None:
     try:
         code = work()
@@ -69,7 +76,7 @@ def _main(work: Callable[[], int]) -> None:
 
 def _videos(stages: Stages) -> int:
     parser = argparse.ArgumentParser()
-    parser.add_argument("dataset_name", choices=FRAME_SUBSETS)
+    parser.add_argument("dataset_name", choices=_frame_subsets())
     subset: str = parser.parse_args().dataset_name
     settings = config.load(config.find())
     code = _run(settings, subset, stages=stages)
@@ -100,7 +107,7 @@ def prune_in_place(settings: Settings, subset: str) -> None:
     name holds its bytes again. Raises AnnotationError when the official name holds something that
     is neither.
     """
-    derived, place = settings.pruned(subset), settings.downloaded(subset)
+    derived, place = settings.subset(subset).derived, settings.subset(subset).downloaded
     original = place.with_name(f"{place.stem}_original.json")
     note = place.with_name(f".{place.stem}.derived_sha256")
     if not derived.exists():
@@ -151,9 +158,9 @@ def _inaturalist() -> int:
     if options.subset_json:
         keys["endpoints"] = {"inaturalist_mapping": str(options.subset_json.absolute())}
     settings = _settings("inaturalist", options, keys)
-    from saco_data.sources.inaturalist import Fetcher
+    from saco_data.sources.inaturalist import InaturalistSource
 
-    names = Fetcher(settings).mapping()
+    names = InaturalistSource(settings.subset("inaturalist")).mapping()
     return _run_list(settings, "inaturalist", {name: Product(name, 0, 0) for name in names})
 
 
@@ -170,10 +177,10 @@ def _fathomnet() -> int:
     settings = _settings("fathomnet", options, keys)
     if not options.image_uuids:
         return _run_images("fathomnet", options, raw=keys)
-    from saco_data.sources.fathomnet import Fetcher
+    from saco_data.sources.fathomnet import FathomnetSource
 
     uuids = _list_of_text(options.image_uuids)
-    names = Fetcher(settings).names(uuids)
+    names = FathomnetSource(settings.subset("fathomnet")).names(uuids)
     return _run_list(settings, "fathomnet", {name: Product(name, 0, 0) for name in names})
 
 
@@ -239,5 +246,5 @@ def _run_images(
 def _run_list(settings: Settings, subset: str, products: dict[str, Product]) -> int:
     """Prepares files that are only listed: no sizes to compare, nothing to prune."""
     digest = hashlib.sha256("\n".join(products).encode()).hexdigest()
-    index = Index(settings.images(subset), digest, products, len(products), 0)
+    index = Index(settings.subset(subset).images, digest, products, len(products), 0)
     return _run(settings, subset, indices={subset: index})

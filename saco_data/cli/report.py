@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from saco_data.cli.common import Options, json_option, named, subsets_argument
+from saco_data.cli.common import Options, json_option, subsets_argument
 
 
 @click.command("report")
@@ -28,7 +28,8 @@ def write_report(options: Options, subsets: Sequence[str], to: Path | None, as_j
     """
     from saco_data.report import page
 
-    built = page.write(options.settings(), named(subsets), to.absolute() if to else None)
+    settings, names = options.select(subsets)
+    built = page.write(settings, names, to.absolute() if to else None)
     if as_json:
         click.echo(json.dumps({**vars(built), "path": str(built.path)}, indent=1))
         return
@@ -56,7 +57,7 @@ def preview(options: Options, subset: str | None, seed: int, as_json: bool) -> N
     from saco_data.report import preview as previews
 
     settings = options.settings()
-    name = named([subset])[0] if subset else settings.keys.saco_subset_show
+    name = settings.registry.find(subset or settings.keys.saco_subset_show).id
     drawn = previews.draw(settings, name, seed)
     for remark in drawn.skipped:
         click.echo(f"{name}: {remark}", err=True)

@@ -13,7 +13,6 @@ from saco_data.cli.common import (
     conclude,
     confirm_gone_option,
     json_option,
-    named,
     show,
     subsets_argument,
 )
@@ -29,7 +28,7 @@ def prepare(options: Options, subsets: Sequence[str], confirm_gone: bool, as_jso
 
     Example: saco prepare bdd100k sav
     """
-    settings, names = options.settings(), named(subsets)
+    settings, names = options.select(subsets)
     finished = carry_out(options, settings, names, "prepare", confirm_gone=confirm_gone)
     show(settings, names, as_json)
     conclude(settings, names, "prepare", finished.code, finished.results)
@@ -47,7 +46,7 @@ def download(options: Options, subsets: Sequence[str], as_json: bool) -> None:
     """
     from saco_data.engine.events import Stages
 
-    settings, names = options.settings(), named(subsets)
+    settings, names = options.select(subsets)
     code = carry_out(options, settings, names, "download", Stages(process=False)).code
     show(settings, names, as_json)
     sys.exit(code)
@@ -64,7 +63,7 @@ def process(options: Options, subsets: Sequence[str], as_json: bool) -> None:
     """
     from saco_data.engine.events import Stages
 
-    settings, names = options.settings(), named(subsets)
+    settings, names = options.select(subsets)
     code = carry_out(options, settings, names, "process", Stages(fetch=False)).code
     show(settings, names, as_json)
     sys.exit(code)
@@ -82,7 +81,7 @@ def prune(options: Options, subsets: Sequence[str], confirm_gone: bool, as_json:
     """
     from saco_data.engine.events import Stages
 
-    settings, names = options.settings(), named(subsets)
+    settings, names = options.select(subsets)
     stages = Stages(fetch=False, process=False)
     code = carry_out(options, settings, names, "prune", stages, confirm_gone=confirm_gone).code
     show(settings, names, as_json)
@@ -100,7 +99,7 @@ def verify(options: Options, subsets: Sequence[str], as_json: bool) -> None:
     """
     from saco_data.engine import verify as verification
 
-    settings, names = options.settings(), named(subsets)
+    settings, names = options.select(subsets)
     code = verification.run(settings, names, options.reporter(settings))
     show(settings, names, as_json)
     sys.exit(code)

@@ -13,7 +13,6 @@ from saco_data.cli.common import (
     conclude,
     confirm_gone_option,
     json_option,
-    named,
     subsets_argument,
 )
 
@@ -33,7 +32,7 @@ def sync(
     """
     from saco_data.engine import sync as synchronise
 
-    settings, names = options.settings(), named(subsets)
+    settings, names = options.select(subsets)
     done = synchronise.sync(
         settings, names, options.reporter(settings), full=full, confirm_gone=confirm_gone
     )

@@ -4,90 +4,46 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import ValidationError
 
-from saco_data.catalog import manifest
-from saco_data.catalog.manifest import FRAME_SUBSETS, SUBSETS, Manifest, Rates
-from saco_data.config.yaml_text import Where, expand, is_url, read
-from saco_data.model.errors import ConfigError, UsageError
+from saco_data.catalog import registry
+from saco_data.catalog.manifest import DEFAULT_COLLECTION
+from saco_data.catalog.registry import Registry
+from saco_data.config.keys import CollectionKeys, Keys
+from saco_data.config.subset import Places, SubsetConfig, endpoint_key
+from saco_data.config.yaml_text import Where, expand, read
+from saco_data.model.errors import ConfigError, ManifestError, UsageError
 
 FILE_NAME = "CONFIG_FRAMES.yaml"
-# Subsets whose raw medium the user may have at hand: an extracted folder, an archive or a URL.
-RAW_KEYS = {
-    "geode": "geode_raw",
-    "bdd100k": "bdd100k_raw",
-    "food_rec": "food_rec_raw",
-    "inaturalist": "inaturalist_raw",
-    "sav": "sav_videos_fps_6_download_path",
-}
-TRANSPORTS = {"droid": ("https", "gsutil"), "ego4d": ("boto3", "ego4d-cli")}
 
 
-class Limits(BaseModel):
-    """Overrides of a source's polite rates."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-    concurrency: int | None = Field(None, ge=1, le=256)
-    requests_per_second: float | None = Field(None, ge=0)
-    sleep_seconds: manifest.Pause | None = Field(None, strict=False)
-
-
-class _Keys(BaseModel):
-    """Every key of the config except the ones that exist once a subset."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-    path_annotations: str = Field("data/annotations", min_length=1)
-    silver_path: str = Field("data/silver", min_length=1)
-    cookies_path: str | None = None
-    sav_links_file: str | None = None
-    num_images_show: int = Field(5, ge=1, le=1000)
-    saco_subset_show: str = "yt1b"
-    directory_save: str = Field("data/previews", min_length=1)
-    aws_access_key_id: SecretStr | None = None
-    aws_secret_access_key: SecretStr | None = None
-    hf_token: SecretStr | None = None
-    roboflow_api_key: SecretStr | None = None
-    endpoints: dict[str, str] = Field(default_factory=dict)
-    limits: dict[str, Limits] = Field(default_factory=dict)
-    transport: dict[str, str] = Field(default_factory=dict)
-    gone_confirm_hours: float = Field(0, ge=0)
-    jobs: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1, le=1024)
-    executor: str = "local"
-
-
-# Keys that exist once a subset, and their types.
-_SUBSET_KEYS: dict[str, type] = {
-    **{f"{name}_path": str for name in SUBSETS},
-    **dict.fromkeys(RAW_KEYS.values(), str),
-    **{f"update_annotation_{name}": bool for name in SUBSETS},
-    **{f"remove_downloaded_videos_{name}": bool for name in FRAME_SUBSETS},
-}
-
-
-@dataclass(frozen=True)
-class Places:
-    """Where the official image scripts are told to find and put things, instead of our folders."""
-
-    annotation_file: Path | None = None
-    raw_folder: Path | None = None
-    images: Path | None = None
+def subset_keys() -> dict[str, type]:
+    """The keys that exist once for each subset of Silver, and their types."""
+    keys: dict[str, type] = {}
+    for each in registry.builtin().collections[DEFAULT_COLLECTION].manifests:
+        keys[f"{each.name}_path"] = str
+        keys[f"update_annotation_{each.name}"] = bool
+        if each.frames:
+            keys[f"remove_downloaded_videos_{each.name}"] = bool
+        if each.raw.config_key:
+            keys[each.raw.config_key] = str
+    return keys
 
 
 @dataclass(frozen=True)
 class Settings:
-    """A checked config: paths absolute, secrets wrapped, one accessor for each per-subset key."""
+    """A checked config: paths absolute, secrets wrapped."""
 
     file: Path | None
-    keys: _Keys
+    keys: Keys
     by_subset: dict[str, Any]
-    places: Places = Places()
+    registry: Registry
+    places: Places = field(default_factory=Places)
 
     @property
     def root(self) -> Path:
@@ -105,84 +61,21 @@ class Settings:
 
     @property
     def silver(self) -> Path:
-        """The evaluation-ready root."""
+        """The evaluation-ready root of Silver."""
         return self.path(self.keys.silver_path)
 
     @property
     def state(self) -> Path:
-        """Ledger, lock, logs and report."""
+        """The folder of ledger, lock, logs and report."""
         return self.silver / ".saco"
 
-    def images(self, subset: str) -> Path:
-        """Where evaluation reads the products of a subset."""
-        return self.places.images or self.silver / "images" / subset
+    def collection(self, name: str) -> CollectionKeys:
+        """The keys of a collection."""
+        return self.keys.collections.get(name) or CollectionKeys()
 
-    def pruned(self, subset: str) -> Path:
-        """The annotation file that evaluation reads."""
-        return self.silver / "annotations" / manifest.load(subset).annotations.file
-
-    def downloaded(self, subset: str) -> Path:
-        """Where the annotation file lies under its official name."""
-        path = self.annotations / manifest.load(subset).annotations.file
-        return self.places.annotation_file or path
-
-    def pristine(self, subset: str) -> Path:
-        """The annotation file as downloaded; `_original.json` where a drop-in pruned in place."""
-        path = self.downloaded(subset)
-        original = path.with_name(f"{path.stem}_original.json")
-        return original if original.exists() else path
-
-    def folder(self, subset: str) -> Path:
-        """The subset's own folder."""
-        return self.path(self.by_subset.get(f"{subset}_path") or f"data/{subset}")
-
-    def raw_folder(self, subset: str) -> Path:
-        """Where fetched raw media of a subset lie."""
-        below = self.folder(subset) / manifest.load(subset).raw.folder
-        return self.places.raw_folder or below
-
-    def frames(self, subset: str) -> Path | None:
-        """The official `frames/` view of a frame subset, None for image subsets."""
-        return self.folder(subset) / "frames" if subset in FRAME_SUBSETS else None
-
-    def raw(self, subset: str) -> str | Path | None:
-        """The raw medium that the user names: a URL (str), a folder or archive (Path), or None."""
-        key = RAW_KEYS.get(subset)
-        value = self.by_subset.get(key) if key else None
-        if not value:
-            return None
-        return value if is_url(value) else self.path(value)
-
-    def endpoint(self, subset: str, name: str) -> str:
-        """A URL of the manifest, or its override: `endpoints: {<subset>_<name>: URL}`."""
-        override = self.keys.endpoints.get(f"{subset}_{name}")
-        return (override or manifest.load(subset).endpoints[name]).rstrip("/")
-
-    def rates(self, subset: str) -> Rates:
-        """The manifest's polite rates with the config's overrides."""
-        limits = self.keys.limits.get(subset)
-        changed = limits.model_dump(exclude_none=True) if limits else {}
-        rates = manifest.load(subset).rates.model_copy(update=changed)
-        if self.removes_videos(subset):
-            # Disk is to stay bounded: never more than two videos on their way.
-            rates = rates.model_copy(update={"concurrency": min(rates.concurrency, 2)})
-        return rates
-
-    def transport(self, subset: str) -> str:
-        """How the bytes of a subset come where there is a choice; the first is the default."""
-        return self.keys.transport.get(subset, TRANSPORTS[subset][0])
-
-    def may_prune(self, subset: str) -> bool:
-        """Whether entries that are gone may be pruned."""
-        return bool(self.by_subset.get(f"update_annotation_{subset}", True))
-
-    def removes_videos(self, subset: str) -> bool:
-        """Whether a video is removed once its frames are done."""
-        return bool(self.by_subset.get(f"remove_downloaded_videos_{subset}", False))
-
-    def manifest(self, subset: str) -> Manifest:
-        """The subset's facts."""
-        return manifest.load(subset)
+    def subset(self, name: str) -> SubsetConfig:
+        """What the config says about one subset. Raises UsageError for an unknown name."""
+        return SubsetConfig(self, self.registry.find(name))
 
 
 def find(start: Path | None = None) -> Path:
@@ -220,7 +113,8 @@ def load(file: Path) -> Settings:
 def parse(text: str, file: Path | None = None) -> Settings:
     """Checks the text of a config. Raises ConfigError as `load` does."""
     content, where = read(text, file)
-    known = [*_Keys.model_fields, *_SUBSET_KEYS]
+    own = subset_keys()
+    known = [*Keys.model_fields, *own]
     for key in content:
         if key not in known:
             near = difflib.get_close_matches(str(key), known, n=1)
@@ -229,30 +123,36 @@ def parse(text: str, file: Path | None = None) -> Settings:
             )
             raise where.error(str(key), "unknown key", hint)
     content = {key: expand(value, key, where) for key, value in content.items()}
-    by_subset = {key: content.pop(key) for key in list(content) if key in _SUBSET_KEYS}
+    by_subset = {key: content.pop(key) for key in list(content) if key in own}
     for key, value in by_subset.items():
-        wanted = _SUBSET_KEYS[key]
+        wanted = own[key]
         if value is not None and not isinstance(value, wanted):
             what = "true or false" if wanted is bool else "a path or URL"
             raise where.error(key, f"{value!r} does not fit", f"Write {what}")
     try:
         # YAML's null means "not given", as in the official file.
         given = {key: value for key, value in content.items() if value is not None}
-        keys = _Keys.model_validate(given)
+        keys = Keys.model_validate(given)
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
         raise where.error(key, first["msg"], "Correct the value; see docs/config.md") from error
-    settings = Settings(file, keys, by_subset)
+    root = file.parent if file else Path.cwd()
+    try:
+        found = registry.with_folders(_manifest_folders(keys, root))
+    except ManifestError as error:
+        raise where.error("collections", f"{error.item}: {error.what}", error.remedy) from error
+    settings = Settings(file, keys, by_subset, found)
     _check_values(settings, where)
     return settings
 
 
 def overridden(settings: Settings, changed: Mapping[str, Any]) -> Settings:
     """The settings with other values for some keys, as if the file had them; maps are added to."""
-    common = {key: value for key, value in changed.items() if key in _Keys.model_fields}
-    keys = _Keys.model_validate(_merged(settings.keys.model_dump(), common))
-    by_subset = {key: value for key, value in changed.items() if key in _SUBSET_KEYS}
+    common = {key: value for key, value in changed.items() if key in Keys.model_fields}
+    keys = Keys.model_validate(_merged(settings.keys.model_dump(), common))
+    own = subset_keys()
+    by_subset = {key: value for key, value in changed.items() if key in own}
     return replace(settings, keys=keys, by_subset={**settings.by_subset, **by_subset})
 
 
@@ -268,29 +168,52 @@ def _one_of(names: Sequence[str]) -> str:
     return f"One of {', '.join(names)}"
 
 
+def _manifest_folders(keys: Keys, root: Path) -> dict[str, Path]:
+    """The folders of manifests that the config names, by collection."""
+    return {
+        name: Path(os.path.normpath(root / own.manifests))
+        for name, own in keys.collections.items()
+        if own.manifests
+    }
+
+
 def _check_values(settings: Settings, where: Where) -> None:
-    keys = settings.keys
-    if keys.saco_subset_show not in SUBSETS:
-        raise where.error(
-            "saco_subset_show",
-            f"{keys.saco_subset_show!r} is no subset",
-            _one_of(SUBSETS),
-        )
-    endpoints = [f"{name}_{key}" for name in SUBSETS for key in manifest.load(name).endpoints]
-    for name, allowed in (
-        ("limits", list(SUBSETS)),
-        ("endpoints", [*endpoints, *_OTHER_ENDPOINTS]),
-    ):
-        for key in getattr(keys, name):
+    keys, found = settings.keys, settings.registry
+    if keys.saco_subset_show not in found.ids:
+        problem = f"{keys.saco_subset_show!r} is not a subset"
+        raise where.error("saco_subset_show", problem, _one_of(found.ids))
+    endpoints = [endpoint_key(each, key) for each in found.manifests for key in each.endpoints]
+    raw = {
+        f"{name}.raw": [each.name for each in found.collections[name].manifests]
+        for name in keys.collections
+        if name in found.collections
+    }
+    checks: list[tuple[str, Iterable[str], Sequence[str]]] = [
+        ("limits", keys.limits, list(found.ids)),
+        ("endpoints", keys.endpoints, [*endpoints, *_OTHER_ENDPOINTS]),
+        ("collections", keys.collections, list(found.collections)),
+        *(
+            (f"collections.{key}", keys.collections[key.partition(".")[0]].raw, names)
+            for key, names in raw.items()
+        ),
+    ]
+    for name, given, allowed in checks:
+        for key in given:
             if key not in allowed:
                 near = difflib.get_close_matches(key, allowed, n=1)
                 hint = f"Did you mean {near[0]!r}?" if near else _one_of(allowed)
                 raise where.error(f"{name}.{key}", "unknown name", hint)
-    for subset, transport in keys.transport.items():
-        choices = TRANSPORTS.get(subset, ())
-        if transport not in choices:
+    if DEFAULT_COLLECTION in keys.collections:
+        raise where.error(
+            f"collections.{DEFAULT_COLLECTION}",
+            "this collection has keys of its own",
+            "Use silver_path, <subset>_path and <subset>_raw",
+        )
+    for subset, client in keys.transport.items():
+        choices = found.find(subset).clients if subset in found.ids else ()
+        if client not in choices:
             hint = _one_of(choices) if choices else "Remove it: there is only one way"
-            raise where.error(f"transport.{subset}", f"unknown transport {transport!r}", hint)
+            raise where.error(f"transport.{subset}", f"unknown transport {client!r}", hint)
     if keys.executor != "local":
         raise where.error("executor", f"{keys.executor!r} is not available", "Write local")
     if settings.annotations.resolve() == (settings.silver / "annotations").resolve():
@@ -301,5 +224,5 @@ def _check_values(settings: Settings, where: Where) -> None:
         )
 
 
-# Places that belong to no subset: the annotation hub and Roboflow's REST address.
+# Addresses that are no subset's own: the annotation hub and Roboflow's REST address.
 _OTHER_ENDPOINTS = ("hub", "roboflow")

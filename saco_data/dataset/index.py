@@ -1,27 +1,27 @@
-"""Reads SA-Co annotation files and writes derived ones. The downloaded file is never modified.
+"""The products of an annotation file: its unique `file_name`s, with counts.
 
-An entry of `images[]` is an image-NP pair, so one file appears many times; products are the unique
-`file_name`s. Entries are carried over as the bytes that were read: unknown fields, number formats
-and key order survive a rewrite.
+An entry of `images[]` is an image-NP pair, so one file appears many times.
 """
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
 from saco_data.catalog.manifest import Manifest
-from saco_data.dataset.raw_json import AGAIN, MAX_SIDE, _bytes, _decoded, _entries, _Image, _parts
-from saco_data.model.errors import AnnotationError
-from saco_data.model.records import MAX_PIXELS, Product
+from saco_data.dataset import raw_json
+from saco_data.dataset.raw_json import Pair
+from saco_data.model.records import Product
+
+_MAX_WARNINGS = 20  # about pairs that disagree
 
 
 @dataclass(frozen=True)
 class Index:
     """An annotation file seen as products.
 
-    `sha256` is that of the file's bytes; `warnings` name what differs from what was published.
+    `sha256` is that of the file's bytes; `warnings` name what had to be repaired to read the file
+    and what differs from what was published.
     """
 
     path: Path
@@ -35,36 +35,39 @@ class Index:
 def read(path: Path, manifest: Manifest) -> Index:
     """Reads and validates an annotation file.
 
-    Raises AnnotationError for a missing or damaged file and for entries that lack what the job
+    Raises AnnotationError for a missing or damaged file and for entries that lack what the tool
     relies on; counts that differ from the published ones are warnings.
     """
-    content = _bytes(path)
-    parts = _parts(content, path)
-    entries: dict[str, _Image] = {}
-    warnings: list[str] = []
-    for image in _decoded(parts, "images", _Image, path):
-        first = entries.setdefault(image.file_name, image)
-        if first is not image and not _same_file(first, image) and len(warnings) < 20:
-            warnings.append(
-                f"{path.name}: pairs {first.id} and {image.id} disagree about "
-                f"{image.file_name}; the first is used"
+    document = raw_json.read(path)
+    firsts: dict[str, Pair] = {}
+    disagreements: list[str] = []
+    image_nps = 0
+    for _, pair in document.pairs():
+        image_nps += 1
+        first = firsts.setdefault(pair.file_name, pair)
+        if first is pair:
+            raw_json.check_picture(pair, path)
+        elif not _is_same_picture(first, pair) and len(disagreements) < _MAX_WARNINGS:
+            disagreements.append(
+                f"{path.name}: pairs {first.id} and {pair.id} disagree about "
+                f"{pair.file_name}; the first is used"
             )
-    products = {name: _product(image, path) for name, image in entries.items()}
-    nps = len(_entries(parts, "images", path))
-    masks = len(_entries(parts, "annotations", path))
+    masks = sum(1 for _ in document.annotations())
+    products = {name: _product(pair) for name, pair in firsts.items()}
     published = manifest.annotations
     counts = (
-        ("image-NPs", nps, published.image_nps),
+        ("image-NPs", image_nps, published.image_nps),
         ("masks", masks, published.masks),
         ("files", len(products), published.files or len(products)),
     )
-    differing = [f"{found} {what} ({said})" for what, found, said in counts if found != said]
+    differing = [f"{count} {what} ({right})" for what, count, right in counts if count != right]
+    warnings = [f"{path.name} {repair}" for repair in document.repairs] + disagreements
     if differing:
         warnings.append(f"{path.name} holds other counts than published: {', '.join(differing)}")
-    return Index(path, hashlib.sha256(content).hexdigest(), products, nps, masks, tuple(warnings))
+    return Index(path, document.sha256, products, image_nps, masks, tuple(warnings))
 
 
-def _same_file(one: _Image, other: _Image) -> bool:
+def _is_same_picture(one: Pair, other: Pair) -> bool:
     return (
         one.width == other.width
         and one.height == other.height
@@ -74,17 +77,13 @@ def _same_file(one: _Image, other: _Image) -> bool:
     )
 
 
-def _product(image: _Image, path: Path) -> Product:
-    for height, width in filter(None, ((image.height, image.width), image.image_size)):
-        if not (0 < width <= MAX_SIDE and 0 < height <= MAX_SIDE and width * height <= MAX_PIXELS):
-            raise AnnotationError(
-                f"image {image.id} has the size {width} x {height}", item=str(path), remedy=AGAIN
-            )
+def _product(pair: Pair) -> Product:
+    frame, size = pair.global_frame_idx, pair.image_size
     return Product(
-        image.file_name,
-        image.width,
-        image.height,
-        image.original_video,
-        image.global_frame_idx,
-        image.image_size,
+        pair.file_name,
+        int(pair.width),
+        int(pair.height),
+        pair.original_video,
+        None if frame is None else int(frame),
+        None if size is None else (int(size[0]), int(size[1])),
     )

@@ -1,4 +1,8 @@
-"""COCO masks as run lengths (RLE), checked before anything is decoded."""
+"""COCO masks as run lengths (RLE), checked before they are decoded.
+
+pycocotools reads past the end of memory, or never returns, where the runs do not fill the picture
+exactly: a damaged RLE is refused by name, never guessed.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +13,11 @@ from numpy.typing import NDArray
 from pycocotools import mask as rle
 
 Mask = NDArray[np.bool_]
-
-
-LARGEST = 1 << 27  # pixels; no picture of the benchmark comes near
+LARGEST = 1 << 27  # pixels; far more than any picture of the benchmark has
 
 
 class DamagedMask(ValueError):
-    """An RLE that does not describe a mask of its picture."""
+    """An RLE that does not describe a mask of its picture; says why."""
 
 
 def decode(segmentation: object, width: int, height: int) -> Mask:
@@ -28,7 +30,7 @@ def decode(segmentation: object, width: int, height: int) -> Mask:
     if size != [height, width]:
         raise DamagedMask(f"its RLE is of size {size!r:.40}, the picture is [{height}, {width}]")
     if not 0 < width * height <= LARGEST:
-        raise DamagedMask(f"its picture of {width} x {height} is out of all measure")
+        raise DamagedMask(f"its picture of {width} x {height} is too large to be decoded")
     filled = sum(run_lengths(counts))
     if filled != width * height:
         raise DamagedMask(f"its RLE fills {filled} of {width * height} pixels")
@@ -37,15 +39,17 @@ def decode(segmentation: object, width: int, height: int) -> Mask:
 
 
 def run_lengths(counts: str) -> list[int]:
-    """The run lengths of a compressed RLE: five bits a character, from the fourth run on as the
-    difference to the run before the last. Raises DamagedMask.
+    """The run lengths of a compressed RLE, in pixels. Raises DamagedMask.
+
+    Format of pycocotools (`rleToString`): five bits a character, the sixth says that more follow;
+    from the fourth run on, the difference to the run before the last.
     """
     runs: list[int] = []
     value = shift = 0
     for char in counts:
         code = ord(char) - 48
         if not 0 <= code < 64 or shift > 50:
-            raise DamagedMask("its RLE holds characters that no RLE has")
+            raise DamagedMask("its RLE holds characters that RLE does not use")
         value |= (code & 31) << shift
         shift += 5
         if code & 32:

@@ -1,61 +1,45 @@
-"""Phrases and masks of an annotation file, as pages and previews need them: read, never written."""
+"""Image-NP pairs with their masks, as reports, previews and `saco.load` need them: only read."""
 
 from __future__ import annotations
 
+import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import msgspec
-
+from saco_data.dataset import raw_json
 from saco_data.dataset.masks import DamagedMask, Mask, decode
-from saco_data.model.errors import AnnotationError
+from saco_data.dataset.raw_json import Annotation, Id, Pair, value_of
 
+__all__ = [
+    "Annotation",
+    "Pair",
+    "Pairs",
+    "area_of",
+    "box_of",
+    "decode_mask",
+    "decode_masks",
+    "name_of",
+    "plain",
+    "read",
+]
+
+# Control characters of C0 and C1, line separators, marks that change the direction of text, and
+# halves of surrogate pairs.
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]+")
-
-
-class Pair(msgspec.Struct, gc=False):
-    """An image-phrase pair; sides in pixels."""
-
-    id: int | str
-    file_name: str
-    width: int
-    height: int
-    text_input: str = ""
-
-    @property
-    def phrase(self) -> str:
-        """The phrase, fit to be shown."""
-        return plain(self.text_input)
-
-
-class Annotation(msgspec.Struct, gc=False):
-    """One mask of a pair, its segmentation not yet decoded. `area` as a part of the picture."""
-
-    id: int | str
-    image_id: int | str
-    area: Any = None
-    segmentation: msgspec.Raw = msgspec.Raw(b"null")
-
-    @property
-    def part(self) -> float | None:
-        """The area, if it makes sense."""
-        fits = isinstance(self.area, int | float) and 0 <= self.area <= 1
-        return float(self.area) if fits else None
-
-
-class _File(msgspec.Struct):
-    images: list[Pair]
-    annotations: list[Annotation]
 
 
 @dataclass(frozen=True)
 class Pairs:
-    """All pairs of a file in its order, and the masks of each by its id."""
+    """All pairs of a file in its order, and the annotations of each by its id.
+
+    `repairs` says what had to be changed to read the file; see `raw_json.Document`.
+    """
 
     pairs: list[Pair]
-    masks: dict[int | str, list[Annotation]]
+    annotations: dict[Id, list[Annotation]]
+    repairs: tuple[str, ...] = ()
 
     def by_file(self) -> dict[str, list[Pair]]:
         """The pairs of each file, in the order of the annotations."""
@@ -65,45 +49,70 @@ class Pairs:
         return files
 
     def of(self, pair: Pair) -> list[Annotation]:
-        """The masks of a pair; none for a negative phrase."""
-        return self.masks.get(pair.id, [])
+        """The annotations of a pair; empty for a negative phrase."""
+        return self.annotations.get(pair.id, [])
 
 
 def read(path: Path) -> Pairs:
-    """Reads an annotation file. Raises AnnotationError."""
-    try:
-        content = msgspec.json.decode(path.read_bytes(), type=_File)
-    except OSError as error:
-        raise AnnotationError(
-            f"cannot be read ({error.strerror})",
-            item=str(path),
-            remedy="Get it with `saco annotations`, or correct path_annotations",
-        ) from error
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise AnnotationError(
-            f"is damaged ({error})",
-            item=str(path),
-            remedy="Download it again with `saco annotations`",
-        ) from error
-    masks: dict[int | str, list[Annotation]] = {}
-    for each in content.annotations:
-        masks.setdefault(each.image_id, []).append(each)
-    return Pairs(content.images, masks)
+    """The pairs of an annotation file. Accepts the files that `index.read` accepts.
+
+    Raises AnnotationError.
+    """
+    document = raw_json.read(path)
+    firsts: dict[str, Pair] = {}
+    pairs: list[Pair] = []
+    for _, pair in document.pairs():
+        first = firsts.setdefault(pair.file_name, pair)
+        if first is pair:
+            raw_json.check_picture(pair, path)
+        else:
+            # One string for all pairs of a file saves 100 MB on the largest subset.
+            pair.file_name = first.file_name
+        pairs.append(pair)
+    annotations: dict[Id, list[Annotation]] = {}
+    for _, each in document.annotations():
+        annotations.setdefault(each.image_id, []).append(each)
+    return Pairs(pairs, annotations, document.repairs)
 
 
-def decoded(pair: Pair, annotations: list[Annotation]) -> tuple[list[Mask], list[str]]:
-    """The masks of a pair, and what is wrong with those that had to be left out, by name."""
+def decode_masks(pair: Pair, annotations: Sequence[Annotation]) -> tuple[list[Mask], list[str]]:
+    """The masks of a pair, bool [height, width] each, and what is wrong with those left out."""
     masks: list[Mask] = []
     damaged: list[str] = []
     for each in annotations:
         try:
-            segmentation = msgspec.json.decode(each.segmentation)
-            masks.append(decode(segmentation, pair.width, pair.height))
-        except (DamagedMask, msgspec.DecodeError, RecursionError) as error:
-            damaged.append(f"annotation {plain(str(each.id))}: {error}; skipped")
+            masks.append(decode_mask(pair, each))
+        except DamagedMask as error:
+            damaged.append(f"annotation {name_of(each)}: {error}; skipped")
     return masks, damaged
 
 
+def decode_mask(pair: Pair, annotation: Annotation) -> Mask:
+    """The mask of an annotation as bool [height, width]. Raises DamagedMask."""
+    return decode(value_of(annotation.segmentation), int(pair.width), int(pair.height))
+
+
+def area_of(annotation: Annotation) -> float | None:
+    """The annotated area as a part of the picture, 0 to 1; None where it makes no sense."""
+    area = value_of(annotation.area)
+    fits = isinstance(area, int | float) and 0 <= area <= 1
+    return float(area) if fits else None
+
+
+def box_of(annotation: Annotation) -> list[float] | None:
+    """The annotated box as fractions of the picture: left, top, width, height; None without one."""
+    box = value_of(annotation.bbox)
+    if not isinstance(box, list) or len(box) != 4:
+        return None
+    fits = all(isinstance(each, int | float) and math.isfinite(each) for each in box)
+    return [float(each) for each in box] if fits else None
+
+
+def name_of(annotation: Annotation) -> str:
+    """The id of an annotation, safe to print."""
+    return plain(str(value_of(annotation.id)))
+
+
 def plain(text: str) -> str:
-    """Text from outside without what would hide, break or turn round a line of it."""
+    """Text from outside, safe to print: U+FFFD for what would hide, break or turn round a line."""
     return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)

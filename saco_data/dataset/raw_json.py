@@ -1,43 +1,176 @@
-"""Annotation files as JSON: validated where the job relies on it, raw bytes elsewhere."""
+"""Annotation files as JSON: validated where the tool relies on it, raw bytes elsewhere.
+
+The only reader of annotation files: planning, pruning, reports and `saco.load` all start here, so
+that they accept the same files. Source: the SA-Co annotation format of the SAM 3 repository.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import codecs
+import hashlib
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeVar
 
 import msgspec
 
 from saco_data.model.errors import AnnotationError
+from saco_data.model.records import MAX_PIXELS
+from saco_data.storage import untrusted_json
 
 # No JPEG is longer or wider, in pixels.
 MAX_SIDE = 65_500
-
-
 AGAIN = "Download it again with `saco annotations`"
+_CORRECT = "Correct the entry, or download the file again with `saco annotations`"
+_BOM = b"\xef\xbb\xbf"
+_NULL = msgspec.Raw(b"null")
+_SLICE = 1 << 20  # bytes
+_LATIN_1 = "saco-latin-1"  # what codecs does with bytes that are not UTF-8
+_NAN = re.compile(rb"NaN|Infinity")  # numbers that Python's `json` writes and JSON does not have
+# An escape in a string; group 1 is half a surrogate pair, which stands for no character.
+_ESCAPE = re.compile(
+    rb"\\(?:u[dD][89abAB]..\\u[dD][c-fC-F]..|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)", re.DOTALL
+)
+
+Id = int | float | str  # 10 and 10.0 are the same id, "10" is another
 
 
-class _Image(msgspec.Struct, gc=False):
-    """What the job relies on in an image-NP pair; `image_size` is [height, width] in pixels."""
+class Pair(msgspec.Struct, gc=False):
+    """An entry of `images`: an image-NP pair. `image_size` is [height, width] in pixels."""
 
-    id: int | str
+    id: Id
     file_name: str
-    width: int
-    height: int
+    width: int | float
+    height: int | float
+    text_input: msgspec.Raw = _NULL
     original_video: str | None = None
-    global_frame_idx: int | None = None
-    image_size: tuple[int, int] | None = None
+    global_frame_idx: int | float | None = None
+    image_size: tuple[int | float, int | float] | None = None
+
+    @property
+    def phrase(self) -> str:
+        """The noun phrase as it is written; "" where there is none."""
+        text = value_of(self.text_input)
+        return text if isinstance(text, str) else ""
 
 
-class _Name(msgspec.Struct, gc=False):
-    id: int | str
-    file_name: str
+class Annotation(msgspec.Struct, gc=False):
+    """An entry of `annotations`: one mask of a pair. All but `image_id` is not yet decoded."""
+
+    image_id: Id
+    id: msgspec.Raw = _NULL
+    area: msgspec.Raw = _NULL
+    bbox: msgspec.Raw = _NULL
+    segmentation: msgspec.Raw = _NULL
 
 
-class _Mask(msgspec.Struct, gc=False):
-    image_id: int | str
+def value_of(raw: msgspec.Raw) -> Any:
+    """What a raw value holds; None also for one that Python cannot hold."""
+    try:
+        return msgspec.json.decode(raw)
+    except (msgspec.DecodeError, RecursionError):
+        pass
+    try:
+        # Python also takes numbers that no float can hold.
+        return untrusted_json.parse(bytes(raw))
+    except ValueError:
+        return None
 
 
-def _bytes(path: Path) -> bytes:
+_Entry = TypeVar("_Entry", Pair, Annotation)
+
+
+@dataclass(frozen=True)
+class Document:
+    """An annotation file in memory: its top-level members as raw JSON, always valid and UTF-8.
+
+    `repairs` says what had to be changed to make it so; empty for nearly every file.
+    """
+
+    path: Path
+    content: bytes
+    members: dict[str, msgspec.Raw]
+    repairs: tuple[str, ...]
+
+    @property
+    def sha256(self) -> str:
+        """The sha256 of the file's own bytes."""
+        return hashlib.sha256(self.content).hexdigest()
+
+    def pairs(self) -> Iterator[tuple[msgspec.Raw, Pair]]:
+        """Each entry of `images`, as it is written and decoded. Raises AnnotationError."""
+        return self._entries("images", Pair)
+
+    def annotations(self) -> Iterator[tuple[msgspec.Raw, Annotation]]:
+        """Each entry of `annotations`, as it is written and decoded. Raises AnnotationError."""
+        return self._entries("annotations", Annotation)
+
+    def _entries(self, key: str, kind: type[_Entry]) -> Iterator[tuple[msgspec.Raw, _Entry]]:
+        try:
+            entries = msgspec.json.decode(self.members[key], type=list[msgspec.Raw])
+        except msgspec.ValidationError as error:
+            raise _invalid(self.path, key, error) from error
+        # One at a time: all entries decoded at once would take several times the file's size.
+        decode = msgspec.json.Decoder(kind).decode
+        number = 0
+        try:
+            for number, raw in enumerate(entries):  # noqa: B007 - for the message
+                yield raw, decode(raw)
+        except msgspec.ValidationError as error:
+            raise _invalid(self.path, f"{key}[{number}]", error) from error
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise AnnotationError(
+                f"{key}[{number}] cannot be read ({error})", item=str(self.path), remedy=_CORRECT
+            ) from error
+
+
+def read(path: Path) -> Document:
+    """Reads an annotation file. Raises AnnotationError where it is missing or is not JSON.
+
+    Accepts what Python's `json` does and a little more: a byte order mark is left out, NaN and
+    Infinity become null, half a surrogate pair becomes U+FFFD, bytes that are not UTF-8 are read
+    as Latin-1.
+    """
+    content = _bytes_of(path)
+    repairs: list[str] = []
+    text = _as_utf8(content, repairs)
+    try:
+        members = _split(text)
+    except (msgspec.DecodeError, RecursionError) as error:
+        text = _as_strict_json(text, repairs)
+        try:
+            members = _split(text)
+        except msgspec.ValidationError as wrong:
+            raise _invalid(path, "", wrong) from error
+        except (msgspec.DecodeError, RecursionError) as wrong:
+            raise AnnotationError(
+                f"is not whole JSON ({wrong})", item=str(path), remedy=AGAIN
+            ) from wrong
+    for key in ("images", "annotations"):
+        if key not in members:
+            raise AnnotationError(f"has no `{key}`", item=str(path), remedy=AGAIN)
+    return Document(path, content, members, tuple(repairs))
+
+
+def check_picture(pair: Pair, path: Path) -> None:
+    """Raises AnnotationError where no picture has the size or frame number that a pair names."""
+    for height, width in filter(None, ((pair.height, pair.width), pair.image_size)):
+        is_possible = 0 < width <= MAX_SIDE and 0 < height <= MAX_SIDE
+        is_whole = is_possible and width == int(width) and height == int(height)
+        if not (is_whole and width * height <= MAX_PIXELS):
+            raise AnnotationError(
+                f"image {pair.id} has the size {width} x {height}", item=str(path), remedy=_CORRECT
+            )
+    frame = pair.global_frame_idx
+    if frame is not None and frame != int(frame):
+        raise AnnotationError(
+            f"image {pair.id} has the frame number {frame}", item=str(path), remedy=_CORRECT
+        )
+
+
+def _bytes_of(path: Path) -> bytes:
     try:
         return path.read_bytes()
     except FileNotFoundError:
@@ -52,42 +185,82 @@ def _bytes(path: Path) -> bytes:
         ) from error
 
 
-def _parts(content: bytes, path: Path) -> dict[str, msgspec.Raw]:
-    """The top-level members, undecoded."""
-    with _explained(path, ""):
-        parts = msgspec.json.decode(content, type=dict[str, msgspec.Raw])
-    for key in ("images", "annotations"):
-        if key not in parts:
-            raise AnnotationError(f"has no `{key}`", item=str(path), remedy=AGAIN)
-    return parts
+def _split(text: bytes) -> dict[str, msgspec.Raw]:
+    return msgspec.json.decode(text, type=dict[str, msgspec.Raw])
 
 
-def _entries(parts: dict[str, msgspec.Raw], key: str, path: Path) -> list[msgspec.Raw]:
-    with _explained(path, key):
-        return msgspec.json.decode(parts[key], type=list[msgspec.Raw])
+def _as_utf8(content: bytes, repairs: list[str]) -> bytes:
+    """The bytes without a byte order mark, those that are not UTF-8 taken as Latin-1."""
+    if content.startswith(_BOM):
+        content = content[len(_BOM) :]
+        repairs.append("begins with a byte order mark, which is left out")
+    if content.isascii():
+        return content
+    try:
+        for _ in _texts(content, "strict"):
+            pass
+        return content
+    except UnicodeDecodeError as error:
+        first = content.find(error.object) + error.start
+    text = b"".join(part.encode() for part in _texts(content, _LATIN_1))
+    # Each such byte is one character of Latin-1 and two bytes of UTF-8.
+    repairs.append(
+        f"holds {len(text) - len(content)} bytes that are not UTF-8, the first at byte {first};"
+        " they are read as Latin-1"
+    )
+    return text
 
 
-def _decoded(
-    parts: dict[str, msgspec.Raw], key: str, kind: type[_Image], path: Path
-) -> Iterator[_Image]:
-    with _explained(path, key):
-        yield from msgspec.json.decode(parts[key], type=list[kind])  # type: ignore[valid-type]
+def _texts(content: bytes, errors: str) -> Iterator[str]:
+    """The decoded bytes in slices, so that memory stays bounded."""
+    decoder = codecs.getincrementaldecoder("utf-8")(errors)
+    for at in range(0, len(content), _SLICE):
+        yield decoder.decode(content[at : at + _SLICE], at + _SLICE >= len(content))
 
 
-class _explained:  # noqa: N801  (used as a context manager)
-    """Turns msgspec's complaints into AnnotationError with the place in the file."""
+def _take_as_latin_1(error: UnicodeError) -> tuple[str, int]:
+    assert isinstance(error, UnicodeDecodeError)
+    return error.object[error.start : error.end].decode("latin-1"), error.end
 
-    def __init__(self, path: Path, key: str) -> None:
-        self.path, self.key = path, key
 
-    def __enter__(self) -> None:
-        return None
+codecs.register_error(_LATIN_1, _take_as_latin_1)
 
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, msgspec.ValidationError):
-            place = str(error).replace("$", self.key)
-            raise AnnotationError(place, item=str(self.path), remedy=AGAIN) from error
-        if isinstance(error, msgspec.DecodeError | UnicodeDecodeError | RecursionError):
-            raise AnnotationError(
-                f"is not whole JSON ({error})", item=str(self.path), remedy=AGAIN
-            ) from error
+
+def _as_strict_json(text: bytes, repairs: list[str]) -> bytes:
+    """The text without what Python's `json` reads and other readers refuse."""
+    text, numbers = _replace(text, _outside_strings(text), b"null")
+    if numbers:
+        repairs.append(f"holds NaN or Infinity {numbers} times, which JSON lacks; read as null")
+    halves = (match.span() for match in _ESCAPE.finditer(text) if match[1])
+    text, count = _replace(text, halves, b"\\ufffd")
+    if count:
+        repairs.append(f"holds half a surrogate pair {count} times; read as U+FFFD")
+    return text
+
+
+def _outside_strings(text: bytes) -> Iterator[tuple[int, int]]:
+    """Where NaN, Infinity and -Infinity are found outside of strings: (start, end)."""
+    seen, in_string = 0, False
+    for match in _NAN.finditer(text):
+        start = match.start()
+        quotes = _ESCAPE.sub(b"", text[seen:start]).count(b'"')
+        seen, in_string = start, in_string ^ bool(quotes % 2)
+        if not in_string:
+            yield start - (text[start - 1 : start] == b"-"), match.end()
+
+
+def _replace(text: bytes, spans: Iterable[tuple[int, int]], by: bytes) -> tuple[bytes, int]:
+    """The text with other bytes at these places, and the number of places."""
+    parts: list[bytes] = []
+    done = 0
+    for start, end in spans:
+        parts += (text[done:start], by)
+        done = end
+    return b"".join([*parts, text[done:]]) if parts else text, len(parts) // 2
+
+
+def _invalid(path: Path, place: str, error: msgspec.ValidationError) -> AnnotationError:
+    """msgspec's complaint with the place in the file."""
+    said = str(error)
+    what = said.replace("$", place) if "`$" in said else f"{said} - at `{place or 'the top'}`"
+    return AnnotationError(what, item=str(path), remedy=_CORRECT)

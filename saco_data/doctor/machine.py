@@ -1,4 +1,4 @@
-"""This machine: write access, file systems and their manners, disk, open files."""
+"""This machine: write access, what its file systems allow in names, disk, open files."""
 
 from __future__ import annotations
 
@@ -8,35 +8,35 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from saco_data.config.settings import Settings
+from saco_data.engine.subset import Subset
 from saco_data.model import words
 from saco_data.model.finding import Finding, fail, ok, warn
 from saco_data.storage import folders
 
 OPEN_FILES = 512
-# DROID's names hold colons; geode's, and others, differ in nothing but case.
-_COLON = "18:50:36.probe"
 
 
-def examine(settings: Settings, subsets: Sequence[str]) -> Iterator[Finding]:
+def examine(settings: Settings, subsets: Sequence[Subset]) -> Iterator[Finding]:
     """Findings for each folder that a run writes to, then for what they share."""
     wanted: dict[Path, list[str]] = {}
-    for path in (settings.silver, *(settings.folder(subset) for subset in subsets)):
+    for path in (settings.silver, *(subset.config.folder for subset in subsets)):
         there = folders.existing(path)
         wanted.setdefault(there, []).append(path.name)
+    awkward = [subset for subset in subsets if subset.source.awkward_name]
     for there in wanted:
-        yield from _folder(there, droid="droid" in subsets)
-    yield from _disk(settings, subsets)
-    yield _open_files()
+        yield from _check_folder(there, awkward)
+    yield from _check_disk(settings, subsets)
+    yield _check_open_files()
 
 
-def _folder(folder: Path, *, droid: bool) -> Iterator[Finding]:
+def _check_folder(folder: Path, awkward: Sequence[Subset]) -> Iterator[Finding]:
     name = f"folder {folder}"
     try:
         with tempfile.TemporaryDirectory(prefix=".saco-doctor-", dir=folder) as made:
             probe = Path(made)
             (probe / "probe").write_bytes(b"x")
             exact = not (probe / "PROBE").exists()
-            colons = _takes(probe / _COLON)
+            refused = [each for each in awkward if not _takes(probe / each.source.awkward_name)]
     except OSError as error:
         remedy = "Make it writable, or choose another folder in the config"
         yield fail(name, f"cannot be written ({error.strerror})", remedy)
@@ -45,9 +45,9 @@ def _folder(folder: Path, *, droid: bool) -> Iterator[Finding]:
     if not exact:
         remedy = "Use another file system: names that differ in case would overwrite each other"
         yield fail(name, "does not tell upper case from lower case", remedy)
-    if droid and not colons:
-        remedy = "Put droid_path and silver_path on another file system"
-        yield fail(name, "refuses ':' in names, which DROID's have", remedy)
+    for subset in refused:
+        remedy = f"Put {subset.id}_path and silver_path on another file system"
+        yield fail(name, f"refuses ':' in names, which {subset.manifest.title}'s have", remedy)
 
 
 def _takes(path: Path) -> bool:
@@ -59,11 +59,11 @@ def _takes(path: Path) -> bool:
         return False
 
 
-def _disk(settings: Settings, subsets: Sequence[str]) -> Iterator[Finding]:
+def _check_disk(settings: Settings, subsets: Sequence[Subset]) -> Iterator[Finding]:
     """The same costs as `saco plan`, on the file systems that would bear them."""
     from saco_data.engine import forecast
 
-    table = forecast.make(settings, subsets)
+    table = forecast.make(settings, [subset.id for subset in subsets])
     some = any(each.costs.at_most for each in table.lines)
     remedy = "Free some space, choose another folder, or set remove_downloaded_videos_*: true"
     for system in table.systems:
@@ -78,7 +78,7 @@ def _disk(settings: Settings, subsets: Sequence[str]) -> Iterator[Finding]:
             yield ok(name, f"{free}, about {words.human(system.needed.likely)} needed")
 
 
-def _open_files() -> Finding:
+def _check_open_files() -> Finding:
     limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if 0 <= limit < OPEN_FILES:
         return warn("open files", f"only {limit} allowed", f"Run `ulimit -n {OPEN_FILES * 2}`")

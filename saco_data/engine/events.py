@@ -1,4 +1,4 @@
-"""What a run tells: stages, events of subsets, results, and who is told."""
+"""What happens in a run: its stages, the events and results of subsets, and the reporter."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from saco_data.planning.decisions import SubsetPlan
 
 @dataclass(frozen=True)
 class Stages:
-    """Which parts of the road a command goes."""
+    """Which stages a command carries out."""
 
     fetch: bool = True
     process: bool = True
@@ -29,7 +29,7 @@ class Learned:
 
 @dataclass(frozen=True)
 class Ended:
-    """The lane is at its end; `error` is what stopped it early."""
+    """The subset has ended; `error` is what stopped it early."""
 
     subset: str
     error: BaseException | None
@@ -56,7 +56,7 @@ class Result:
 
 
 class Reporter(Protocol):
-    """Who is told how the run goes."""
+    """Receives the progress of a run: a progress bar, a log, a test."""
 
     def begin(self, steps: SubsetPlan) -> None:
         """A subset starts; `steps` are what will be done."""
@@ -69,3 +69,19 @@ class Reporter(Protocol):
 
     def end(self, subset: str, code: int) -> None:
         """A subset is at its end."""
+
+
+class Silent:
+    """A reporter that does nothing."""
+
+    def begin(self, steps: SubsetPlan) -> None:
+        """See `Reporter`."""
+
+    def learned(self, subset: str, outcomes: Sequence[Outcome]) -> None:
+        """See `Reporter`."""
+
+    def note(self, subset: str, text: str) -> None:
+        """See `Reporter`."""
+
+    def end(self, subset: str, code: int) -> None:
+        """See `Reporter`."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
-from saco_data import sources
 from saco_data.config.settings import Settings
-from saco_data.dataset.index import read
 from saco_data.engine import gone_policy
+from saco_data.engine.subset import Subset, bind
 from saco_data.model.errors import SacoError
 from saco_data.planning import costs, plan
 from saco_data.planning.costs import Costs, Size
@@ -83,45 +83,45 @@ class Table:
         }
 
 
-def make(settings: Settings, subsets: Sequence[str]) -> Table:
-    """The plan. Reads annotations and ledger; writes nothing, asks no server."""
+def make(settings: Settings, names: Sequence[str]) -> Table:
+    """The plan of some subsets. Reads annotations and ledger; writes and requests nothing."""
     room = Room()
     with Ledger(settings.state, read_only=True) as ledger:
-        lines = [_line(settings, ledger, subset) for subset in subsets]
+        lines = [_make_line(subset, ledger) for subset in bind(settings, names)]
     for line in lines:
         room.add(line.costs)
     return Table(lines, list(room.systems.values()))
 
 
-def _line(settings: Settings, ledger: Ledger, subset: str) -> Line:
-    line = Line(subset)
-    source = sources.get(subset, settings)
-    if not settings.pristine(subset).is_file():
-        line.costs = costs.of_manifest(settings, source)
+def _make_line(subset: Subset, ledger: Ledger) -> Line:
+    line, source = Line(subset.id), subset.source
+    if not subset.config.pristine.is_file():
+        line.costs = costs.of_manifest(source)
         line.needs = [
             each
             for each in (
-                requirements.annotation_file(settings, subset),
-                requirements.raw_media(settings, subset),
+                requirements.missing_annotations(subset.config),
+                requirements.missing_raw_media(source),
             )
             if each
         ]
         return line
     try:
-        index = read(settings.pristine(subset), settings.manifest(subset))
+        index = subset.read_index()
         line.files = len(index.products)
-        look_again = gone_policy.second_look(settings, ledger.now())
-        other = gone_policy.other_meaning(ledger, subset, index)
-        view = gather_view(settings, source, ledger.known(subset), look_again, other=other)
-        steps = plan.make(subset, index.products.values(), view)
-        remembered = ledger.items(subset, is_asset=True)
-        line.costs = costs.of_plan(settings, source, steps, remembered)
+        snapshot = ledger.snapshot(subset.id, products=True, assets=True)
+        is_due = partial(gone_policy.is_second_look_due, subset, now=ledger.now())
+        items = ledger.items(subset.id) if snapshot.facts.compared_sha256 != index.sha256 else {}
+        other = gone_policy.find_other_meaning(snapshot, index, items)
+        view = gather_view(source, snapshot.products or {}, is_due, other=other)
+        steps = plan.make(subset.id, index.products.values(), view)
+        line.costs = costs.of_plan(source, steps, snapshot.assets or {})
     except SacoError as error:
         line.needs = [str(error)]
         return line
     line.decisions = {each.value: steps.products(each) for each in Decision}
     line.there = steps.products(Decision.KEEP) + steps.products(Decision.ADOPT)
-    if line.to_make and (need := requirements.raw_media(settings, subset)):
+    if line.to_make and (need := requirements.missing_raw_media(source)):
         line.needs = [need]
     return line
 

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from saco_data.catalog.licences import licence_of
-from saco_data.catalog.manifest import SUBSETS
 from saco_data.config.settings import Settings
 from saco_data.model.items import Item
 from saco_data.state.ledger import Ledger
@@ -43,7 +42,7 @@ def write(settings: Settings, ledger: Ledger) -> Path | None:
     Raises DiskFull, OutputError, and LedgerDamaged where the ledger cannot be read.
     """
     path, note = path_of(settings), settings.state / NOTE
-    known = _signature(ledger)
+    known = _signature(settings, ledger)
     if not any(count for count, _ in known["done"].values()) and not path.exists():
         return None
     if files.same_content(note, _note(known, path)):
@@ -56,20 +55,20 @@ def write(settings: Settings, ledger: Ledger) -> Path | None:
         files.atomic(path) as file,
         pyarrow.parquet.ParquetWriter(file, _schema(), compression="zstd") as writer,
     ):
-        for subset in SUBSETS:
+        for subset in settings.registry.ids:
             for rows in _pieces(settings, ledger, subset):
                 writer.write_batch(pyarrow.RecordBatch.from_pylist(rows, schema=_schema()))
     files.write(note, _note(known, path))
     return path
 
 
-def _signature(ledger: Ledger) -> dict[str, Any]:
+def _signature(settings: Settings, ledger: Ledger) -> dict[str, Any]:
     """What tells whether anything changed, without looking at the items."""
     changed = [run["id"] for run in ledger.runs() if run["ended"] is None or _any(run["changes"])]
     return {
         "format": FORMAT,
         "run": changed[-1] if changed else 0,
-        "done": {subset: ledger.done_bytes(subset) for subset in SUBSETS},
+        "done": {subset: ledger.done_bytes(subset) for subset in settings.registry.ids},
     }
 
 
@@ -106,7 +105,7 @@ def _schema() -> pyarrow.Schema:
 
 
 def _pieces(settings: Settings, ledger: Ledger, subset: str) -> Iterator[list[dict[str, Any]]]:
-    licence = settings.manifest(subset).licence
+    licence = settings.subset(subset).manifest.licence
     # A frame's origin is that of its video.
     raws = {item.origin: item for item in ledger.items(subset, is_asset=True).values()}
     key = ""

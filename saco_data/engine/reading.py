@@ -4,27 +4,28 @@ from __future__ import annotations
 
 from typing import Any
 
-from saco_data.config.settings import Settings
-from saco_data.dataset.index import Index, read
+from saco_data.dataset.index import Index
+from saco_data.engine.subset import Subset
+from saco_data.model.items import SubsetFacts
 from saco_data.sources.annotation_files import revision_of
 from saco_data.state.ledger import Ledger
-from saco_data.storage.files import stamp
 
 
-def read_annotations(settings: Settings, ledger: Ledger, subset: str) -> Index:
-    """The index of a subset's pristine annotations; notes in the ledger what was read."""
-    before = stamp(settings.pristine(subset))
-    index = read(settings.pristine(subset), settings.manifest(subset))
-    note_index(settings, ledger, subset, index, before)
+def read_annotations(subset: Subset, ledger: Ledger) -> Index:
+    """The index of a subset's pristine annotations; the ledger notes what was read."""
+    before = subset.annotations_stamp()
+    index = subset.read_index()
+    facts = ledger.facts(subset.id)
+    fill_facts(facts, index, before)
+    ledger.set_facts(subset.id, facts)
     return index
 
 
-def note_index(
-    settings: Settings, ledger: Ledger, subset: str, index: Index, stamped: list[Any]
-) -> None:
-    """Notes in the ledger which annotations a subset has; their stamp from before the reading."""
-    facts = ledger.facts(subset)
+def fill_facts(facts: SubsetFacts, index: Index, stamped: list[Any]) -> None:
+    """Writes into `facts` which annotations a subset has.
+
+    `stamped`: the stamp of the annotation file from before it was read.
+    """
     facts.stamp, facts.sha256 = stamped, index.sha256
-    facts.revision = revision_of(settings, index.path, index.sha256)
+    facts.revision = revision_of(index.path, index.sha256)
     facts.files, facts.image_nps, facts.masks = len(index.products), index.image_nps, index.masks
-    ledger.set_facts(subset, facts)

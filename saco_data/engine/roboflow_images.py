@@ -10,30 +10,32 @@ from pathlib import Path, PurePosixPath
 
 from saco_data.config.settings import Settings
 from saco_data.engine.reading import read_annotations
+from saco_data.engine.subset import bind_one
 from saco_data.media import process
 from saco_data.model.reasons import Reason, State
 from saco_data.model.records import Arrival, Asset, Outcome, Product
+from saco_data.sources import roboflow_export
 from saco_data.sources.annotation_files import STAGING
-from saco_data.sources.roboflow_export import _coco, _export
 from saco_data.state.ledger import Ledger
 from saco_data.state.lock import Lock
 from saco_data.transports.archive import ArchiveDamaged, Member, members
 from saco_data.transports.services.roboflow import Names, original_name
 
 
-def fetch_images(settings: Settings, subset: str) -> dict[Reason, int]:
+def fetch_images(settings: Settings, name: str) -> dict[Reason, int]:
     """Takes ready pictures for products that are not done; returns how many by reason.
 
-    A picture that is of no use is no news of an original that is gone.
+    A picture that cannot be used does not change what is known of an original that is gone.
     The annotation file must be at hand. Raises LockHeld, Blocked, Incomplete, AnnotationError,
     DiskFull, OutputError.
     """
     counts: dict[Reason, int] = {}
+    subset = bind_one(settings, name)
     with Lock(settings.state), Ledger(settings.state) as ledger:
-        index = read_annotations(settings, ledger, subset)
-        done = ledger.items(subset, state=State.DONE)
-        gone = ledger.items(subset, state=State.GONE)
-        folder = settings.images(subset)
+        index = read_annotations(subset, ledger)
+        done = ledger.items(subset.id, state=State.DONE)
+        gone = ledger.items(subset.id, state=State.GONE)
+        folder = subset.config.images
         wanted = {
             name: product
             for name, product in index.products.items()
@@ -41,27 +43,27 @@ def fetch_images(settings: Settings, subset: str) -> dict[Reason, int]:
         }
         if not wanted:
             return counts
-        with _export(settings, subset, settings.state / STAGING) as (archive, origin):
+        with roboflow_export.export(subset.config, settings.state / STAGING) as (archive, origin):
             names = Names(index.products)
             found = {
                 image["file_name"]: names.find(original_name(image))
-                for image in _coco(archive)["images"]
+                for image in roboflow_export.read_coco(archive)["images"]
             }
             for member in members(archive, lambda name: PurePosixPath(name).name in found):
-                name = found[PurePosixPath(member.name).name]
-                product = wanted.pop(name, None) if name else None
+                wanted_name = found[PurePosixPath(member.name).name]
+                product = wanted.pop(wanted_name, None) if wanted_name else None
                 if product is None:
                     continue
-                outcome = _taken(subset, member, product, folder, origin)
+                outcome = _take(subset.id, member, product, folder, origin)
                 counts[outcome.reason] = counts.get(outcome.reason, 0) + 1
-                if outcome.state is State.DONE or name not in gone:
+                if outcome.state is State.DONE or wanted_name not in gone:
                     ledger.record([outcome])
                     # A picture of which nothing is known would pass for an original.
                     ledger.commit()
     return counts
 
 
-def _taken(subset: str, member: Member, product: Product, folder: Path, origin: str) -> Outcome:
+def _take(subset: str, member: Member, product: Product, folder: Path, origin: str) -> Outcome:
     """Makes a picture of the export a product."""
     try:
         if member.refusal:

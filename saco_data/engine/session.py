@@ -15,9 +15,10 @@ from saco_data.dataset.index import Index
 from saco_data.engine import provenance
 from saco_data.engine.events import Reporter, Result, Stages
 from saco_data.engine.pipeline import Pipeline
+from saco_data.engine.planner import IsDue
+from saco_data.engine.subset import bind
 from saco_data.executors import Executor
 from saco_data.model.errors import Interrupted, most_severe
-from saco_data.model.items import Item
 from saco_data.state.database import LedgerDamaged
 from saco_data.state.ledger import Ledger
 from saco_data.state.lock import Lock
@@ -69,7 +70,7 @@ def go(
     reporter: Reporter,
     *,
     stages: Stages | None = None,
-    look_again: Callable[[Item], bool] | None = None,
+    is_due: IsDue | None = None,
     confirm_gone: bool = False,
     renew: Mapping[str, Container[str]] | None = None,
     indices: Mapping[str, Index] | None = None,
@@ -79,11 +80,12 @@ def go(
 ) -> Finished:
     """As `run`, and says what changed. A ledger that proves damaged is rebuilt, once.
 
-    `look_again`, `renew`: see `Pipeline`. `prelude` comes before it, under the lock. `clock`: as
+    `is_due`, `renew`: see `Planner`. `prelude` comes before it, under the lock. `clock`: as
     `time.time`, for the ledger. `executor`: instead of the one that the config names; it is closed
     at the end.
     """
     damaged = False
+    bound = bind(settings, subsets)
     # Before the lock: Ctrl-C must never leave one behind.
     with _stopping() as stopping, Lock(settings.state) as lock:
         while True:
@@ -92,14 +94,15 @@ def go(
             pipeline = None
             try:
                 with Ledger(settings.state, damaged=damaged, clock=clock) as ledger:
-                    number = ledger.begin_run(f"{command} {' '.join(subsets)}")
+                    number = ledger.begin_run(
+                        f"{command} {' '.join(subset.id for subset in bound)}"
+                    )
                     pipeline = Pipeline(
-                        settings,
                         ledger,
                         at_work,
                         reporter,
                         stages=stages,
-                        look_again=look_again,
+                        is_due=is_due,
                         confirm_gone=confirm_gone,
                         renew=renew,
                         indices=indices,
@@ -108,7 +111,7 @@ def go(
                     stopping.halts(pipeline.halt)
                     if prelude:
                         prelude(ledger, pipeline.stop)
-                    results = pipeline.run(subsets)
+                    results = pipeline.run(bound)
                     at_work.close()
                     code = most_severe([result.code for result in results.values()])
                     if stopping.asked:
@@ -124,7 +127,7 @@ def go(
                 if damaged:
                     raise
                 if pipeline:
-                    # Never two lanes on one subset.
+                    # Never two threads on one subset.
                     pipeline.join()
                 damaged = True
                 reporter.note("", f"{error.what}: it is set aside and rebuilt from the files")

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from saco_data.config.settings import Settings
-from saco_data.engine import freshness, gone_policy
+from saco_data.engine import gone_policy
+from saco_data.engine.subset import Subset, bind
 from saco_data.model.reasons import Reason, State
+from saco_data.model.snapshot import Snapshot
 from saco_data.state.ledger import Ledger
-from saco_data.storage import files
 
 
 @dataclass
@@ -68,14 +69,15 @@ class Status:
 _ORDER = (State.DONE, State.PENDING, State.FAILED, State.BLOCKED, State.GONE)
 
 
-def read(settings: Settings, ledger: Ledger, subsets: Sequence[str]) -> Status:
+def read(settings: Settings, ledger: Ledger, names: Sequence[str]) -> Status:
     """The status of some subsets; no annotation file and no product is opened."""
-    return Status([_subset(settings, ledger, subset) for subset in subsets])
+    subsets = bind(settings, names)
+    return Status([describe(subset, ledger.snapshot(subset.id)) for subset in subsets])
 
 
-def _subset(settings: Settings, ledger: Ledger, subset: str) -> SubsetStatus:
-    facts = ledger.facts(subset)
-    counts = ledger.counts(subset)
+def describe(subset: Subset, snapshot: Snapshot) -> SubsetStatus:
+    """The status of one subset."""
+    facts, counts = snapshot.facts, snapshot.counts
     states = dict.fromkeys(State, 0)
     for reason, count in counts.items():
         states[reason.state] += count
@@ -84,12 +86,12 @@ def _subset(settings: Settings, ledger: Ledger, subset: str) -> SubsetStatus:
     )
     derived = (
         bool(facts.derived_stamp)
-        and facts.derived_stamp == freshness.derived_stamp(settings, subset)
+        and facts.derived_stamp == subset.derived_stamp()
         and facts.derived_from == facts.sha256
-        and facts.stamp == files.stamp(settings.pristine(subset))
+        and facts.stamp == subset.annotations_stamp()
     )
     return SubsetStatus(
-        subset,
+        subset.id,
         facts.files,
         states,
         {reason: n for reason, n in counts.items() if reason.state is not State.DONE},
@@ -101,7 +103,7 @@ def _subset(settings: Settings, ledger: Ledger, subset: str) -> SubsetStatus:
         and states[State.DONE] + states[State.GONE] == facts.files
         and not facts.unconfirmed
         and not facts.waits
-        and not gone_policy.doubtful(settings, ledger, subset),
+        and not gone_policy.needs_confirmation(subset, snapshot),
         unconfirmed=facts.unconfirmed,
         waits=facts.waits[1] if facts.waits else "",
     )

@@ -1,6 +1,6 @@
-"""The road of one subset: plan, fetch, process. Runs in a thread of its own and posts events.
+"""Carries out the plan of one subset: fetch, process, verify. Runs in a thread, posts events.
 
-A lane never touches the ledger: what it needs of it comes in, what it learns goes out as outcomes.
+It never touches the ledger: what it needs is given to it, what it learns goes out as outcomes.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from saco_data import sources
-from saco_data.config.settings import Settings
 from saco_data.engine import verify
 from saco_data.engine.events import Ended, Event, Learned, Stages
+from saco_data.engine.subset import Subset
 from saco_data.executors import LOST, Executor, why_lost
 from saco_data.media import process
 from saco_data.model.errors import Blocked
@@ -32,17 +32,20 @@ _log = logging.getLogger(__name__)
 IMAGE_SECONDS = 120.0
 
 
-# A two-hour video that has to be decoded in full fits in.
+# Enough for a two-hour video that must be decoded in full.
 VIDEO_SECONDS = 1800.0
 
 
-class Lane:
-    """One subset on its way. `post` hands events to the one who writes the ledger."""
+class SubsetRun:
+    """The run of one subset. `post` hands events to the thread that writes the ledger.
+
+    `assets`: what the ledger knows of the raw assets, by key. `stop` is set when the run is to end
+    early.
+    """
 
     def __init__(
         self,
-        settings: Settings,
-        subset: str,
+        subset: Subset,
         steps: SubsetPlan,
         *,
         stages: Stages,
@@ -51,34 +54,34 @@ class Lane:
         post: Callable[[Event], None],
         stop: threading.Event,
     ) -> None:
-        self.settings = settings
         self.subset = subset
+        self.config = subset.config
+        self.source = subset.source
         self.plan = steps
         self.stages = stages
         self.executor = executor
         self.post = post
         self.stop = stop
-        self.source = sources.get(subset, settings)
         self.context = sources.Context(stop, {key: item.facts for key, item in assets.items()})
-        # A slot is taken before an asset is asked for: that is what bounds disk and memory.
-        bounded = settings.removes_videos(subset)
+        # A slot is taken before an asset is requested: this bounds disk and memory.
+        bounded = subset.config.removes_videos
         self._width = executor.width if bounded else 2 * executor.width + 2
         self._slots = threading.Semaphore(self._width)
         self._fatal: BaseException | None = None
-        # Assets that the source has in another version, while what was made of them is here.
+        # Assets that the source has in another version, while their old products are here.
         self._renewed = set(steps.renewed.values())
-        # Assets whose raw file is on the disk from before, and those of them that proved spoilt.
+        # Assets whose raw file is on disk from an earlier run, and those whose raw file is damaged.
         self._found: set[str] = set()
-        self._spoilt: list[Asset] = []
+        self._damaged: list[Asset] = []
 
     def run(self) -> None:
-        """Goes the whole road; never raises."""
+        """Runs to the end and posts `Ended`; never raises."""
         error: BaseException | None = None
         try:
             self._run()
         except BaseException as raised:
             error = raised
-        self.post(Ended(self.subset, self._fatal or error))
+        self.post(Ended(self.subset.id, self._fatal or error))
 
     def _run(self) -> None:
         self._learn(step.outcome for step in self.plan.steps if step.outcome)
@@ -97,27 +100,27 @@ class Lane:
                 folders.put_by(self.source.raw_path(key))
             self._fetch(todo)
         except Blocked as closed:
-            self._spare(self._spoilt, closed)
+            self._record_blocked(self._damaged, closed)
             raise
         finally:
             if self._renewed:
-                folders.sweep(self.settings.raw_folder(self.subset))
+                folders.sweep(self.config.raw_folder)
         self._found = set()
-        self._fetch(self._spoilt)
+        self._fetch(self._damaged)
 
     def _tidy(self) -> None:
-        """What a killed run left undone for finished assets: the official view, the removal."""
-        view = self.settings.frames(self.subset)
-        for folder in (self.settings.images(self.subset), self.settings.raw_folder(self.subset)):
+        """Finishes what a killed run left: links in the official view, the removal of videos."""
+        view = self.config.frames_view
+        for folder in (self.config.images, self.config.raw_folder):
             folders.sweep(folder)
         unfinished = {step.asset.key for step in self.plan.steps if step.decision != Decision.KEEP}
         for asset in self.plan.assets(Decision.KEEP):
             if view is not None:
                 for product in asset.products:
                     if not (view / product.file_name).exists():
-                        images = self.settings.images(self.subset)
-                        process.show(images / product.file_name, view, product)
-            if self.settings.removes_videos(self.subset) and asset.key not in unfinished:
+                        images = self.config.images
+                        process.link_into_view(images / product.file_name, view, product)
+            if self.config.removes_videos and asset.key not in unfinished:
                 _remove(self.source.raw_path(asset.key))
 
     def _adopt(self, assets: list[Asset]) -> list[Asset]:
@@ -131,13 +134,13 @@ class Lane:
             else:
                 asset = owner[outcome.key]
                 product = next(each for each in asset.products if each.file_name == outcome.key)
-                verify.discard(self.settings, self.source, product, outcome.reason)
+                verify.discard(self.subset, product, outcome.reason)
                 lost.setdefault(asset.key, []).append(product)
         return [Asset(key, tuple(products)) for key, products in lost.items()]
 
     def _checked(self, products: Iterable[Product]) -> Iterable[Outcome]:
         known = ((each, self.plan.digests.get(each.file_name)) for each in products)
-        return verify.checked(self.settings, self.subset, known, self.executor)
+        return verify.check_all(self.subset, known, self.executor)
 
     def _fetch(self, assets: list[Asset]) -> None:
         if not assets or self.stop.is_set() or self._fatal is not None:
@@ -162,67 +165,67 @@ class Lane:
                     waiting.pop(thing.asset.key, None)
                     self._arrived(thing)
         except Blocked as closed:
-            self._spare(waiting.values(), closed)
+            self._record_blocked(waiting.values(), closed)
             raise
         finally:
             if isinstance(arrivals, Generator):
                 arrivals.close()
-            for _ in range(self._width):  # all that is under way comes to its end
+            for _ in range(self._width):  # wait for all that is under way
                 self._slots.acquire()
             self._slots.release(self._width)
 
-    def _spare(self, assets: Iterable[Asset], closed: Blocked) -> None:
-        """The source is shut, through no fault of these items: none of them is charged for it."""
+    def _record_blocked(self, assets: Iterable[Asset], closed: Blocked) -> None:
+        """Records the remaining assets as blocked, without counting an attempt."""
         self._learn(
-            Outcome(self.subset, product.file_name, closed.reason, str(closed), tried=False)
+            Outcome(self.subset.id, product.file_name, closed.reason, str(closed), tried=False)
             for asset in assets
             for product in self._left(asset)
         )
 
     def _spread(self, outcome: Outcome, asset: Asset) -> Iterable[Outcome]:
-        """What became of an asset became of all its products."""
+        """The outcome of an asset, and the same one for each of its products."""
         facts = dict(outcome.facts)
         if outcome.state is State.GONE:
-            facts["place"] = self.source.whence()
-        if self.settings.manifest(self.subset).frames:
+            facts["place"] = self.source.location_without_secrets()
+        if self.subset.manifest.frames:
             yield replace(outcome, facts=facts)
         for product in self._left(asset):
             yield replace(outcome, key=product.file_name, is_asset=False, facts=facts)
 
     def _left(self, asset: Asset) -> list[Product]:
-        """The products of an asset that cannot be had, without those whose files are whole.
+        """The products of an asset that cannot be fetched, without those whose files are sound.
 
-        Where the ledger was lost, or a disk did not answer, such files may be all that is left.
+        Such files are on disk where the ledger was lost or a disk did not answer.
         """
-        lying = [each for each in asset.products if each.file_name in self.plan.lying]
-        if not (lying and self.stages.process):
+        unverified = [each for each in asset.products if each.file_name in self.plan.unverified]
+        if not (unverified and self.stages.process):
             return list(asset.products)
-        rescued = [each for each in self._checked(lying) if each.state is State.DONE]
+        rescued = [each for each in self._checked(unverified) if each.state is State.DONE]
         self._learn(rescued)
         names = {each.key for each in rescued}
         return [each for each in asset.products if each.file_name not in names]
 
     def _arrived(self, arrival: Arrival) -> None:
-        """Sends an arrival on to be processed; its slot is free once that is done."""
+        """Submits an arrival for processing; its slot is free once that is done."""
         key = arrival.asset.key
         new = key not in self._found
         renewed = key in self._renewed
-        # What replaces something done is believed once all of it could be used.
-        if self.settings.manifest(self.subset).frames and (arrival.facts or new) and not renewed:
-            self._learn([_of_asset(self.subset, arrival)])
+        # A new version replaces finished products only when all of it could be used.
+        if self.subset.manifest.frames and (arrival.facts or new) and not renewed:
+            self._learn([_of_asset(self.subset.id, arrival)])
         if not self.stages.process:
             self._slots.release()
             return
-        facts = self.settings.manifest(self.subset)
+        facts = self.subset.manifest
         found = arrival.owned and not new
         before = {} if new else self.context.known.get(key, {})
         known = {**before, **arrival.facts}
         job = process.Job(
-            self.subset,
+            self.subset.id,
             facts.process,
             arrival,
-            self.settings.images(self.subset),
-            self.settings.frames(self.subset),
+            self.config.images,
+            self.config.frames_view,
             self._digests(arrival.asset) if found else {},
             whole=renewed,
             known=None if "frames" in known else known,
@@ -240,11 +243,11 @@ class Lane:
             if done.cancelled():
                 return
             outcomes = self._outcomes(arrival, done)
-            if self._is_spoilt(arrival, outcomes):
+            if self._is_damaged(arrival, outcomes):
                 self._dispose(arrival, outcomes)
-                self._spoilt.append(arrival.asset)
+                self._damaged.append(arrival.asset)
                 return
-            # The products are on disk and durable: the ledger may lag behind, never lead.
+            # The products are durable by now: the ledger may lag behind the disk, never lead.
             self._learn(outcomes)
             self._dispose(arrival, outcomes)
         except BaseException as error:
@@ -256,8 +259,8 @@ class Lane:
         names = {product.file_name for product in asset.products}
         return {name: self.plan.digests[name] for name in names & self.plan.digests.keys()}
 
-    def _is_spoilt(self, arrival: Arrival, outcomes: list[Outcome]) -> bool:
-        """Whether a raw file of ours from an earlier run is to be fetched anew in this one."""
+    def _is_damaged(self, arrival: Arrival, outcomes: list[Outcome]) -> bool:
+        """Whether a raw file of ours from an earlier run is to be fetched again in this run."""
         return (
             self.stages.fetch
             and arrival.owned
@@ -271,41 +274,41 @@ class Lane:
         except LOST as error:
             reason, detail = why_lost(error)
             return [
-                Outcome(self.subset, product.file_name, reason, detail, arrival.origin)
+                Outcome(self.subset.id, product.file_name, reason, detail, arrival.origin)
                 for product in arrival.asset.products
             ]
 
     def _dispose(self, arrival: Arrival, outcomes: list[Outcome]) -> None:
-        """Removes a raw file of ours that is used up, or of no use."""
+        """Removes a raw file of ours that is no longer needed, or cannot be used."""
         if not (arrival.owned and isinstance(arrival.raw, Path)):
             return
         reasons = {outcome.reason for outcome in outcomes}
-        used_up = self.settings.removes_videos(self.subset) and reasons == {Reason.OK}
+        no_longer_needed = self.config.removes_videos and reasons == {Reason.OK}
         no_use = all(reason.has(Effect.DISCARD_RAW) for reason in reasons)
         if no_use:
             # A product may be the same file under another name (`files.link`).
             for product in arrival.asset.products:
-                path = self.settings.images(self.subset) / product.file_name
+                path = self.config.images / product.file_name
                 with contextlib.suppress(OSError):
                     if path.samefile(arrival.raw):
                         path.unlink()
-        if used_up or no_use:
+        if no_longer_needed or no_use:
             _remove(arrival.raw)
 
     def _learn(self, outcomes: Iterable[Outcome]) -> None:
-        learned = [each for each in outcomes if not self._stays(each)]
+        learned = [each for each in outcomes if not self._keeps_old(each)]
         if learned:
-            self.post(Learned(self.subset, learned))
+            self.post(Learned(self.subset.id, learned))
 
-    def _stays(self, outcome: Outcome) -> bool:
-        """Whether what is done stays as it is, since nothing came that could replace it."""
+    def _keeps_old(self, outcome: Outcome) -> bool:
+        """Whether a finished product stays as it is, because no usable replacement came."""
         if outcome.state is State.DONE:
             return False
         if outcome.is_asset:
             return outcome.key in self._renewed
         if outcome.key not in self.plan.renewed:
             return False
-        words = "%s: stays as it is: the source has another version, but %s"
+        words = "%s: kept as it is: the source has another version, but %s"
         _log.warning(words, outcome.key, outcome.detail or outcome.reason)
         return True
 

@@ -1,4 +1,6 @@
-"""`saco sync`: prepare, made for a timer. What it adds is memory and doubt.
+"""`saco sync`: prepare, made for a timer.
+
+Adds re-checks at growing intervals, change detection at the source, sampled verification.
 
 It looks again at what could not be had (less often as the verdict ages), follows annotation files
 and media that changed at their source, reads a rotating sample of finished products again, and
@@ -15,10 +17,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
-from saco_data import sources
 from saco_data.config.settings import Settings
 from saco_data.engine import gone_policy, session, verify
 from saco_data.engine.events import Reporter, Result
+from saco_data.engine.subset import Subset, bind
 from saco_data.executors import Executor
 from saco_data.model.errors import Blocked, Incomplete, SacoError, most_severe
 from saco_data.model.items import Item
@@ -44,7 +46,7 @@ _PAGE = 1000
 
 @dataclass
 class Checked:
-    """What was looked at in a subset before it went its road."""
+    """What was checked in a subset before its run."""
 
     verified: int = 0
     rotten: list[str] = field(default_factory=list)
@@ -77,7 +79,7 @@ class Synced:
         }
 
 
-def due(item: Item, now: float) -> bool:
+def is_due(item: Item, now: float) -> bool:
     """Whether an item that is not done is to be looked at again.
 
     Always on the first day of its verdict, daily in the first week, weekly for two months, then
@@ -93,7 +95,7 @@ def due(item: Item, now: float) -> bool:
 
 def sync(
     settings: Settings,
-    subsets: Sequence[str],
+    names: Sequence[str],
     reporter: Reporter,
     *,
     full: bool = False,
@@ -103,41 +105,44 @@ def sync(
 ) -> Synced:
     """Brings subsets up to date; `full` reads all finished products again, not only a sample.
 
-    Raises as `run.run`. `clock` and `executor` as in `run.go`.
+    Raises as `session.run`. `clock` and `executor` as in `session.go`.
     """
     now = int(clock())
-    confirms = gone_policy.second_look(settings, now)
-    checked = {subset: Checked() for subset in subsets}
+    subsets = bind(settings, names)
+    checked = {subset.id: Checked() for subset in subsets}
     renew: dict[str, set[str]] = {}
 
-    def look_again(item: Item) -> bool:
-        return due(item, now) or (item.state is State.GONE and confirms(item))
+    def look_again(subset: Subset, item: Item) -> bool:
+        gone = item.state is State.GONE
+        return is_due(item, now) or (gone and gone_policy.is_second_look_due(subset, item, now))
 
     def prelude(ledger: Ledger, stop: threading.Event) -> None:
-        share = _shares(ledger, subsets)
+        share = _share_sample(ledger, subsets)
         for subset in subsets:
-            found = checked[subset]
+            found = checked[subset.id]
             try:
-                _follow_annotations(settings, ledger, subset, reporter, found)
-                _verify(settings, ledger, subset, None if full else share[subset], found, stop)
+                _follow_annotations(subset, ledger, reporter, found)
+                limit = None if full else share[subset.id]
+                _verify(subset, ledger, limit, found, stop)
                 for name in found.rotten:
-                    reporter.note(subset, f"{name}: the file rotted or was lost; it is made anew")
+                    note = f"{name}: the file was damaged or lost; it is made again"
+                    reporter.note(subset.id, note)
                 if not stop.is_set():
-                    renew[subset] = _changed(settings, ledger, subset)
-                    found.followed = sorted(renew[subset])
+                    renew[subset.id] = _find_changed(subset, ledger)
+                    found.followed = sorted(renew[subset.id])
             except LedgerDamaged:
                 raise
             except SacoError as error:
-                # The other subsets have nothing to do with it.
-                reporter.note(subset, str(error))
+                # The other subsets go on.
+                reporter.note(subset.id, str(error))
                 found.codes.append(error.exit_code)
 
     finished = session.go(
         settings,
-        subsets,
+        [subset.id for subset in subsets],
         "sync",
         reporter,
-        look_again=look_again,
+        is_due=look_again,
         confirm_gone=confirm_gone,
         renew=renew,
         prelude=prelude,
@@ -148,52 +153,43 @@ def sync(
     return Synced(most_severe(codes), finished.results, checked)
 
 
-def _shares(ledger: Ledger, subsets: Iterable[str]) -> dict[str, int]:
+def _share_sample(ledger: Ledger, subsets: Iterable[Subset]) -> dict[str, int]:
     """How many products of each subset to verify."""
-    done = {subset: ledger.done_bytes(subset)[0] for subset in subsets}
+    done = {subset.id: ledger.done_bytes(subset.id)[0] for subset in subsets}
     total = sum(done.values())
     return {name: -(-SAMPLE * count // total) if total else 0 for name, count in done.items()}
 
 
-def _follow_annotations(
-    settings: Settings, ledger: Ledger, subset: str, reporter: Reporter, found: Checked
-) -> None:
+def _follow_annotations(subset: Subset, ledger: Ledger, reporter: Reporter, found: Checked) -> None:
     """Gets a newer annotation file where the present one is known to be from the hub."""
-    if not ledger.facts(subset).revision:
+    if not ledger.facts(subset.id).revision:
         return
     try:
-        got = Annotations(settings).from_hub(subset)
+        got = Annotations().from_hub(subset.config)
     except (Blocked, Incomplete) as error:
-        # What is here stays good.
-        reporter.note(subset, f"whether there are newer annotations is not known: {error}")
+        # The file that is here stays good.
+        reporter.note(subset.id, f"whether there are newer annotations is not known: {error}")
         found.codes.append(error.exit_code)
         return
     if got.state == "replaced":
-        reporter.note(subset, f"the annotations changed; the old file is kept as {got.kept_as}")
+        reporter.note(subset.id, f"the annotations changed; the old file is kept as {got.kept_as}")
 
 
 def _verify(
-    settings: Settings,
-    ledger: Ledger,
-    subset: str,
-    limit: int | None,
-    found: Checked,
-    stop: threading.Event,
+    subset: Subset, ledger: Ledger, limit: int | None, found: Checked, stop: threading.Event
 ) -> None:
     """Compares finished products with their digests: the next `limit` in turn, or all."""
-    facts = ledger.facts(subset)
+    facts = ledger.facts(subset.id)
     at = facts.sampled_to if limit is not None else ""
-    left = limit if limit is not None else ledger.done_bytes(subset)[0]
-    source = sources.get(subset, settings)
-    with ThreadPoolExecutor(settings.keys.jobs) as threads:
+    left = limit if limit is not None else ledger.done_bytes(subset.id)[0]
+    with ThreadPoolExecutor(subset.config.keys.jobs) as threads:
         while left > 0 and not stop.is_set():
-            page = ledger.done_after(subset, at, min(left, _PAGE))
-            bad = list(threads.map(lambda item: _fault(settings, item), page.values()))
+            page = ledger.done_after(subset.id, at, min(left, _PAGE))
+            bad = list(threads.map(lambda item: _find_fault(subset, item), page.values()))
             for item, outcome in zip(page.values(), bad, strict=True):
                 if outcome is not None:
                     ledger.record([outcome])
-                    product = Product(item.key, 0, 0)
-                    verify.discard(settings, source, product, outcome.reason)
+                    verify.discard(subset, Product(item.key, 0, 0), outcome.reason)
                     found.rotten.append(item.key)
             found.verified += len(page)
             left -= len(page)
@@ -202,14 +198,14 @@ def _verify(
                 break
     if limit is not None:
         facts.sampled_to = at
-        ledger.set_facts(subset, facts)
+        ledger.set_facts(subset.id, facts)
 
 
-def _fault(settings: Settings, item: Item) -> Outcome | None:
+def _find_fault(subset: Subset, item: Item) -> Outcome | None:
     """What is wrong with a finished product; None for nothing."""
     reason, detail = Reason.WRONG_DIGEST, "the file changed since it was written"
     try:
-        if files.sha256_of(settings.images(item.subset) / item.key) == item.sha256:
+        if files.sha256_of(subset.config.images / item.key) == item.sha256:
             return None
     except (FileNotFoundError, NotADirectoryError):
         reason, detail = Reason.PRODUCT_LOST, "the file is missing"
@@ -220,17 +216,16 @@ def _fault(settings: Settings, item: Item) -> Outcome | None:
     return Outcome(item.subset, item.key, reason, detail, tried=False)
 
 
-def _changed(settings: Settings, ledger: Ledger, subset: str) -> set[str]:
-    """The assets, of a few in turn, that the source has in another version by now."""
-    facts = ledger.facts(subset)
-    is_asset = settings.manifest(subset).frames
-    asked = ledger.done_after(subset, facts.asked_to, ASKED, is_asset=is_asset)
-    source = sources.get(subset, settings)
+def _find_changed(subset: Subset, ledger: Ledger) -> set[str]:
+    """The assets, of a few in turn, that the source has in another version."""
+    facts = ledger.facts(subset.id)
+    is_asset = subset.manifest.frames
+    asked = ledger.done_after(subset.id, facts.asked_to, ASKED, is_asset=is_asset)
     known = {
-        (key if is_asset else source.key_of(Product(key, 0, 0))): item
+        (key if is_asset else subset.source.key_of(Product(key, 0, 0))): item
         for key, item in asked.items()
     }
-    changed = set(source.changed(known))
+    changed = set(subset.source.find_changed(known))
     facts.asked_to = next(reversed(asked), "")
-    ledger.set_facts(subset, facts)
+    ledger.set_facts(subset.id, facts)
     return changed

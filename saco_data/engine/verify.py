@@ -5,17 +5,16 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterable, Sequence
 
-from saco_data import executors, sources
+from saco_data import executors
 from saco_data.config.settings import Settings
-from saco_data.dataset.index import read
 from saco_data.engine import gone_policy
 from saco_data.engine.events import Reporter
+from saco_data.engine.subset import Subset, bind
 from saco_data.executors import LOST, Executor, why_lost
 from saco_data.media import process
 from saco_data.model.errors import Incomplete, SacoError, most_severe
 from saco_data.model.reasons import Effect, Reason, State
 from saco_data.model.records import Outcome, Product
-from saco_data.sources import Source
 from saco_data.state.ledger import Ledger
 from saco_data.state.lock import Lock
 from saco_data.storage.files import UnsafeName
@@ -24,7 +23,7 @@ CHECKS_A_TASK = 64
 TASK_SECONDS = 600.0
 
 
-def run(settings: Settings, subsets: Sequence[str], reporter: Reporter) -> int:
+def run(settings: Settings, names: Sequence[str], reporter: Reporter) -> int:
     """Verifies the finished products of subsets; returns the exit code for how they stand then.
 
     Raises LockHeld, DiskFull, OutputError.
@@ -33,11 +32,11 @@ def run(settings: Settings, subsets: Sequence[str], reporter: Reporter) -> int:
     executor = executors.make(settings)
     with Lock(settings.state), Ledger(settings.state) as ledger:
         try:
-            for subset in subsets:
+            for subset in bind(settings, names):
                 try:
-                    codes.append(_subset(settings, ledger, subset, executor, reporter))
+                    codes.append(_verify(subset, ledger, executor, reporter))
                 except SacoError as error:
-                    reporter.note(subset, str(error))
+                    reporter.note(subset.id, str(error))
                     codes.append(error.exit_code)
         except BaseException:
             executor.close(now=True)
@@ -46,40 +45,39 @@ def run(settings: Settings, subsets: Sequence[str], reporter: Reporter) -> int:
     return most_severe(codes)
 
 
-def _subset(
-    settings: Settings, ledger: Ledger, subset: str, executor: Executor, reporter: Reporter
-) -> int:
-    index = read(settings.pristine(subset), settings.manifest(subset))
+def _verify(subset: Subset, ledger: Ledger, executor: Executor, reporter: Reporter) -> int:
+    index = subset.read_index()
     codes = []
-    if index.sha256 != ledger.facts(subset).sha256:
-        reporter.note(subset, "the annotations are not those of the last run: run `saco prepare`")
+    if index.sha256 != ledger.facts(subset.id).sha256:
+        what = "the annotations are not those of the last run: run `saco prepare`"
+        reporter.note(subset.id, what)
         codes.append(Incomplete.exit_code)
     products = index.products
-    source = sources.get(subset, settings)
-    done = ledger.items(subset, state=State.DONE)
+    done = ledger.items(subset.id, state=State.DONE)
     known = [(products[key], item.sha256) for key, item in done.items() if key in products]
     bad = 0
-    for outcome in checked(settings, subset, known, executor):
+    for outcome in check_all(subset, known, executor):
         if outcome.state is not State.DONE:
             bad += 1
-            reporter.note(subset, f"{outcome.key}: {outcome.detail}; prepare makes it anew")
+            reporter.note(subset.id, f"{outcome.key}: {outcome.detail}; prepare makes it anew")
             ledger.record([outcome])
-            discard(settings, source, products[outcome.key], outcome.reason)
-    reporter.note(subset, f"{len(known)} verified, {bad} bad")
-    return most_severe([*codes, *gone_policy.exit_codes(settings, ledger, subset)])
+            discard(subset, products[outcome.key], outcome.reason)
+    reporter.note(subset.id, f"{len(known)} verified, {bad} bad")
+    snapshot = ledger.snapshot(subset.id)
+    return most_severe([*codes, *gone_policy.exit_codes(subset, snapshot)])
 
 
-def discard(settings: Settings, source: Source, product: Product, reason: Reason) -> None:
-    """Removes a file that is no product, so that its name never stands for less than a whole one.
+def discard(subset: Subset, product: Product, reason: Reason) -> None:
+    """Deletes a finished file that a reason proves unusable, so that its name never lies.
 
-    Other names of the same file (raw, official view) go too: they are no better.
+    Other names of the same file (raw file, official view) are deleted too.
     """
     if not reason.has(Effect.DISCARD_PRODUCT):
         return
-    path, view = settings.images(source.name) / product.file_name, settings.frames(source.name)
+    path, view = subset.config.images / product.file_name, subset.config.frames_view
     others = []
     with contextlib.suppress(UnsafeName):
-        others.append(source.raw_path(source.key_of(product)))
+        others.append(subset.source.raw_path(subset.source.key_of(product)))
     if view is not None:
         others.append(view / product.file_name)
     for other in others:
@@ -90,16 +88,13 @@ def discard(settings: Settings, source: Source, product: Product, reason: Reason
         path.unlink(missing_ok=True)
 
 
-def checked(
-    settings: Settings,
-    subset: str,
-    products: Iterable[tuple[Product, str | None]],
-    executor: Executor,
+def check_all(
+    subset: Subset, products: Iterable[tuple[Product, str | None]], executor: Executor
 ) -> Iterable[Outcome]:
     """Verifies product files, each with its known sha256 or None, on the executor."""
-    images, view = settings.images(subset), settings.frames(subset)
+    images, view = subset.config.images, subset.config.frames_view
     checks = [
-        process.Check(subset, images / product.file_name, product, digest, view)
+        process.Check(subset.id, images / product.file_name, product, digest, view)
         for product, digest in products
     ]
     tasks = [checks[at : at + CHECKS_A_TASK] for at in range(0, len(checks), CHECKS_A_TASK)]
@@ -108,12 +103,12 @@ def checked(
         try:
             yield from future.result()
         except LOST:
-            # One of them was too much; the others have nothing to do with it.
+            # One file was too much for the worker: check each one alone.
             for each in task:
-                yield _alone(each, executor)
+                yield _check_alone(each, executor)
 
 
-def _alone(check: process.Check, executor: Executor) -> Outcome:
+def _check_alone(check: process.Check, executor: Executor) -> Outcome:
     try:
         return executor.submit(process.check, [check], seconds=TASK_SECONDS).result()[0]
     except LOST as error:

@@ -9,7 +9,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from saco_data.config.settings import Settings
 from saco_data.model.errors import Blocked
 from saco_data.model.items import Item
 from saco_data.model.records import Asset, Product
@@ -72,29 +71,28 @@ class Costs:
 
 
 def of_plan(
-    settings: Settings,
     source: Source,
     steps: SubsetPlan,
     remembered: Mapping[str, Item],
     *,
     products: bool = True,
 ) -> Costs:
-    """The costs of going a plan's road. `remembered`: the ledger's assets by key.
+    """The costs of carrying out a plan. `remembered`: the ledger's assets by key.
 
     `products`: whether they are made too, or raw media only fetched.
     """
     fetch = steps.assets(Decision.FETCH)
     process = steps.assets(Decision.PROCESS) if products else []
     sizes = {key: item.bytes for key, item in remembered.items() if item.bytes}
-    sizes.update(source.sizes({asset.key for asset in process}))
-    facts = settings.manifest(source.name)
+    sizes.update(source.local_sizes({asset.key for asset in process}))
+    facts = source.manifest
     typical = Size(0, facts.raw.typical_bytes)
 
     def raw(asset: Asset) -> Size:
         size = sizes.get(asset.key)
         return typical if size is None else known(size)
 
-    tally = _Tally(settings, source)
+    tally = _Tally(source)
     for asset in fetch:
         tally.fetched(raw(asset))
     there = {asset.key for asset in process if _at_hand(source, asset.key)}
@@ -109,16 +107,16 @@ def of_plan(
     return tally.costs()
 
 
-def of_manifest(settings: Settings, source: Source) -> Costs:
+def of_manifest(source: Source) -> Costs:
     """The costs as far as they are known while there is no annotation file: an upper bound mostly.
 
     Every image-phrase pair might have a file of its own, and every frame its own video.
     """
-    facts = settings.manifest(source.name)
+    facts = source.manifest
     count = facts.annotations.files or facts.annotations.image_nps
     typical = Size(0, facts.raw.typical_bytes)
     local = is_local(source)
-    tally = _Tally(settings, source)
+    tally = _Tally(source)
     frame = Size(0, int(FRAME_PIXELS * FRAME_BYTES_A_PIXEL))
     for _ in range(count):
         if not local:
@@ -134,7 +132,7 @@ def of_manifest(settings: Settings, source: Source) -> Costs:
 def is_local(source: Source) -> bool:
     """Whether the raw medium is on this machine; False where the source does not know yet."""
     try:
-        return source.local()
+        return source.is_local()
     except Blocked:
         return False
 
@@ -161,12 +159,12 @@ class _Tally:
     file system, and so are a frame and its name in the official `frames/` folder.
     """
 
-    def __init__(self, settings: Settings, source: Source) -> None:
-        self._settings = settings
+    def __init__(self, source: Source) -> None:
+        self._config = source.config
         self._source = source
-        self._facts = settings.manifest(source.name)
-        self._images = settings.images(source.name)
-        self._folder = settings.folder(source.name)
+        self._facts = source.manifest
+        self._images = source.config.images
+        self._folder = source.config.folder
         self._one_device = device(self._images) == device(self._folder)
         self._from_net: list[Size] = []
         self._raws: list[Size] = []
@@ -211,15 +209,15 @@ class _Tally:
 
     def _raw_peak(self) -> Size:
         raws = self._raws
-        if self._settings.removes_videos(self._source.name) and raws:
+        if self._config.removes_videos and raws:
             # Those in work and the two on their way.
-            window = min(len(raws), self._settings.keys.jobs + 2)
+            window = min(len(raws), self._config.keys.jobs + 2)
             likely = sum(sorted(size.likely for size in raws)[-window:])
             return Size(max(size.least for size in raws), likely)
         return sum(raws, Size())
 
     def _seconds(self, fetch: Size) -> float:
-        rates = self._settings.rates(self._source.name)
+        rates = self._config.rates
         requests = len(self._from_net) * self._source.requests_an_asset
         asking = requests / rates.requests_per_second if rates.requests_per_second else 0.0
         moving = fetch.likely / LINE_RATE

@@ -36,11 +36,11 @@ class SubsetPlan:
     steps: list[Step] = field(default_factory=list)
     # The sha256 that a product had, where it is known and its file or raw file lies on the disk.
     digests: dict[str, str] = field(default_factory=dict)
-    # Products that are not done, and yet have a file on disk that may be the right one.
-    lying: set[str] = field(default_factory=set)
+    # Files on disk that the ledger does not know as done, and that may be the right ones.
+    unverified: set[str] = field(default_factory=set)
     # Products that are done and to be replaced by what the source has now, with their assets.
     renewed: dict[str, str] = field(default_factory=dict)
-    # Products that need no step, because nothing changed since the last run (`books.settled`).
+    # Products that need no step, because nothing changed since the last run (`freshness`).
     settled: int = 0
 
     def assets(self, *decisions: Decision) -> list[Asset]:

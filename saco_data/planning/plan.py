@@ -40,8 +40,8 @@ def make(subset: str, products: Iterable[Product], view: View) -> SubsetPlan:
         decision = _decide(product, key, view)
         groups.setdefault(key, {}).setdefault(decision, []).append(product)
         if _is_usable(product, item, view):
-            plan.lying.add(name)
-        at_hand = name in plan.lying or decision is Decision.PROCESS
+            plan.unverified.add(name)
+        at_hand = name in plan.unverified or decision is Decision.PROCESS
         # What someone brings for a file that is gone need not be the same bytes.
         if at_hand and item and item.sha256 and item.state is not State.GONE:
             plan.digests[name] = item.sha256
@@ -88,9 +88,10 @@ def _decide(product: Product, key: str, view: View) -> Decision:
     if gone and usable:
         # Someone put it there, from another copy perhaps.
         return Decision.ADOPT
-    # Where it cannot be told who would answer now, what was said holds.
+    # A source without a location ("") keeps its earlier verdict; otherwise "gone" is void once the
+    # location changed.
     there = item.facts.get("place", "") if item else ""
-    elsewhere = gone and view.place not in ("", there)
+    elsewhere = gone and view.location not in ("", there)
     if item and not done and not elsewhere and not view.look_again(item):
         return Decision.REST
     if view.raw_at_hand(key) and key not in view.renew:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
 
-from saco_data.config.settings import Settings
 from saco_data.model.items import Item
 from saco_data.model.reasons import State
 from saco_data.model.records import Product
@@ -25,8 +24,8 @@ class View:
 
     `items`: the ledger's products by `file_name`. `sizes`: bytes of the product files on disk by
     `file_name`. `key_of`: the source's name of a product's asset. `check_name`: raises UnsafeName.
-    `raw_at_hand`: whether an asset's raw file needs no fetching. `place`: where a verdict "gone"
-    must come from to hold. `frames`: whether products are frames of videos. `look_again`: whether
+    `raw_at_hand`: whether an asset's raw file needs no fetching. `location`: the location whose
+    verdict "gone" counts. `frames`: whether products are frames of videos. `look_again`: whether
     an item that is not done is due for another look. `renew`: assets to be fetched although they
     were done, because the source has other ones by now. `other`: products that were made for
     another frame or size than the annotations mean by their names now.
@@ -37,7 +36,7 @@ class View:
     key_of: Callable[[Product], str]
     check_name: Callable[[Product], object]
     raw_at_hand: Callable[[str], bool]
-    place: str = ""
+    location: str = ""
     frames: bool = False
     look_again: Callable[[Item], bool] = unless_gone
     renew: Container[str] = ()
@@ -45,7 +44,6 @@ class View:
 
 
 def gather_view(
-    settings: Settings,
     source: Source,
     items: Mapping[str, Item],
     look_again: Callable[[Item], bool] = unless_gone,
@@ -53,7 +51,7 @@ def gather_view(
     other: Container[str] = (),
 ) -> View:
     """What the plan of a source's subset looks at."""
-    images = settings.images(source.name)
+    images = source.config.images
 
     def check_name(product: Product) -> None:
         inside(images, product.file_name)
@@ -64,9 +62,9 @@ def gather_view(
         sizes=listing(images),
         key_of=source.key_of,
         check_name=check_name,
-        raw_at_hand=lambda key: source.local() or source.raw_path(key).is_file(),
-        place=source.whence(),
-        frames=settings.manifest(source.name).frames,
+        raw_at_hand=lambda key: source.is_local() or source.raw_path(key).is_file(),
+        location=source.location_without_secrets(),
+        frames=source.manifest.frames,
         look_again=look_again,
         renew=renew,
         other=other,

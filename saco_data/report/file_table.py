@@ -1,4 +1,4 @@
-"""Every file of a page as a row: compressed JSON that the page's script unpacks and filters."""
+"""The table of all files in a page: compressed JSON that the page's script unpacks and filters."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _REASONS = tuple(Reason)
 
 
 @dataclass
-class Rows:
-    """All rows in columns: names repeat, and columns of one kind compress best.
+class FileTable:
+    """The rows, stored by column, which compresses best.
 
-    Phrases and the sources' words are kept once and named by number. `positive` and `negative` are
-    the phrases of a file with and without masks.
+    Phrases and the sources' messages are stored once, in `texts`; columns hold their numbers.
+    `positive` and `negative`: the phrases of each file with and without masks.
     """
 
     subset: list[str] = field(default_factory=list)
@@ -41,47 +41,47 @@ class Rows:
             self.subset.append(subset)
             self.name.append(plain(name))
             self.reason.append(_REASONS.index(item.reason if item else Reason.NOT_TRIED))
-            self.detail.append(self._text(item.detail if item else ""))
+            self.detail.append(self._number_of(item.detail if item else ""))
             self.bytes.append(item.bytes if item else None)
             with_masks = [pair for pair in members if pairs and pairs.of(pair)]
             without = [pair for pair in members if not (pairs and pairs.of(pair))]
-            self.positive.append(self._texts(pair.text_input for pair in with_masks))
-            self.negative.append(self._texts(pair.text_input for pair in without))
+            self.positive.append(self._numbers_of(pair.phrase for pair in with_masks))
+            self.negative.append(self._numbers_of(pair.phrase for pair in without))
 
-    def _texts(self, texts: Iterable[str]) -> list[int]:
-        return list(dict.fromkeys(map(self._text, texts)))
+    def _numbers_of(self, texts: Iterable[str]) -> list[int]:
+        return list(dict.fromkeys(map(self._number_of, texts)))
 
-    def _text(self, text: str) -> int:
+    def _number_of(self, text: str) -> int:
         return self.texts.setdefault(text, len(self.texts))
 
-    def packed(self, limit: int) -> tuple[str, str]:
-        """The rows as base64 of gzipped JSON of at most `limit` bytes, and what had to be left out.
+    def pack(self, limit: int) -> tuple[str, str]:
+        """The rows as base64 of gzipped JSON of at most `limit` bytes, and what was left out.
 
-        Negative phrases are given up first, then files from the end, finished ones before others.
+        Negative phrases are left out first, then files from the end, finished ones before others.
         """
         order = list(range(len(self.name)))
-        text = self._packed(order, negatives=True)
+        text = self._pack(order, negatives=True)
         if len(text) <= limit:
             return text, ""
-        text, lacks = self._packed(order, negatives=False), "negative phrases"
+        text, left_out = self._pack(order, negatives=False), "negative phrases"
         if len(text) > limit:
             order.sort(key=lambda at: _REASONS[self.reason[at]] is Reason.OK)
         while len(text) > limit and order:
-            # The last tenth at least, so that it comes to an end.
+            # A tenth at least, so that the loop ends.
             kept = min(int(len(order) * limit / len(text)), len(order) * 9 // 10)
             del order[kept:]
-            lacks = f"negative phrases and {len(self.name) - kept:,} files"
-            text = self._packed(order, negatives=False)
-        return text, f"To keep the page small, the rows below lack {lacks}."
+            left_out = f"negative phrases and {len(self.name) - kept:,} files"
+            text = self._pack(order, negatives=False)
+        return text, f"To keep the page small, the rows below lack {left_out}."
 
-    def _packed(self, order: list[int], *, negatives: bool) -> str:
+    def _pack(self, order: list[int], *, negatives: bool) -> str:
         subsets = list(dict.fromkeys(self.subset))
         index = {name: at for at, name in enumerate(subsets)}
         texts = list(self.texts)
         kept: dict[int, int] = {}
 
-        def renumbered(numbers: Iterable[int]) -> list[int]:
-            """Only texts that are still named are carried along."""
+        def renumber(numbers: Iterable[int]) -> list[int]:
+            """New numbers, without gaps where texts were left out."""
             return [kept.setdefault(number, len(kept)) for number in numbers]
 
         content: dict[str, Any] = {
@@ -90,14 +90,14 @@ class Rows:
             "subset": [index[self.subset[at]] for at in order],
             "name": [self.name[at] for at in order],
             "reason": [self.reason[at] for at in order],
-            "detail": renumbered(self.detail[at] for at in order),
+            "detail": renumber(self.detail[at] for at in order),
             "bytes": [self.bytes[at] for at in order],
-            "positive": [renumbered(self.positive[at]) for at in order],
-            "negative": [renumbered(self.negative[at]) if negatives else [] for at in order],
+            "positive": [renumber(self.positive[at]) for at in order],
+            "negative": [renumber(self.negative[at]) if negatives else [] for at in order],
             "negatives": [len(self.negative[at]) for at in order],
             "texts": [plain(texts[number]) for number in kept],
         }
         plain_json = json.dumps(content, separators=(",", ":"), ensure_ascii=False)
-        # mtime: the same rows are the same bytes.
+        # mtime=0: the same rows give the same bytes.
         packed = gzip.compress(plain_json.encode("utf-8", "replace"), 6, mtime=0)
         return base64.b64encode(packed).decode()

@@ -1,7 +1,7 @@
 """Which pictures a page shows: a random sample, and those that look worst by some measure.
 
-Every annotation's area is looked at, but only a sample of pictures is opened: a page about a
-million of them must not take hours.
+All annotated areas are compared, but only a sample of pictures is opened, so that a page about a
+million pictures takes seconds.
 """
 
 from __future__ import annotations
@@ -16,24 +16,30 @@ from pathlib import Path
 
 from PIL import Image
 
-from saco_data.dataset.pairs import Pair, Pairs, decoded, plain
+from saco_data.dataset.drawing import draw_layer
+from saco_data.dataset.pairs import Pair, Pairs, area_of, decode_masks, plain
+from saco_data.dataset.pictures import NoPicture, open_picture
 from saco_data.model.words import percent
-from saco_data.report.drawing import layer
-from saco_data.report.pictures import Looks, NoPicture, measured, opened
+from saco_data.report.measures import Looks, measure
 
-POSITIVES = 8  # random pairs with masks that are shown, a subset
+# Of each subset:
+POSITIVES = 8  # random pairs with masks that are shown
 NEGATIVES = 4  # random pairs without masks
-MEASURED = 40  # random pairs with masks that are opened and measured, a subset
-EXTREMES = 6  # pairs of the smallest and of the largest annotated area that are measured besides
-WORST = 2  # pairs shown of each measure, a subset
+MEASURED = 40  # random pairs with masks that are opened and measured
+EXTREMES = 6  # pairs of the smallest and of the largest annotated area, measured too
+WORST = 2  # pairs shown for each measure
 THUMBNAIL = 320  # pixels, longest side
-# What the thumbnails of a page may weigh in bytes, so that 50,000 products stay under 20 MB.
+# Bytes for all thumbnails of a page, so that a page about 50,000 products stays under 20 MB.
 BUDGET = 7_000_000
 
 
 @dataclass
 class Card:
-    """One pair as shown: picture and masks as data URIs, and what there is to say of it."""
+    """One pair as a page shows it.
+
+    `annotated` and `drawn` are numbers of masks, `width` and `height` those of the thumbnail in
+    pixels, `picture` and `over` (its masks) data URIs. `worst` names the measures it is shown for.
+    """
 
     subset: str
     file_name: str
@@ -55,7 +61,7 @@ class Card:
 
 @dataclass
 class Gallery:
-    """What a page shows of pictures. `damaged`: subset, file and what could not be drawn of it."""
+    """The pictures of a page. `damaged`: (subset, file, why it could not be drawn) in order."""
 
     random: list[Card] = field(default_factory=list)
     worst: list[Card] = field(default_factory=list)
@@ -63,7 +69,7 @@ class Gallery:
     measured: int = 0
 
 
-# What an extreme is called, which measure it is of, and whether the lowest is the worst.
+# Name, measure, and whether the lowest value is the worst.
 _EXTREMES: tuple[tuple[str, Callable[[Looks], float | None], bool], ...] = (
     ("smallest mask", lambda looks: looks.area, True),
     ("largest mask", lambda looks: looks.area, False),
@@ -77,7 +83,7 @@ def add(
 ) -> None:
     """Adds pictures of one subset from `root`: of the files in `ready`, at most `budget` bytes.
 
-    The choice depends on the annotations and `ready` alone: the same files give the same page.
+    The choice depends only on the annotations and `ready`: the same files give the same page.
     """
     chance = random.Random(subset)  # noqa: S311
     here = [pair for pair in pairs.pairs if pair.file_name in ready]
@@ -89,17 +95,17 @@ def add(
 
     shown = _different(_sample(chance, positives, POSITIVES * 4), POSITIVES)
     shown += _different(_sample(chance, negatives, NEGATIVES * 4), NEGATIVES)
-    random_ = [made for made in map(card, shown) if made]
+    random_cards = [made for made in map(card, shown) if made]
     extremes = [
         pair
         for extreme in (heapq.nsmallest, heapq.nlargest)
         for pair in extreme(EXTREMES, positives, key=lambda pair: _area(pairs, pair))
     ]
     candidates = {pair.id: pair for pair in (*_sample(chance, positives, MEASURED), *extremes)}
-    looked_at = [made for made in map(card, candidates.values()) if made and made.looks]
-    gallery.measured += len(looked_at)
-    # The worst first: they are what someone must see.
-    for to, cards in ((gallery.worst, _worst(looked_at)), (gallery.random, random_)):
+    measured = [made for made in map(card, candidates.values()) if made and made.looks]
+    gallery.measured += len(measured)
+    # The worst come first, in case the budget ends.
+    for to, cards in ((gallery.worst, _worst(measured)), (gallery.random, random_cards)):
         for made in cards:
             budget -= made.weight
             if budget < 0:
@@ -112,22 +118,22 @@ def _sample(chance: random.Random, pairs: list[Pair], number: int) -> list[Pair]
 
 
 def _different(pairs: Iterable[Pair], number: int) -> list[Pair]:
-    """Different pictures first; another phrase of the same one only where there are too few."""
+    """So many pairs, of different pictures as long as there are any."""
     first: dict[str, Pair] = {}
     rest = [pair for pair in pairs if first.setdefault(pair.file_name, pair) is not pair]
     return [*first.values(), *rest][:number]
 
 
 def _area(pairs: Pairs, pair: Pair) -> float:
-    return sum(each.part or 0 for each in pairs.of(pair))
+    return sum(area_of(each) or 0 for each in pairs.of(pair))
 
 
 def _worst(cards: list[Card]) -> list[Card]:
-    """The cards that are the worst by some measure; none where there is nothing to compare."""
+    """The cards that are worst by some measure; empty for fewer than two."""
     if len(cards) < 2:
         return []
-    for name, measure, lowest in _EXTREMES:
-        rated = [(measure(card.looks), at) for at, card in enumerate(cards) if card.looks]
+    for name, rate, lowest in _EXTREMES:
+        rated = [(rate(card.looks), at) for at, card in enumerate(cards) if card.looks]
         known = [(value, at) for value, at in rated if value is not None]
         for value, at in (heapq.nsmallest if lowest else heapq.nlargest)(WORST, known):
             shown = percent(value) if "mask" in name else f"{value:.0f}"
@@ -136,11 +142,12 @@ def _worst(cards: list[Card]) -> list[Card]:
 
 
 def _card(gallery: Gallery, subset: str, root: Path, pairs: Pairs, pair: Pair) -> Card | None:
-    """A pair made ready to be shown; None where its picture cannot be."""
+    """The card of a pair; None where its picture cannot be opened."""
     annotations, name = pairs.of(pair), plain(pair.file_name)
-    masks, damaged = decoded(pair, annotations)
+    masks, damaged = decode_masks(pair, annotations)
     try:
-        picture = opened(root, pair.file_name, (pair.width, pair.height), THUMBNAIL)
+        size = (int(pair.width), int(pair.height))
+        picture = open_picture(root, pair.file_name, size, THUMBNAIL)
     except NoPicture as error:
         gallery.damaged[subset, name, str(error)] = None
         return None
@@ -149,13 +156,13 @@ def _card(gallery: Gallery, subset: str, root: Path, pairs: Pairs, pair: Pair) -
     return Card(
         subset,
         name,
-        pair.phrase,
+        plain(pair.phrase),
         len(annotations),
         len(masks),
         *picture.size,
         _uri(picture, "JPEG", quality=70, optimize=True),
-        _uri(layer(masks, picture), "PNG", optimize=True) if masks else "",
-        measured(picture, masks) if masks else None,
+        _uri(draw_layer(masks, picture), "PNG", optimize=True) if masks else "",
+        measure(picture, masks) if masks else None,
     )
 
 

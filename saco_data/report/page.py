@@ -1,7 +1,7 @@
 """`saco report`: what was prepared, lost and changed, as one HTML page that needs no network.
 
-The page is made of the ledger, the annotation files and the pictures themselves. Everything that
-came from outside is escaped; its policy refuses all scripts and styles but the page's own.
+The page is made from the ledger, the annotation files and the pictures. All text from outside is
+escaped; the page's Content-Security-Policy allows only its own script and style.
 """
 
 from __future__ import annotations
@@ -31,24 +31,23 @@ from saco_data.model.items import Item
 from saco_data.model.reasons import Reason, State
 from saco_data.model.words import human
 from saco_data.report import charts, gallery
-from saco_data.report.file_table import Rows
+from saco_data.report.file_table import FileTable
 from saco_data.report.gallery import Gallery
 from saco_data.state.ledger import Ledger
 from saco_data.storage import files
 
 FILE_NAME = "report.html"
-# The whole page; what is neither pictures nor rows is far below a tenth of it.
-LIMIT = 19_000_000
-OVERHEAD = 2_000_000
-RUNS = 60  # shown, the latest
-DAMAGED = 100  # shown
-SAYINGS = 3  # different words of the source shown for each reason and subset
+LIMIT = 19_000_000  # bytes of the whole page
+OVERHEAD = 2_000_000  # bytes reserved for all but pictures and rows
+MAX_RUNS = 60  # the latest ones
+MAX_DAMAGED = 100
+MAX_MESSAGES = 3  # of the source, for each reason and subset
 STATES = (State.DONE, State.GONE, State.FAILED, State.BLOCKED, State.PENDING)
 
 
 @dataclass
 class Built:
-    """What was written. `bytes` of the page, `pictures` in it, `rows` of files."""
+    """The page that was written: its size in bytes, numbers of pictures and of rows (files)."""
 
     path: Path
     bytes: int
@@ -70,20 +69,20 @@ class Subset:
 
 @dataclass
 class Loss:
-    """What was lost for one reason. `sayings`: subset, the source's words, an example, how many."""
+    """What was lost for one reason. `messages`: (subset, the source's message, example, count)."""
 
     reason: Reason
     count: int = 0
     subsets: Counter[str] = field(default_factory=Counter)
-    sayings: list[tuple[str, str, str, int]] = field(default_factory=list)
+    messages: list[tuple[str, str, str, int]] = field(default_factory=list)
 
 
 @dataclass
-class _Gathered:
+class _Data:
     subsets: list[Subset] = field(default_factory=list)
     losses: dict[Reason, Loss] = field(default_factory=dict)
     gallery: Gallery = field(default_factory=Gallery)
-    rows: Rows = field(default_factory=Rows)
+    rows: FileTable = field(default_factory=FileTable)
     times: list[int] = field(default_factory=list)
     runs: list[dict[str, Any]] = field(default_factory=list)
 
@@ -96,47 +95,51 @@ def write(settings: Settings, subsets: Sequence[str], to: Path | None = None) ->
     to = to or settings.state / FILE_NAME
     with Ledger(settings.state, read_only=True) as ledger:
         now = ledger.now()
-        found = _gathered(settings, ledger, subsets)
+        data = _gather(settings, ledger, subsets)
     images = settings.silver / "images"
-    html = _rendered(found, now, quote(os.path.relpath(images, to.parent)))
+    html = _render(data, now, quote(os.path.relpath(images, to.parent)))
     content = html.encode("utf-8", "replace")
     files.write(to, content)
-    pictures = len(found.gallery.random) + len(found.gallery.worst)
-    return Built(to, len(content), pictures, len(found.rows.name))
+    pictures = len(data.gallery.random) + len(data.gallery.worst)
+    return Built(to, len(content), pictures, len(data.rows.name))
 
 
-def _gathered(settings: Settings, ledger: Ledger, subsets: Sequence[str]) -> _Gathered:
-    found = _Gathered(runs=ledger.runs())
+def _gather(settings: Settings, ledger: Ledger, subsets: Sequence[str]) -> _Data:
+    data = _Data(runs=ledger.runs())
     known = status.read(settings, ledger, subsets).subsets
     budget = gallery.BUDGET // max(1, sum(each.states[State.DONE] > 0 for each in known))
     for each in known:
         items = ledger.items(each.subset)
-        shown = Subset(settings.manifest(each.subset), each, ledger.done_bytes(each.subset)[1])
-        found.subsets.append(shown)
+        shown = Subset(
+            settings.subset(each.subset).manifest, each, ledger.done_bytes(each.subset)[1]
+        )
+        data.subsets.append(shown)
         done = {key: item for key, item in items.items() if item.state is State.DONE}
         times = [item.since for item in done.values()]
         if times:
             shown.first, shown.last = min(times), max(times)
-            found.times += times
-        _note_losses(found.losses, each, items)
+            data.times += times
+        _note_losses(data.losses, each, items)
         if not each.total:
             continue
         content = None
         try:
-            content = pairs.read(settings.pristine(each.subset))
+            content = pairs.read(settings.subset(each.subset).pristine)
         except AnnotationError as error:
             shown.note = f"No pictures and phrases: {error}"
-        found.rows.add(each.subset, content, items)
+        else:
+            shown.note = ". ".join(f"The annotation file {each}" for each in content.repairs)
+        data.rows.add(each.subset, content, items)
         if content is not None:
-            root = settings.images(each.subset)
-            gallery.add(found.gallery, each.subset, root, content, done.keys(), budget)
-    return found
+            root = settings.subset(each.subset).images
+            gallery.add(data.gallery, each.subset, root, content, done.keys(), budget)
+    return data
 
 
 def _note_losses(
     losses: dict[Reason, Loss], known: status.SubsetStatus, items: dict[str, Item]
 ) -> None:
-    said: dict[Reason, Counter[str]] = {}
+    counts: dict[Reason, Counter[str]] = {}
     examples: dict[tuple[Reason, str], str] = {}
     for key, item in items.items():
         if item.state in (State.DONE, State.PENDING):
@@ -144,17 +147,17 @@ def _note_losses(
         loss = losses.setdefault(item.reason, Loss(item.reason))
         loss.count += 1
         loss.subsets[known.subset] += 1
-        saying = plain(item.detail[:300])
-        said.setdefault(item.reason, Counter())[saying] += 1
-        examples.setdefault((item.reason, saying), plain(key))
-    for reason, sayings in said.items():
-        for saying, count in sayings.most_common(SAYINGS):
-            example = examples[reason, saying]
-            losses[reason].sayings.append((known.subset, saying, example, count))
+        message = plain(item.detail[:300])
+        counts.setdefault(item.reason, Counter())[message] += 1
+        examples.setdefault((item.reason, message), plain(key))
+    for reason, messages in counts.items():
+        for message, count in messages.most_common(MAX_MESSAGES):
+            example = examples[reason, message]
+            losses[reason].messages.append((known.subset, message, example, count))
 
 
 def _changes(run: dict[str, Any]) -> list[tuple[str, list[tuple[str, str]]]]:
-    """What a run did by subset: (state, words) of each kind of outcome."""
+    """What a run changed in each subset, as (state, text) for each kind of outcome."""
     shown = []
     for subset, kinds in run["changes"].items():
         chips: list[tuple[str, str]] = []
@@ -175,7 +178,7 @@ def _chip(kind: str, count: int) -> tuple[str, str]:
     try:
         state = Reason.of(kind).state
     except ValueError:
-        # Made, returned, repaired.
+        # Not a reason: made, returned, repaired.
         state = State.DONE
     return state.value, f"{count:,} {words.reason(kind)}"
 
@@ -184,7 +187,7 @@ def _counts(known: status.SubsetStatus) -> list[tuple[str, int]]:
     return [(state.value, known.states[state]) for state in STATES]
 
 
-def _rendered(found: _Gathered, now: int, images: str) -> str:
+def _render(data: _Data, now: int, images: str) -> str:
     environment = Environment(
         loader=PackageLoader("saco_data.report"),
         autoescape=True,
@@ -199,11 +202,11 @@ def _rendered(found: _Gathered, now: int, images: str) -> str:
         lasting=words.lasting,
         reason=words.reason,
     )
-    cards = (*found.gallery.random, *found.gallery.worst)
+    cards = (*data.gallery.random, *data.gallery.worst)
     room = LIMIT - OVERHEAD - sum(card.weight for card in cards)
-    packed, lacks = found.rows.packed(room)
+    rows, left_out = data.rows.pack(room)
     totals = Counter[str]()
-    for each in found.subsets:
+    for each in data.subsets:
         totals.update({state.value: each.status.states[state] for state in STATES})
         totals["files"] += each.status.total
         totals["bytes"] += each.bytes
@@ -211,32 +214,32 @@ def _rendered(found: _Gathered, now: int, images: str) -> str:
         totals["image_nps_kept"] += each.status.image_nps[1]
         totals["masks"] += each.status.masks[0]
         totals["masks_kept"] += each.status.masks[1]
-    style, script = _own("page.css"), _own("page.js")
+    style, script = _template("page.css"), _template("page.js")
     return environment.get_template("page.html.j2").render(
-        found=found,
+        data=data,
         totals=totals,
-        losses=sorted(found.losses.values(), key=lambda loss: -loss.count),
-        runs=[(run, _changes(run)) for run in reversed(found.runs[-RUNS:])],
-        damaged=list(found.gallery.damaged)[:DAMAGED],
+        losses=sorted(data.losses.values(), key=lambda loss: -loss.count),
+        runs=[(run, _changes(run)) for run in reversed(data.runs[-MAX_RUNS:])],
+        damaged=list(data.gallery.damaged)[:MAX_DAMAGED],
         states=STATES,
         counts=_counts,
         charts=charts,
-        growth=charts.growth(found.times, [run["started"] for run in found.runs]),
+        growth=charts.growth(data.times, [run["started"] for run in data.runs]),
         percent=words.percent,
         endings=words.ENDINGS,
-        rows=packed,
-        lacks=lacks,
+        rows=rows,
+        left_out=left_out,
         images=images,
         now=now,
         version=metadata.version("saco-data"),
-        style=Markup(style),  # noqa: S704 - our own file
+        style=Markup(style),  # noqa: S704 - a file of this package
         script=Markup(script),  # noqa: S704
         style_hash=_hash(style),
         script_hash=_hash(script),
     )
 
 
-def _own(name: str) -> str:
+def _template(name: str) -> str:
     return resources.files("saco_data.report").joinpath("templates", name).read_text("utf-8")
 
 

@@ -1,1 +1,1 @@
-"""A miniature Silver and loopback servers that speak the protocol of each source."""
+"""Miniatures of subsets, and servers on loopback that speak the protocol of each source."""

@@ -14,7 +14,7 @@ from saco_data.sandbox.scene import Scene
 
 @dataclass(frozen=True)
 class Entry:
-    """One product: its scene at a frame, its size (width, height), and frame fields if any."""
+    """One product: a scene at frame `time`, its (width, height), and its video if it is a frame."""
 
     file_name: str
     scene: Scene
@@ -23,8 +23,8 @@ class Entry:
     video: str | None = None
 
 
-def document(subset: str, entries: Iterable[Entry]) -> dict[str, Any]:
-    """The annotation file: pairs with masks on every instance, and negative phrases."""
+def build_document(subset: str, entries: Iterable[Entry]) -> dict[str, Any]:
+    """An annotation file: image-NP pairs with a mask for every instance, and negative phrases."""
     images: list[dict[str, Any]] = []
     masks: list[dict[str, Any]] = []
     for entry in entries:

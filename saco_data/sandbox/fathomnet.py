@@ -18,21 +18,22 @@ from saco_data.sandbox.http_server import Answer, FileServer, Query
 class FathomNet:
     """Images by uuid. `missing` ones have a record but no file.
 
-    `most`: an answer holds no more records than that. `batches`: whether many can be asked for at
-    once. `odd`: uuids whose record the client cannot read. `changes` replaces fields of records.
+    `max_records`: the most records that one answer holds. `batches`: whether one request may ask
+    for several. `unreadable`: uuids whose record the client cannot read. `changes` replaces fields
+    of records.
     """
 
     images: dict[str, bytes]
     suffix: str = ".jpg"
     missing: set[str] = field(default_factory=set)
-    most: int | None = None
+    max_records: int | None = None
     batches: bool = True
-    odd: set[str] = field(default_factory=set)
+    unreadable: set[str] = field(default_factory=set)
     changes: Mapping[str, dict[str, Any]] = field(default_factory=dict)
-    base: str = ""  # URL below which the images lie
+    base: str = ""  # URL of the folder of images
 
     def mount(self, server: FileServer, prefix: str = "/fathomnet") -> str:
-        """Puts API and images on a server; returns the root of the API."""
+        """Adds API and images to a server; returns the root of the API."""
         self.base = self.base or f"{server.url}{prefix}/static"
         api = f"{prefix}/api/images/"
         server.route(api, lambda query: self._api(query, query.path.removeprefix(api)))
@@ -51,7 +52,7 @@ class FathomNet:
             "valid": True,
             "width": width,
             "height": height,
-            "depthMeters": "deep" if uuid in self.odd else 812.5,
+            "depthMeters": "deep" if uuid in self.unreadable else 812.5,
             "sha256": hashlib.sha256(content).hexdigest(),
             "boundingBoxes": [],
             **self.changes.get(uuid, {}),
@@ -68,7 +69,7 @@ class FathomNet:
         if not self.batches:
             return _json({"message": "Internal server error"}, 500)
         uuids = [uuid for uuid in json.loads(query.body) if uuid in self.images]
-        return _json([self.record(uuid) for uuid in uuids[: self.most]])
+        return _json([self.record(uuid) for uuid in uuids[: self.max_records]])
 
     def _image(self, query: Query) -> Answer | None:
         uuid = query.path.rpartition("/")[2].removesuffix(self.suffix)

@@ -2,11 +2,11 @@
 
     objects = {"robotics/droid_raw/1.0.1/...mp4": b"..."}
     with GcsServer({"gresearch": objects}) as gcs:
-        gcs.public("gresearch")                     # for HTTPS clients: `endpoints: droid_https`
+        gcs.public_url("gresearch")  # for HTTPS clients: `endpoints: droid_https`
         with ConnectProxy({HOST: gcs.handler}) as proxy:
             subprocess.run(["gsutil", ...], env={**os.environ, **proxy.environment})
 
-gsutil wants HTTPS and its own host name, so it comes through the CONNECT proxy.
+gsutil insists on HTTPS and on Google's host name, so it needs the CONNECT proxy.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ _DOWNLOAD = "/download/storage/v1/b/"
 
 
 class GcsServer(FileServer):
-    """A FileServer whose paths are `/<bucket>/<object>`; faults and limits are its own.
+    """A FileServer whose paths are `/<bucket>/<object>`.
 
-    `buckets` may be changed while it serves. `forbidden`: each `bucket/object` answers 403.
+    `buckets` may be changed while it serves. `forbidden`: names `bucket/object` answered with 403.
     """
 
     def __init__(self, buckets: Mapping[str, Mapping[str, bytes | Path]], **options: Any) -> None:
@@ -41,13 +41,13 @@ class GcsServer(FileServer):
         self.route(_API, self._api)
         self.route(_DOWNLOAD, self._api)
 
-    def public(self, bucket: str) -> str:
-        """The address under which the objects of a bucket are public."""
+    def public_url(self, bucket: str) -> str:
+        """The URL of a bucket's objects."""
         return f"{self.url}/{bucket}"
 
     @property
     def handler(self) -> Handler:
-        """What a ConnectProxy needs to answer for storage.googleapis.com."""
+        """The handler with which a ConnectProxy answers for storage.googleapis.com."""
         return forward(self.url)
 
     def _public(self, query: Query) -> Answer | None:
@@ -59,7 +59,7 @@ class GcsServer(FileServer):
         body = self.buckets[bucket].get(name)
         if body is None:
             return _xml(404, "NoSuchKey", "The specified key does not exist.")
-        md5, crc = digests(body)
+        md5, crc = compute_digests(body)
         headers = {"x-goog-hash": f"crc32c={crc},md5={md5}", "x-goog-generation": _GENERATION}
         return Answer(body, headers={**headers, "x-goog-stored-content-length": str(_size(body))})
 
@@ -73,7 +73,7 @@ class GcsServer(FileServer):
         body = self.buckets.get(bucket, {}).get(name)
         if body is None or query.query.get("generation", _GENERATION) != _GENERATION:
             return _json(404, {"error": {"code": 404, "message": f"No such object: {rest}"}})
-        md5, crc = digests(body)
+        md5, crc = compute_digests(body)
         if query.query.get("alt") == "media":
             return Answer(body, headers={"x-goog-hash": f"crc32c={crc},md5={md5}"})
         return _json(200, _item(bucket, name, body))
@@ -96,7 +96,7 @@ class GcsServer(FileServer):
 
 def _item(bucket: str, name: str, body: bytes | Path) -> dict[str, str]:
     """The metadata of an object."""
-    md5, crc = digests(body)
+    md5, crc = compute_digests(body)
     item = {"kind": "storage#object", "bucket": bucket, "name": name, "md5Hash": md5}
     item |= {"crc32c": crc, "size": str(_size(body)), "contentType": "video/mp4"}
     item |= {"id": f"{bucket}/{name}/{_GENERATION}", "generation": _GENERATION}
@@ -106,7 +106,7 @@ def _item(bucket: str, name: str, body: bytes | Path) -> dict[str, str]:
     return {**item, "mediaLink": link}
 
 
-def digests(body: bytes | Path) -> tuple[str, str]:
+def compute_digests(body: bytes | Path) -> tuple[str, str]:
     """md5 and crc32c in base64, as Google writes them."""
     from google_crc32c import Checksum
 

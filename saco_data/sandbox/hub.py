@@ -1,4 +1,4 @@
-"""Where annotations come from, in small: the Hugging Face Hub, and Roboflow's REST export."""
+"""Services that hold annotations: the Hugging Face Hub, and Roboflow's REST export."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from saco_data.sandbox.http_server import Answer, FileServer, Query
-from saco_data.sandbox.miniature import zipped
+from saco_data.sandbox.packing import pack_zip
 
 _JSON = {"Content-Type": "application/json"}
 
 
 @dataclass
 class HuggingFace:
-    """A dataset's files by name. `token`: without it, everything is refused as gated."""
+    """A dataset's files by name. With `token`, requests without it are refused as gated."""
 
     dataset: str
     files: dict[str, bytes]
@@ -23,14 +23,14 @@ class HuggingFace:
 
     @property
     def revision(self) -> str:
-        """The commit that the files are at: it changes with them."""
+        """The commit of the files: it changes when they do."""
         digest = hashlib.sha1(usedforsecurity=False)
         for name, content in sorted(self.files.items()):
             digest.update(name.encode() + hashlib.sha256(content).digest())
         return digest.hexdigest()
 
     def mount(self, server: FileServer) -> str:
-        """Puts the dataset on a server; returns the endpoint."""
+        """Adds the dataset to a server; returns the endpoint."""
         server.route(f"/datasets/{self.dataset}/resolve/", self._file)
         return server.url
 
@@ -57,17 +57,17 @@ class HuggingFace:
 
 @dataclass
 class Roboflow:
-    """Exports by project: pictures by name and `_annotations.coco.json`. Wants `key`."""
+    """Exports by project: pictures by name and `_annotations.coco.json`. Requests need `key`."""
 
     workspace: str
     key: str
     exports: dict[str, dict[str, bytes]] = field(default_factory=dict)
     version: int = 2
-    unready: int = 0  # looks at an export before it is made
-    url: str = ""  # where clients find it, if not at the server itself
+    unready: int = 0  # how often an export is reported as not ready
+    url: str = ""  # the address for clients, if not the server's own
 
     def mount(self, server: FileServer, prefix: str = "/roboflow") -> str:
-        """Puts it on a server; returns the REST root."""
+        """Adds it to a server; returns the REST root."""
         self.url = self.url or f"{server.url}{prefix}"
         skip = len(prefix) + 1
         server.route(f"{prefix}/", lambda query: self._answer(query, query.path[skip:].split("/")))
@@ -75,7 +75,7 @@ class Roboflow:
 
     def _answer(self, query: Query, parts: list[str]) -> Answer:
         if parts[0] == "exports":
-            return Answer(zipped(self.exports[parts[1].removesuffix(".zip")]))
+            return Answer(pack_zip(self.exports[parts[1].removesuffix(".zip")]))
         if query.query.get("api_key") != self.key:
             return _json({"message": "This API key does not exist"}, 401)
         if parts[0] != self.workspace or len(parts) < 2 or parts[1] not in self.exports:

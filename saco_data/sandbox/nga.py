@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 
 from PIL import Image
 
+from saco_data.sandbox.encoding import shrink_jpeg
 from saco_data.sandbox.http_server import Answer, FileServer, Query
 
-CAP = 4096  # pixels a side; the gallery's server gives no more, whatever is asked
+CAP = 4096  # pixels a side: the most that the gallery's server sends
 _SIZE = re.compile(r"!(\d+),(\d+)")
 _HEADER = (
     "uuid",
@@ -32,15 +33,15 @@ _HEADER = (
 
 @dataclass(frozen=True)
 class Picture:
-    """A JPEG as the gallery has it; `maxpixels`: the longest side that it publishes, None for all.
+    """A JPEG as the gallery has it. `maxpixels`: the longest side published; None: full size.
 
-    `listed`: whether the catalogue names it, `there`: whether the image server has it.
+    `listed`: whether the catalogue names it; `available`: whether the image server has it.
     """
 
     content: bytes
     maxpixels: int | None = None
     listed: bool = True
-    there: bool = True
+    available: bool = True
 
     @property
     def size(self) -> tuple[int, int]:
@@ -51,20 +52,20 @@ class Picture:
 
 @dataclass
 class Gallery:
-    """Pictures by uuid. `generous`: the server disregards the size that it is asked for."""
+    """Pictures by uuid. `ignores_size`: the server sends them larger than asked for."""
 
     pictures: dict[str, Picture] = field(default_factory=dict)
-    generous: bool = False
+    ignores_size: bool = False
 
     def mount(self, server: FileServer, prefix: str = "/nga") -> tuple[str, str]:
-        """Puts both on a server; returns the URLs of the catalogue and of the IIIF root."""
+        """Adds both to a server; returns the URLs of the catalogue and of the IIIF root."""
         path = f"{prefix}/published_images.csv"
         server.route(path, lambda query: Answer(self.catalogue()))
         self.mount_images(server, f"{prefix}/iiif")
         return f"{server.url}{path}", f"{server.url}{prefix}/iiif"
 
     def mount_images(self, server: FileServer, prefix: str) -> None:
-        """Puts the image server below a path."""
+        """Adds the image server below a path."""
         server.route(f"{prefix}/", lambda query: self._image(query, len(prefix) + 1))
 
     def catalogue(self) -> bytes:
@@ -94,29 +95,17 @@ class Gallery:
     def _image(self, query: Query, skip: int) -> Answer | None:
         parts = query.path[skip:].split("/")
         picture = self.pictures.get(parts[0])
-        if picture is None or not picture.there:
+        if picture is None or not picture.available:
             return None
         if len(parts) != 5 or parts[1] != "full" or parts[3:] != ["0", "default.jpg"]:
             return Answer(b"Invalid request", 400)
         side = CAP
-        if not self.generous:
+        if not self.ignores_size:
             side = min(side, picture.maxpixels or side)
         if parts[2] != "full":
             match = _SIZE.fullmatch(parts[2])
             if match is None:
                 return Answer(b"Invalid size", 400)
-            if not self.generous:
+            if not self.ignores_size:
                 side = min(side, int(match[1]), int(match[2]))
-        return Answer(_within(picture.content, side))
-
-
-def _within(content: bytes, side: int) -> bytes:
-    """The picture made to fit into a square, or as it is if it does."""
-    with Image.open(io.BytesIO(content)) as image:
-        if max(image.size) <= side:
-            return content
-        scale = side / max(image.size)
-        size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
-        buffer = io.BytesIO()
-        image.resize(size, Image.Resampling.LANCZOS).save(buffer, "JPEG", quality=90)
-        return buffer.getvalue()
+        return Answer(shrink_jpeg(picture.content, side))

@@ -3,22 +3,23 @@
     with S3Server({"ego4d-consortium-sharing": {"public/v1/clips/manifest.csv": b"..."}}) as s3:
         subprocess.run(["ego4d", ...], env={**os.environ, **s3.environment})
 
-moto keeps its buckets once a process: one server at a time.
+moto keeps one set of buckets a process: run one server at a time.
 """
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import re
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 from urllib.parse import unquote
+
+from saco_data.sandbox.threads import serve_in_thread
 
 ACCESS_KEY = "AKIASANDBOXSANDBOX00"
 SECRET_KEY = "sandboxSECRETsandboxSECRETsandboxSECRET0"  # noqa: S105 - opens nothing
@@ -37,7 +38,7 @@ REFUSALS = {
 
 @dataclass
 class Gate:
-    """What goes wrong; may be changed while the server runs.
+    """Which requests fail, and how; may be changed while the server runs.
 
     `all`: code of REFUSALS that answers every request. `keys`: such a code for single objects, by
     `bucket/key`. `cut`: objects whose next answers break off, by `bucket/key`: bytes before each
@@ -88,24 +89,15 @@ class S3Server:
             for key, content in objects.items():
                 self.put(bucket, key, content)
         self._moto = DomainDispatcherApplication(create_backend_app)
-        self._server = Server("127.0.0.1", 0, self._answer, Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-        self._thread = threading.Thread(
-            target=self._server.serve_forever, args=(0.05,), daemon=True
-        )
-        self._thread.start()
+        server = Server("127.0.0.1", 0, self._answer, Handler)
+        self.url = f"http://127.0.0.1:{server.server_port}"
+        self._stack = contextlib.ExitStack()
+        self._stack.callback(self._backend.reset)
+        self._stack.enter_context(serve_in_thread(server))
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
-        self._backend.reset()
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
 
     @property
     def environment(self) -> dict[str, str]:

@@ -1,7 +1,7 @@
-"""Little pictures whose contents are known: coloured shapes, their phrases and their exact masks.
+"""Small pictures with known contents: coloured shapes, their phrases and their exact masks.
 
-Frames of a video also carry their number as black and white cells along the top edge, so that a
-frame can be told from its neighbours after any amount of compression.
+Frames of a video also show their number as black and white cells along the top edge, which can be
+read after any amount of compression.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ CELL = 8
 
 @dataclass(frozen=True)
 class Shape:
-    """A shape: colour and kind name its phrase; centre, radius and drift in pixels."""
+    """A shape: colour and kind make its phrase; centre, radius and drift (a frame) in pixels."""
 
     colour: str
     kind: str
@@ -42,7 +42,7 @@ class Shape:
         return f"the {self.colour} {self.kind}"
 
     def draw(self, on: Image.Image, fill: Any, time: int) -> None:
-        """Draws it as it stands at frame `time`."""
+        """Draws it where it is at frame `time`."""
         x, y, r = self.x + self.drift[0] * time, self.y + self.drift[1] * time, self.radius
         draw = ImageDraw.Draw(on)
         if self.kind == "disc":
@@ -91,7 +91,7 @@ class Scene:
         yield from reversed(found)
 
     def phrases(self) -> Iterator[tuple[str, bool]]:
-        """The phrases asked about, and whether each is in the picture: two are not (negatives)."""
+        """Each phrase to ask about with whether the picture shows it; two are negatives."""
         here = {shape.phrase for shape in self.shapes}
         absent = [
             f"the {colour} {kind}"
@@ -103,7 +103,7 @@ class Scene:
         yield from ((phrase, False) for phrase in absent[:2])
 
 
-def scene(
+def draw_scene(
     random_: random.Random, width: int, height: int, *, numbered: bool = False, frames: int = 1
 ) -> Scene:
     """A scene with two or three shapes that stay inside it for `frames` frames."""
@@ -120,7 +120,7 @@ def scene(
     return Scene(width, height, tuple(shapes), numbered)
 
 
-def number_of(picture: Image.Image) -> int:
+def read_number(picture: Image.Image) -> int:
     """Reads the frame number back from a picture of any size that shows a numbered scene."""
     grey = picture.convert("L")
     scale = grey.width / WIDTH

@@ -21,11 +21,12 @@ from saco_data.config.settings import Settings
 from saco_data.dataset.derive import coverage
 from saco_data.dataset.pruned import keep_list_sha256
 from saco_data.engine import status
+from saco_data.engine.subset import Subset, bind
 from saco_data.model.errors import UsageError
 from saco_data.model.reasons import State
+from saco_data.model.snapshot import Snapshot
 from saco_data.state.ledger import Ledger
 from saco_data.storage import files
-from saco_data.storage.files import stamp
 
 NAME = "card.json"
 _SOFTWARE = ("saco-data", "av", "pillow", "numpy", "simplejpeg")
@@ -112,9 +113,9 @@ def make(settings: Settings, subsets: Sequence[str]) -> Card:
     """
     with Ledger(settings.state, read_only=True) as ledger:
         found = {
-            subset: _subset(settings, ledger, subset)
-            for subset in subsets
-            if ledger.facts(subset).files
+            subset.id: _describe(subset, ledger.snapshot(subset.id, products=True))
+            for subset in bind(settings, subsets)
+            if ledger.facts(subset.id).files
         }
     if not found:
         raise UsageError("nothing is prepared yet", remedy="Run `saco prepare` first")
@@ -132,17 +133,17 @@ def write(settings: Settings, card: Card, folder: Path | None = None) -> Path:
     return folder / NAME
 
 
-def _subset(settings: Settings, ledger: Ledger, subset: str) -> SubsetCard:
-    facts = ledger.facts(subset)
-    path = settings.pristine(subset)
-    if facts.stamp != stamp(path):
+def _describe(subset: Subset, snapshot: Snapshot) -> SubsetCard:
+    facts = snapshot.facts
+    path = subset.config.pristine
+    if facts.stamp != subset.annotations_stamp():
         raise UsageError(
             "is not the annotation file that was prepared",
             item=str(path),
-            remedy=f"Run `saco prepare {subset}` first",
+            remedy=f"Run `saco prepare {subset.id}` first",
         )
-    stands = status.read(settings, ledger, [subset]).subsets[0]
-    known = ledger.known(subset)
+    stands = status.describe(subset, snapshot)
+    known = snapshot.products or {}
     names = sorted(name for name, item in known.items() if item.state is State.DONE)
     nps, masks = facts.image_nps_kept, facts.masks_kept
     known_for = (facts.keep_list_sha256, facts.derived_from)
@@ -157,7 +158,7 @@ def _subset(settings: Settings, ledger: Ledger, subset: str) -> SubsetCard:
     if stands.unconfirmed:
         unfinished["unconfirmed"] = stands.unconfirmed
     return SubsetCard(
-        settings.manifest(subset).annotations.file,
+        subset.manifest.annotations.file,
         facts.sha256,
         facts.revision,
         facts.files,

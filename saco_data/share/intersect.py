@@ -6,12 +6,11 @@ same names.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from saco_data.catalog.manifest import SUBSETS
 from saco_data.config.settings import Settings
 from saco_data.dataset import pruned
 from saco_data.dataset.index import read
@@ -56,8 +55,10 @@ class Common:
         }
 
 
-def load(path: Path) -> Copy:
+def load(path: Path, known: Container[str]) -> Copy:
     """A copy from its card (a folder or the JSON in it) or from one keep-list.
+
+    `known`: the ids of all subsets.
 
     Raises UsageError for anything else, and where a keep-list is not the one on its card.
     """
@@ -65,7 +66,7 @@ def load(path: Path) -> Copy:
         path = path / card.NAME
     if path.suffix == ".txt":
         subset = path.name.partition(".")[0]
-        if subset not in SUBSETS:
+        if subset not in known:
             raise UsageError(
                 "its name does not begin with a subset", item=str(path), remedy=_REMEDY
             )
@@ -75,7 +76,7 @@ def load(path: Path) -> Copy:
         entries = {
             str(subset): (str(each["keep_list"]), str(each["keep_list_sha256"]))
             for subset, each in content["subsets"].items()
-            if subset in SUBSETS
+            if subset in known
         }
         digests = {name: str(content["subsets"][name]["annotation_sha256"]) for name in entries}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
@@ -125,8 +126,9 @@ def intersect(
 
 
 def _subset(settings: Settings, copies: Sequence[Copy], subset: str, folder: Path) -> Common:
-    source = settings.pristine(subset)
-    index = read(source, settings.manifest(subset))
+    config = settings.subset(subset)
+    source = config.pristine
+    index = read(source, config.manifest)
     for copy in copies:
         if copy.annotations.get(subset, index.sha256) != index.sha256:
             raise UsageError(
@@ -139,7 +141,7 @@ def _subset(settings: Settings, copies: Sequence[Copy], subset: str, folder: Pat
     if not common:
         raise UsageError(f"the copies have no file of {subset} in common", remedy="Leave it out")
     missing = {name: REASON for name in index.products if name not in common}
-    to = folder / settings.manifest(subset).annotations.file
+    to = folder / config.manifest.annotations.file
     done = pruned.run(source, index.sha256, to, index.products, missing)
     return Common(
         to,

@@ -1,17 +1,54 @@
-"""One small file a source. `get` finds the source of a subset by its name."""
+"""Where raw media come from: a small file for each source that needs code of its own."""
 
 from __future__ import annotations
 
 import importlib
+from importlib import metadata
+from typing import TYPE_CHECKING
 
-from saco_data.config.settings import Settings
+from saco_data.model.errors import ManifestError
 from saco_data.sources.base import Context, Source
 
-__all__ = ["Context", "Source", "get"]
+if TYPE_CHECKING:
+    from saco_data.config.subset import SubsetConfig
+
+__all__ = ["Context", "Source", "make"]
+
+ENTRY_POINTS = "saco_data.sources"
+# The classes of this package by the name that a manifest gives (`source:`).
+_SOURCES = {
+    "droid": "droid:DroidSource",
+    "ego4d": "ego4d:Ego4dSource",
+    "fathomnet": "fathomnet:FathomnetSource",
+    "inaturalist": "inaturalist:InaturalistSource",
+    "nga": "nga:NgaSource",
+    "sav": "sav:SavSource",
+    "yt1b": "yt1b:Yt1bSource",
+}
 
 
-def get(subset: str, settings: Settings) -> Source:
-    """The source of a subset: class `Fetcher` of the module `saco_data.sources.<subset>`."""
-    module = importlib.import_module(f"saco_data.sources.{subset}")
-    source: Source = module.Fetcher(settings)
+def make(config: SubsetConfig) -> Source:
+    """The source of a subset: the class that its manifest names, else one for archives.
+
+    Another package registers classes under the entry point group `saco_data.sources`.
+    Raises ManifestError for a name that nothing is registered under.
+    """
+    name = config.manifest.source
+    if name is None:
+        from saco_data.sources.archives import ArchiveSource
+
+        return ArchiveSource(config)
+    if name in _SOURCES:
+        module, _, attribute = _SOURCES[name].partition(":")
+        found = getattr(importlib.import_module(f"saco_data.sources.{module}"), attribute)
+    else:
+        entries = list(metadata.entry_points(group=ENTRY_POINTS, name=name))
+        if not entries:
+            raise ManifestError(
+                f"no source is registered under the name {name!r}",
+                item=config.id,
+                remedy=f"Install the package that brings it, or name one of: {', '.join(_SOURCES)}",
+            )
+        found = entries[0].load()
+    source: Source = found(config)
     return source

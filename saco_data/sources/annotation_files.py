@@ -1,4 +1,4 @@
-"""Gets annotation files into `path_annotations`: checked, never lost, and it is noted whence.
+"""Gets annotation files into `path_annotations`: checked, never lost, their origin noted.
 
 A file that is already there and differs is not overwritten: it is set aside under a name with its
 digest, and the message says so.
@@ -12,16 +12,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from saco_data.config.settings import Settings
+from saco_data.config.subset import SubsetConfig
 from saco_data.dataset.index import read
 from saco_data.model.errors import Blocked, Incomplete
+from saco_data.model.reasons import Reason
 from saco_data.storage import files
 
 if TYPE_CHECKING:
     from saco_data.transports.services.hugging_face import Hub
-
-
-DATASET = "facebook/SACo-Silver"
 
 
 NOTE = ".saco-annotations.json"
@@ -53,61 +51,74 @@ class Fetched:
 class Annotations:
     """Gets annotation files from the hub, a folder, or what another transport left on disk."""
 
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
-        self._hub: Hub | None = None
+    def __init__(self) -> None:
+        self._hubs: dict[str, Hub] = {}
 
-    def from_hub(self, subset: str) -> Fetched:
+    def from_hub(self, config: SubsetConfig) -> Fetched:
         """From the Hugging Face Hub; nothing but its digest is asked for where that is the same.
 
         Raises Blocked, Incomplete, AnnotationError, DiskFull, OutputError.
         """
-        from saco_data.transports.services.hugging_face import Hub, matches
+        from saco_data.transports.services.hugging_face import matches
 
-        if self._hub is None:
-            token = self.settings.keys.hf_token
-            endpoint = self.settings.keys.endpoints.get("hub")
-            secret = token.get_secret_value() if token else None
-            self._hub = Hub(DATASET, endpoint.rstrip("/") if endpoint else None, secret)
-        name = self.settings.manifest(subset).annotations.file
-        found = self._hub.look(name)
-        path = self.settings.pristine(subset)
-        origin = f"{self._hub.page}/blob/{found.revision}/{name}"
+        hub = self._hub(config)
+        name = config.manifest.annotations.file
+        found = hub.look(name)
+        path = config.pristine
+        origin = f"{hub.page}/blob/{found.revision}/{name}"
         if path.is_file() and matches(path, found):
-            return self.install(subset, path, origin, found.revision)
-        staging = self.settings.annotations / STAGING
+            return self.install(config, path, origin, found.revision)
+        staging = config.downloaded.parent / STAGING
         try:
-            got = self._hub.fetch(name, found, staging)
-            return self.install(subset, got, origin, found.revision)
+            got = hub.fetch(name, found, staging)
+            return self.install(config, got, origin, found.revision)
         finally:
             shutil.rmtree(staging, ignore_errors=True)
 
-    def from_folder(self, subset: str, folder: Path) -> Fetched:
+    def _hub(self, config: SubsetConfig) -> Hub:
+        from saco_data.transports.services.hugging_face import Hub
+
+        dataset = config.hub_dataset
+        if not dataset:
+            raise Blocked(
+                "the annotation file is not on the Hugging Face Hub",
+                item=config.id,
+                remedy=f"Put it at {config.downloaded}",
+                reason=Reason.ANNOTATIONS,
+            )
+        if dataset not in self._hubs:
+            token, endpoint = config.keys.hf_token, config.keys.endpoints.get("hub")
+            secret = token.get_secret_value() if token else None
+            self._hubs[dataset] = Hub(dataset, endpoint.rstrip("/") if endpoint else None, secret)
+        return self._hubs[dataset]
+
+    def from_folder(self, config: SubsetConfig, folder: Path) -> Fetched:
         """A copy from a local folder. Raises AnnotationError, DiskFull, OutputError."""
-        name = self.settings.manifest(subset).annotations.file
-        path = folder / name
+        path = folder / config.manifest.annotations.file
         original = path.with_name(f"{path.stem}_original.json")
         source = original if original.is_file() else path
-        return self.install(subset, source, str(source))
+        return self.install(config, source, str(source))
 
-    def ensure(self, subset: str) -> Fetched | None:
+    def ensure(self, config: SubsetConfig) -> Fetched | None:
         """Gets a file from the hub if there is none yet; None if there is.
 
         Raises as `from_hub`, with a message that says what is missing.
         """
-        path = self.settings.pristine(subset)
+        path = config.pristine
         if path.exists():
             return None
         try:
-            return self.from_hub(subset)
+            return self.from_hub(config)
         except (Blocked, Incomplete) as error:
             error.what, error.item = f"the annotation file is missing: {error.what}", str(path)
             raise
 
-    def install(self, subset: str, source: Path, origin: str, revision: str = "") -> Fetched:
-        """Checks a file and gives it its place. Raises as the others do."""
-        index = read(source, self.settings.manifest(subset))
-        path = self.settings.pristine(subset)
+    def install(
+        self, config: SubsetConfig, source: Path, origin: str, revision: str = ""
+    ) -> Fetched:
+        """Checks a file and puts it under its official name. Raises as the others do."""
+        index = read(source, config.manifest)
+        path = config.pristine
         state: Literal["new", "unchanged", "replaced"] = "new"
         kept_as = ""
         if path.is_file():
@@ -131,12 +142,12 @@ class Annotations:
             kept_as,
             index.warnings,
         )
-        self._note(fetched)
+        self._note(config, fetched)
         return fetched
 
-    def _note(self, fetched: Fetched) -> None:
-        path = self.settings.annotations / NOTE
-        known = noted(self.settings)
+    def _note(self, config: SubsetConfig, fetched: Fetched) -> None:
+        path = config.downloaded.parent / NOTE
+        known = read_notes(path)
         name = Path(fetched.file).name
         before = known.get(name, {})
         if before.get("sha256") == fetched.sha256 and not fetched.revision:
@@ -149,16 +160,16 @@ class Annotations:
         files.write(path, json.dumps(known, indent=1, sort_keys=True).encode())
 
 
-def noted(settings: Settings) -> dict[str, dict[str, str]]:
-    """What is known of the annotation files by name: `sha256`, `revision`, `origin`."""
+def read_notes(path: Path) -> dict[str, dict[str, str]]:
+    """What was noted of the annotation files by name: `sha256`, `revision`, `origin`."""
     try:
-        content = json.loads((settings.annotations / NOTE).read_bytes())
+        content = json.loads(path.read_bytes())
     except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}
 
 
-def revision_of(settings: Settings, path: Path, sha256: str) -> str:
+def revision_of(path: Path, sha256: str) -> str:
     """The revision that an annotation file was fetched at; "" where that is not known."""
-    known = noted(settings).get(path.name, {})
+    known = read_notes(path.parent / NOTE).get(path.name, {})
     return str(known.get("revision", "")) if known.get("sha256") == sha256 else ""

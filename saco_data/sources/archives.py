@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import re
 import time
 import zipfile
-from abc import abstractmethod
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from saco_data.config.yaml_text import is_url, without_user
 from saco_data.model.errors import Blocked, SacoError
+from saco_data.model.finding import Finding, fail
 from saco_data.model.reasons import Reason
-from saco_data.model.records import Arrival, Asset, Outcome
+from saco_data.model.records import Arrival, Asset, Outcome, Product
 from saco_data.sources.base import Context, Source
+from saco_data.sources.diagnosis import check_link, check_local
 from saco_data.transports.base import Stopped
 from saco_data.transports.link_expiry import expiry, when
 
@@ -23,19 +26,74 @@ if TYPE_CHECKING:
 
 
 class ArchiveSource(Source):
-    """Subclasses say which asset a member is; reading archives is the transport's business."""
+    """A folder, an archive or its URL, whose members the manifest's patterns name.
 
-    @abstractmethod
+    Subclasses may find names in another way; reading archives is the transport's business.
+    """
+
+    def key_of(self, product: Product) -> str:
+        members = self.manifest.raw.members
+        if members is None or members.product is None:
+            return super().key_of(product)
+        match = re.fullmatch(members.product, product.file_name, re.DOTALL)
+        return match["key"] if match else product.file_name
+
     def key_of_member(self, name: str, wanted: Collection[str]) -> str | None:
-        """The key in `wanted` that a member of this name is, or None."""
+        """The key in `wanted` that a member of this name is, or None.
+
+        The pattern may begin at any folder on the way down: mirrors have other roots.
+        """
+        if self._member is None:
+            return None
+        start = 0
+        while start >= 0:
+            match = self._member.fullmatch(name, start)
+            if match:
+                key = match["key"].replace("/", self._slash)
+                if key in wanted:
+                    return key
+            start = name.find("/", start) + 1 or -1
+        return None
+
+    @functools.cached_property
+    def _member(self) -> re.Pattern[str] | None:
+        members = self.manifest.raw.members
+        return re.compile(members.member, re.DOTALL) if members else None
+
+    @property
+    def _slash(self) -> str:
+        members = self.manifest.raw.members
+        return members.slash if members else "/"
+
+    def diagnose(self) -> Iterator[Finding]:
+        access = self.manifest.access
+        try:
+            raw = self.raw()
+        except Blocked as error:
+            yield fail(self.name, f"{error.item}: {error.what}", error.remedy)
+            return
+        except SacoError as error:
+            yield fail(self.name, error.what, error.remedy)
+            return
+        if isinstance(raw, str):
+            yield check_link(self.name, raw, f"{access.steps} ({access.page})")
+        elif raw is not None and not self.missing_requirement():
+            yield check_local(self.name, raw)
+        else:
+            what, _, remedy = self.missing_requirement().partition(". ")
+            yield fail(self.name, what, remedy)
+
+    def probe_address(self) -> str | None:
+        raw = self.raw()
+        return raw if isinstance(raw, str) else None
 
     def raw(self) -> str | Path | None:
         """The raw medium: what the config names, else the manifest's URL."""
         if "archive" in self.manifest.endpoints:
-            default: str | None = self.settings.endpoint(self.name, "archive")
+            default: str | None = self.config.endpoint("archive")
         else:
             default = None
-        return self.settings.raw(self.name) or default
+        return self.config.raw or default
 
     def _named(self) -> str | Path | None:
         """The raw medium, or None where it cannot be told: fetching says why."""
@@ -44,10 +102,10 @@ class ArchiveSource(Source):
         except Blocked:
             return None
 
-    def local(self) -> bool:
+    def is_local(self) -> bool:
         return isinstance(self._named(), Path)
 
-    def needs(self) -> str:
+    def missing_requirement(self) -> str:
         try:
             raw = self._existing()
         except Blocked as error:
@@ -57,9 +115,9 @@ class ArchiveSource(Source):
             return f"the link ran out on {when(ends)}. {self.manifest.access.steps}"
         return ""
 
-    def sizes(self, keys: Collection[str]) -> dict[str, int]:
+    def local_sizes(self, keys: Collection[str]) -> dict[str, int]:
         """Of members too, where a folder or the directory of a zip tells them."""
-        sizes = super().sizes(keys)
+        sizes = super().local_sizes(keys)
         raw, wanted = self._named(), set(keys) - sizes.keys()
         if not wanted or not isinstance(raw, Path):
             return sizes
@@ -83,7 +141,7 @@ class ArchiveSource(Source):
         raw = self._named()
         return self.manifest.frames and isinstance(raw, Path) and not raw.is_dir()
 
-    def place(self) -> str:
+    def location(self) -> str:
         raw = self._named()
         if isinstance(raw, Path):
             try:
@@ -111,7 +169,7 @@ class ArchiveSource(Source):
         raw = self._existing()
         with contextlib.suppress(Stopped):
             if isinstance(raw, str):
-                with self.http() as http:
+                with self.open_http() as http:
                     place = http.open(raw, stop=context.stop)
                     yield from self._members(place, wanted, context)
             else:
@@ -127,7 +185,7 @@ class ArchiveSource(Source):
         prefix = f"{place}/" if folder else ""
         origin = str(place) if isinstance(place, Path) else place.origin
         published = self.manifest.endpoints.get("archive")
-        checkpoint = self.settings.folder(self.name) / ".archive-index"
+        checkpoint = self.config.folder / ".archive-index"
         reader = archive.members(
             place,
             lambda name: self.key_of_member(prefix + name, wanted) is not None,

@@ -1,4 +1,4 @@
-"""What a source is: it knows its names, its places, and what "gone" means there.
+"""What a source is: it knows names and locations, and what "gone" means there.
 
 A source turns assets into `Arrival`s (the raw thing is at hand) or `Outcome`s (it is not, and why).
 It yields lazily: nothing more is fetched before the consumer asks, which is what bounds the disk.
@@ -15,11 +15,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from saco_data.catalog.manifest import Manifest
-from saco_data.config.settings import Settings
+from saco_data.config.subset import SubsetConfig
 from saco_data.config.yaml_text import is_url, without_user
 from saco_data.model.errors import Blocked
+from saco_data.model.finding import Finding, ok
 from saco_data.model.reasons import Reason, State
 from saco_data.model.records import Arrival, Asset, Outcome, Product
+from saco_data.sources.diagnosis import check_address
 from saco_data.storage.files import UnsafeName, inside
 
 if TYPE_CHECKING:
@@ -36,21 +38,28 @@ class Context:
     known: dict[str, dict[str, Any]] = field(default_factory=dict)
 
 
-def version(facts: Mapping[str, Any]) -> dict[str, Any]:
+def version_of(facts: Mapping[str, Any]) -> dict[str, Any]:
     """Of what a server said of a file, what tells its versions apart (see `Source.changed`)."""
     return {name: facts[name] for name in ("etag", "last_modified") if name in facts}
 
 
 class Source(ABC):
-    """Base of all sources. Subclasses set `name` and implement `fetch`."""
+    """Base of all sources. Subclasses implement `fetch`."""
 
-    name: ClassVar[str]
     # Requests that one asset costs, for estimates of time.
     requests_an_asset: ClassVar[float] = 1
 
-    def __init__(self, settings: Settings) -> None:
-        self.settings = settings
-        self.manifest: Manifest = settings.manifest(self.name)
+    # A file name with characters that some file systems refuse; "" if there are none.
+    awkward_name: ClassVar[str] = ""
+
+    def __init__(self, config: SubsetConfig) -> None:
+        self.config = config
+        self.manifest: Manifest = config.manifest
+
+    @property
+    def name(self) -> str:
+        """The id of the subset."""
+        return self.config.id
 
     def key_of(self, product: Product) -> str:
         """The key of the asset that a product comes from: its video, or the file itself."""
@@ -58,21 +67,21 @@ class Source(ABC):
 
     def raw_path(self, key: str) -> Path:
         """Where the raw file of an asset lies once fetched. Raises UnsafeName."""
-        return inside(self.settings.raw_folder(self.name), key)
+        return inside(self.config.raw_folder, key)
 
-    def place(self) -> str:
-        """The place that answers for this source now; a verdict "gone" holds for its place only."""
+    def location(self) -> str:
+        """What answers for this source now; "gone" holds for this location only."""
         return ""
 
-    def whence(self) -> str:
-        """The place as it may be remembered: without passwords."""
-        return without_user(self.place())
+    def location_without_secrets(self) -> str:
+        """The location as it may be stored: without passwords."""
+        return without_user(self.location())
 
-    def local(self) -> bool:
+    def is_local(self) -> bool:
         """Whether the raw medium is on this machine, so that reading it costs no network."""
         return False
 
-    def sizes(self, keys: Collection[str]) -> dict[str, int]:
+    def local_sizes(self, keys: Collection[str]) -> dict[str, int]:
         """Bytes of the raw assets that are on this machine, as far as that is cheap to know."""
         sizes: dict[str, int] = {}
         for key in keys:
@@ -84,12 +93,27 @@ class Source(ABC):
         """Whether a raw medium that is on this machine is copied out of an archive, to be kept."""
         return False
 
-    def needs(self) -> str:
-        """What the user must still do before this source can be fetched; "" for nothing.
+    def missing_requirement(self) -> str:
+        """What the user must do before this source can be fetched, in one line; "" for nothing.
 
-        In a line: what is missing, and the step to take. Cheap, and asks no server.
+        What is missing, and the step to take. Cheap; no request is sent.
         """
         return ""
+
+    def diagnose(self) -> Iterator[Finding]:
+        """What `saco doctor` says of access, credentials and programs; no request is sent."""
+        yield ok(self.name, "open to everybody")
+
+    def diagnose_online(self) -> Finding:
+        """What one harmless request to the source shows. Raises SacoError, any client's error."""
+        return check_address(self, self.probe_address())
+
+    def probe_address(self) -> str | None:
+        """A URL that shows whether the source answers; None where there is nothing to ask."""
+        return None
+
+    # Whether a "not found" at `probe_address` shows as well that the host answers.
+    probe_may_be_missing: ClassVar[bool] = False
 
     @abstractmethod
     def fetch(self, assets: Sequence[Asset], context: Context) -> Iterator[Arrival | Outcome]:
@@ -99,7 +123,7 @@ class Source(ABC):
         have lost nothing.
         """
 
-    def changed(self, known: Mapping[str, Item]) -> Iterator[str]:
+    def find_changed(self, known: Mapping[str, Item]) -> Iterator[str]:
         """Of assets that were fetched, by key, those that the source has in another version now.
 
         Asks only where that is cheap, which here means: the ETag is known and can be compared. An
@@ -110,11 +134,11 @@ class Source(ABC):
             for key, item in known.items()
             if item.facts.get("etag") and is_url(item.origin)
         }
-        if not tagged or self.local():
+        if not tagged or self.is_local():
             return
         from saco_data.transports.base import Failure
 
-        with self.http(attempts=1, connect_timeout=5) as http:
+        with self.open_http(attempts=1, connect_timeout=5) as http:
             for key, item in tagged.items():
                 try:
                     now = http.open(item.origin).identity
@@ -136,12 +160,12 @@ class Source(ABC):
             self.name, asset.key, reason, detail=detail, origin=where, facts=facts, is_asset=True
         )
 
-    def http(self, **policy: Any) -> Http:
+    def open_http(self, **policy: Any) -> Http:
         """An HTTP client that keeps to this source's polite rates; `policy` as in `Policy`."""
         from saco_data.transports.base import Policy
         from saco_data.transports.http import Http
 
-        rates = self.settings.rates(self.name)
+        rates = self.config.rates
         return Http(
             Policy(
                 concurrency=rates.concurrency,

@@ -7,9 +7,11 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 from urllib.parse import quote
 
+from saco_data.model.finding import Finding, ok
 from saco_data.model.reasons import Reason
 from saco_data.model.records import Arrival, Asset, Outcome
 from saco_data.sources.base import Context, Source
+from saco_data.sources.diagnosis import check_program
 from saco_data.storage.files import UnsafeName
 
 # {lab}_{outcome}_{date}_{time}_recordings_MP4_{camera}.mp4, where the time has `_` and `:` of its
@@ -33,15 +35,24 @@ def object_name(video: str) -> str:
     return "{lab}/{outcome}/{date}/{time}/recordings/MP4/{camera}.mp4".format(**match.groupdict())
 
 
-class Fetcher(Source):
+class DroidSource(Source):
     """DROID, over public HTTPS or, for private mirrors, through gsutil."""
 
-    name = "droid"
+    probe_may_be_missing = True
+    awkward_name = "18:50:36.probe"
 
-    def place(self) -> str:
+    def diagnose(self) -> Iterator[Finding]:
+        yield ok(self.name, "open to everybody")
+        if self.config.client == "gsutil":
+            yield check_program("gsutil")
+
+    def probe_address(self) -> str | None:
+        return self.config.endpoint("https")
+
+    def location(self) -> str:
         """The root under which the objects lie."""
-        by_gsutil = self.settings.transport(self.name) == "gsutil"
-        return self.settings.endpoint(self.name, "gcs" if by_gsutil else "https")
+        by_gsutil = self.config.client == "gsutil"
+        return self.config.endpoint("gcs" if by_gsutil else "https")
 
     def fetch(self, assets: Sequence[Asset], context: Context) -> Iterator[Arrival | Outcome]:
         """See `Source.fetch`."""
@@ -59,7 +70,7 @@ class Fetcher(Source):
                 wanted[asset.key] = asset
         if not wanted:
             return
-        by_gsutil = self.settings.transport(self.name) == "gsutil"
+        by_gsutil = self.config.client == "gsutil"
         for reply in (self._by_gsutil if by_gsutil else self._by_https)(wanted, context):
             asset = wanted[reply.key]
             if reply.path is None:
@@ -76,20 +87,20 @@ class Fetcher(Source):
         requests = (
             Request(
                 key,
-                f"{self.place()}/{quote(object_name(key))}",
+                f"{self.location()}/{quote(object_name(key))}",
                 self.raw_path(key),
                 Expect(kind="video"),
             )
             for key in wanted
         )
-        with self.http() as http:
+        with self.open_http() as http:
             yield from http.fetch(requests, context.stop)
 
     def _by_gsutil(self, wanted: dict[str, Asset], context: Context) -> Iterator[Any]:
         from saco_data.transports.base import Request
         from saco_data.transports.official.gsutil import Gsutil
 
-        root = self.place()
+        root = self.location()
         requests = (
             Request(key, f"{root}/{object_name(key)}", self.raw_path(key)) for key in wanted
         )

@@ -8,15 +8,18 @@ import io
 import itertools
 import json
 import shutil
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from saco_data.model.errors import Blocked
+from saco_data.model.finding import Finding, fail, ok, warn
 from saco_data.model.reasons import Reason, State
 from saco_data.model.records import Arrival, Asset, Outcome
 from saco_data.sources.base import Context, Source
+from saco_data.sources.diagnosis import DAY, REMEDY, check_program
 from saco_data.storage import files
 from saco_data.transports.base import Failure, Policy, Request
 
@@ -29,24 +32,67 @@ _UID_COLUMNS = ("file_uid", "exported_clip_uid", "video_uid")
 _PLACE_COLUMNS = ("canonical_s3_location", "s3_path")
 _LOOK_AHEAD = 2  # videos fetched and not yet taken, where each is removed after use
 _CLI_BATCH = 32
+KEY_DAYS = 14  # how long Ego4D's keys last
 
 
-class Fetcher(Source):
+class Ego4dSource(Source):
     """Ego4D, through boto3 or the official CLI."""
 
-    name = "ego4d"
-
-    def place(self) -> str:
+    def location(self) -> str:
         """The clip manifest that decides what exists."""
-        return self.settings.endpoint(self.name, "manifest")
+        return self.config.endpoint("manifest")
 
-    def needs(self) -> str:
+    def missing_requirement(self) -> str:
         from saco_data.transports.s3 import keys as aws_keys
 
-        keys, access = self.settings.keys, self.manifest.access
+        keys, access = self.config.keys, self.manifest.access
         if aws_keys.find(keys.aws_access_key_id, keys.aws_secret_access_key):
             return ""
         return f"no AWS keys. {access.steps} ({access.page})"
+
+    def diagnose(self) -> Iterator[Finding]:
+        yield self._diagnose_keys()
+        if self.config.client == "ego4d-cli":
+            yield check_program("ego4d")
+
+    def _diagnose_keys(self) -> Finding:
+        from saco_data.transports.s3 import keys as aws_keys
+
+        given, access = self.config.keys, self.manifest.access
+        if bool(given.aws_access_key_id) != bool(given.aws_secret_access_key):
+            what = "the config gives one of the two AWS keys"
+            return fail(self.name, what, "Give both, or neither")
+        found = aws_keys.find(given.aws_access_key_id, given.aws_secret_access_key)
+        renew = f"{access.steps} ({access.page})"
+        if found is None:
+            return fail(self.name, "no AWS keys", renew)
+        if found.well_formed is False:
+            what = f"the AWS keys of {found.where} do not look like keys"
+            return warn(self.name, what, renew)
+        if found.file is None:
+            return ok(self.name, f"AWS keys from {found.where}; they last {KEY_DAYS} days")
+        days = (time.time() - found.file.stat().st_mtime) / DAY
+        what = f"AWS keys in {found.where}, written {days:.0f} days ago"
+        if days > KEY_DAYS:
+            return warn(self.name, f"{what}: Ego4D's last {KEY_DAYS}", renew)
+        return ok(self.name, f"{what} (Ego4D's last {KEY_DAYS})")
+
+    def diagnose_online(self) -> Finding:
+        """Whether the keys open the clip manifest."""
+        name = f"{self.name} online"
+        if self.missing_requirement():
+            return ok(name, "not asked: there are no keys")
+        remedy = "Correct `endpoints: ego4d_manifest` in the config"
+        try:
+            with self._s3() as s3:
+                s3.head(self.location())
+        except ValueError:
+            return fail(name, "the clip manifest is not of the form s3://bucket/key", remedy)
+        except Failure as failure:
+            if failure.reason.state is State.FAILED:
+                return warn(name, failure.what, REMEDY)
+            return fail(name, failure.what, remedy)
+        return ok(name, "the keys open the clip manifest")
 
     def fetch(self, assets: Sequence[Asset], context: Context) -> Iterator[Arrival | Outcome]:
         """See `Source.fetch`."""
@@ -64,7 +110,7 @@ class Fetcher(Source):
         if wanted:
             yield from self._fetch(wanted, context)
 
-    def changed(self, known: Mapping[str, Item]) -> Iterator[str]:
+    def find_changed(self, known: Mapping[str, Item]) -> Iterator[str]:
         """See `Source.changed`; S3 is asked, and says nothing to those without keys."""
         try:
             client = self._s3()
@@ -75,7 +121,7 @@ class Fetcher(Source):
                 if not item.facts.get("etag") or not item.origin.startswith("s3://"):
                     continue
                 try:
-                    _, now = s3.head(item.origin, probe=self.place())
+                    _, now = s3.head(item.origin, probe=self.location())
                 except Blocked:
                     return
                 except Failure as failure:
@@ -101,30 +147,30 @@ class Fetcher(Source):
                 raise self._no_manifest(failure.what) from None
             for asset in wanted.values():
                 outcome = self.outcome(asset, failure.reason, f"clip manifest: {failure.what}")
-                yield replace(outcome, origin=self.place(), tried=False)
+                yield replace(outcome, origin=self.location(), tried=False)
             return
         urls: dict[str, str] = {}
         for key, asset in wanted.items():
             url = catalogue.get(key.removesuffix(".mp4"))
             if url is None:
                 detail = "its uid is not in the clip manifest"
-                yield self.outcome(asset, Reason.NOT_IN_CATALOGUE, detail, self.place())
+                yield self.outcome(asset, Reason.NOT_IN_CATALOGUE, detail, self.location())
                 continue
             try:
                 split(url)
             except ValueError as error:
                 detail = f"the clip manifest gives a place {error}"
-                yield self.outcome(asset, Reason.HTTP_ERROR, detail, self.place())
+                yield self.outcome(asset, Reason.HTTP_ERROR, detail, self.location())
                 continue
             urls[key] = url
-        by_cli = self.settings.transport(self.name) == "ego4d-cli"
+        by_cli = self.config.client == "ego4d-cli"
         yield from (self._by_cli if by_cli else self._by_boto3)(s3, wanted, urls, context)
 
     def _by_boto3(
         self, s3: S3, wanted: dict[str, Asset], urls: dict[str, str], context: Context
     ) -> Iterator[Arrival | Outcome]:
         requests = (Request(key, url, self.raw_path(key)) for key, url in urls.items())
-        for reply in s3.fetch(requests, self.place(), context.stop):
+        for reply in s3.fetch(requests, self.location(), context.stop):
             asset = wanted[reply.key]
             if reply.path is None:
                 yield self.outcome(asset, reply.reason, reply.detail, reply.origin)
@@ -137,8 +183,8 @@ class Fetcher(Source):
         from saco_data.transports.official.ego4d_cli import Ego4dCli, accepts
 
         cli = Ego4dCli(
-            access_key=self.settings.keys.aws_access_key_id,
-            secret_key=self.settings.keys.aws_secret_access_key,
+            access_key=self.config.keys.aws_access_key_id,
+            secret_key=self.config.keys.aws_secret_access_key,
         )
         asked = []
         for key in urls:
@@ -147,8 +193,8 @@ class Fetcher(Source):
             else:
                 detail = "the ego4d CLI does not accept this uid: choose the transport boto3"
                 yield self.outcome(wanted[key], Reason.UNSAFE_NAME, detail)
-        size = _LOOK_AHEAD if self.settings.removes_videos(self.name) else _CLI_BATCH
-        folder = self.settings.raw_folder(self.name)
+        size = _LOOK_AHEAD if self.config.removes_videos else _CLI_BATCH
+        folder = self.config.raw_folder
         staging, manifest = folder / ".ego4d-cli", folder / ".ego4d-cli.csv"
         rest = iter(asked)
         try:
@@ -176,7 +222,7 @@ class Fetcher(Source):
     ) -> Arrival | Outcome:
         """What the CLI left of one clip, compared with what S3 itself says of it."""
         try:
-            size, facts = s3.head(url, probe=self.place())
+            size, facts = s3.head(url, probe=self.location())
         except Failure as failure:
             return self.outcome(asset, failure.reason, failure.what, url)
         if path is None:
@@ -194,7 +240,7 @@ class Fetcher(Source):
         from saco_data.transports.s3 import S3, split
 
         try:
-            split(self.place())
+            split(self.location())
         except ValueError:
             # It may hold a password: it is not repeated.
             raise Blocked(
@@ -203,7 +249,7 @@ class Fetcher(Source):
                 remedy="Correct it in the config, or remove it",
                 reason=Reason.RAW_MISSING,
             ) from None
-        rates = self.settings.rates(self.name)
+        rates = self.config.rates
         access = self.manifest.access
         return S3(
             Policy(
@@ -213,8 +259,8 @@ class Fetcher(Source):
                 stall_timeout=60,
                 patience_seconds=30,
             ),
-            access_key=self.settings.keys.aws_access_key_id,
-            secret_key=self.settings.keys.aws_secret_access_key,
+            access_key=self.config.keys.aws_access_key_id,
+            secret_key=self.config.keys.aws_secret_access_key,
             remedy=f"Keys last 14 days. {access.steps} ({access.page})",
         )
 
@@ -224,15 +270,15 @@ class Fetcher(Source):
         The manifest is kept where the official CLI keeps it, and only fetched when it changed.
         Raises Blocked or Failure.
         """
-        path = self.settings.raw_folder(self.name) / "manifest.csv"
+        path = self.config.raw_folder / "manifest.csv"
         known_path = path.with_name(".manifest.csv.json")
         known = _read(known_path)
         content = path.read_bytes() if path.is_file() else b""
-        same = known.get("url") == self.place() and known.get("sha256") == _sha256(content)
-        document = s3.document(self.place(), str(known["etag"]) if same else None)
+        same = known.get("url") == self.location() and known.get("sha256") == _sha256(content)
+        document = s3.document(self.location(), str(known["etag"]) if same else None)
         if document is not None:
             content = document.content
-            known = {"url": self.place(), "etag": document.etag, "sha256": _sha256(content)}
+            known = {"url": self.location(), "etag": document.etag, "sha256": _sha256(content)}
             path.parent.mkdir(parents=True, exist_ok=True)
             files.write(path, content)
             files.write(known_path, json.dumps(known).encode())
@@ -244,7 +290,7 @@ class Fetcher(Source):
     def _no_manifest(self, detail: str) -> Blocked:
         return Blocked(
             f"the clip manifest cannot be used ({detail})",
-            item=self.place(),
+            item=self.location(),
             remedy="Correct `endpoints: ego4d_manifest` in the config, or remove it",
             reason=Reason.RAW_MISSING,
         )

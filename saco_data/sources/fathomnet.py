@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import asdict
@@ -12,10 +13,12 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from saco_data.model.errors import Blocked
+from saco_data.model.finding import Finding, ok
 from saco_data.model.reasons import Reason
 from saco_data.model.records import Arrival, Asset, Outcome, Product
 from saco_data.sources import documents
-from saco_data.sources.base import Context, Source, version
+from saco_data.sources.base import Context, Source, version_of
+from saco_data.sources.diagnosis import CONNECT_SECONDS, host_of
 from saco_data.storage.files import explained
 
 if TYPE_CHECKING:
@@ -27,24 +30,32 @@ if TYPE_CHECKING:
 _STALE = (Reason.HTTP_404, Reason.HTTP_410, Reason.WRONG_DIGEST)
 
 
-class Fetcher(Source):
+class FathomnetSource(Source):
     """Images of FathomNet, bytes unchanged, named as the annotations name them.
 
     The extension of a record's URL may differ from the annotation's: evaluation reads the latter.
     """
 
-    name = "fathomnet"
-
     def key_of(self, product: Product) -> str:
         return documents.uuid_of(product.file_name)
 
-    def place(self) -> str:
-        return self.settings.endpoint(self.name, "api")
+    def location(self) -> str:
+        return self.config.endpoint("api")
+
+    def diagnose_online(self) -> Finding:
+        """A look-up of a UUID that nothing has."""
+        from saco_data.transports.base import Policy
+        from saco_data.transports.services.fathomnet import FathomNetApi
+
+        policy = Policy(attempts=1, connect_timeout=CONNECT_SECONDS, stall_timeout=CONNECT_SECONDS)
+        with FathomNetApi(self.location(), policy, threading.Event()) as api:
+            api.look_up(["00000000-0000-0000-0000-000000000000"])
+        return ok(f"{self.name} online", f"{host_of(self.location())} answers")
 
     @property
     def records(self) -> Path:
         """Where records are kept: one JSON object a line, the last one of a UUID counts."""
-        return self.settings.folder(self.name) / "records.jsonl"
+        return self.config.folder / "records.jsonl"
 
     def names(self, uuids: Sequence[str]) -> list[str]:
         """What the files of some images are called: `<uuid>.<extension of the record's URL>`.
@@ -75,7 +86,7 @@ class Fetcher(Source):
                 wanted[asset.key] = asset
         if not wanted:
             return
-        with self.http() as http:
+        with self.open_http() as http:
             known = self._remembered()
             stale = yield from self._download(http, wanted, known, context)
             if stale and not context.stop.is_set():
@@ -140,21 +151,21 @@ class Fetcher(Source):
         from saco_data.transports.base import Policy
         from saco_data.transports.services.fathomnet import BATCH, FathomNetApi, Record
 
-        rates = self.settings.rates(self.name)
+        rates = self.config.rates
         policy = Policy(
             requests_per_second=rates.requests_per_second,
             sleep_seconds=rates.sleep_seconds,
             stall_timeout=60,
         )
         rest = iter(uuids)
-        with FathomNetApi(self.place(), policy, context.stop) as api:
+        with FathomNetApi(self.location(), policy, context.stop) as api:
             while (batch := list(islice(rest, BATCH))) and not context.stop.is_set():
                 found = api.look_up(batch)
                 self._remember({k: v for k, v in found.items() if isinstance(v, Record)})
                 yield from ((uuid, found.get(uuid)) for uuid in batch)
 
     def _gone(self, asset: Asset, detail: str) -> Outcome:
-        return self.outcome(asset, Reason.NOT_IN_CATALOGUE, detail, self.place())
+        return self.outcome(asset, Reason.NOT_IN_CATALOGUE, detail, self.location())
 
     def _settled(self, asset: Asset, reply: Reply, record: Record) -> Arrival | Outcome:
         if reply.path is None:
@@ -162,7 +173,7 @@ class Fetcher(Source):
         if problem := _other_size(reply.path, record):
             reply.path.unlink()
             return self.outcome(asset, Reason.WRONG_SIZE, problem, reply.origin)
-        facts = version(reply.facts)
+        facts = version_of(reply.facts)
         if record.sha256:
             facts["verified"] = "sha256"
         return Arrival(asset, reply.path, reply.origin, owned=True, facts=facts)
@@ -179,7 +190,7 @@ class Fetcher(Source):
             try:
                 content = json.loads(line)
                 uuid, api = content.pop("uuid"), content.pop("api")
-                if api == self.place():
+                if api == self.location():
                     known[uuid] = Record(**content)
             except (ValueError, TypeError, KeyError, AttributeError):
                 continue  # a line that a kill cut short
@@ -187,7 +198,7 @@ class Fetcher(Source):
 
     def _remember(self, records: dict[str, Record]) -> None:
         lines = [
-            json.dumps({"uuid": uuid, "api": self.place(), **asdict(record)})
+            json.dumps({"uuid": uuid, "api": self.location(), **asdict(record)})
             for uuid, record in records.items()
         ]
         with explained(self.records):

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
+from saco_data.config.subset import SubsetConfig
 from saco_data.config.yaml_text import is_url, without_user
 from saco_data.model.errors import Blocked
 from saco_data.model.reasons import Reason
@@ -21,31 +22,29 @@ log = logging.getLogger(__name__)
 _DEPTH = 3  # parts of a mapped name: group/species/photograph
 
 
-class Fetcher(ArchiveSource):
+class InaturalistSource(ArchiveSource):
     """Photographs from the archive while it streams, a local copy of it, or its extracted folder.
 
     The published mapping is held to its known sha256; another one that the config names
     (`endpoints: inaturalist_mapping`, a URL or a file) is taken as it is, with a warning.
     """
 
-    name = "inaturalist"
-
-    def __init__(self, *args: object) -> None:
-        super().__init__(*args)  # type: ignore[arg-type]
+    def __init__(self, config: SubsetConfig) -> None:
+        super().__init__(config)
         self._keys: dict[str, str] = {}
 
-    def place(self) -> str:
+    def location(self) -> str:
         mapping = self._mapping_place()
         official = mapping == self.manifest.endpoints["mapping"]
-        return super().place() if official else f"{super().place()} {without_user(mapping)}"
+        return super().location() if official else f"{super().location()} {without_user(mapping)}"
 
     def key_of_member(self, name: str, wanted: Collection[str]) -> str | None:
         key = self._keys.get("/".join(name.split("/")[-_DEPTH:]))
         return key if key in wanted else None
 
-    def sizes(self, keys: Collection[str]) -> dict[str, int]:
+    def local_sizes(self, keys: Collection[str]) -> dict[str, int]:
         # Two thirds of a million names to look at, and a mapping that may not be here yet.
-        return Source.sizes(self, keys)
+        return Source.local_sizes(self, keys)
 
     def fetch(self, assets: Sequence[Asset], context: Context) -> Iterator[Arrival | Outcome]:
         if all(self.raw_path(asset.key).is_file() for asset in assets):
@@ -62,15 +61,15 @@ class Fetcher(ArchiveSource):
         yield from super().fetch(known, context)
 
     def _mapping_place(self) -> str:
-        return self.settings.endpoint(self.name, "mapping")
+        return self.config.endpoint("mapping")
 
     def mapping(self) -> dict[str, str]:
         """The name in the archive by `file_name`. Raises Blocked or Failure."""
         place, pin = self._mapping_place(), self.manifest.pinned["mapping"].sha256
         official = place == self.manifest.endpoints["mapping"]
-        folder = self.settings.folder(self.name)
+        folder = self.config.folder
         if not is_url(place):
-            path = self.settings.path(place)
+            path = self.config.path(place)
         elif official:
             path = folder / place.rpartition("/")[2]
         else:
@@ -99,7 +98,7 @@ class Fetcher(ArchiveSource):
         def check(path: Path) -> None:
             read(path)
 
-        with self.http() as http:
+        with self.open_http() as http:
             documents.fetch(http, url, to, check, Expect(sha256=sha256))
 
 

@@ -12,7 +12,7 @@ from saco_data.model.errors import Blocked
 from saco_data.model.reasons import Reason, State
 from saco_data.model.records import Arrival, Asset, Outcome, Product
 from saco_data.sources import documents
-from saco_data.sources.base import Context, Source, version
+from saco_data.sources.base import Context, Source, version_of
 from saco_data.storage import files
 
 if TYPE_CHECKING:
@@ -65,14 +65,15 @@ def _number(text: str) -> int | None:
         raise ValueError(f"{text!r} is no number of pixels") from None
 
 
-class Fetcher(Source):
+class NgaSource(Source):
     """Pictures over IIIF.
 
     One that is larger than the catalogue allows is not kept and counts as failed (wrong size): the
     server is at fault, not the user, and may do better next time.
     """
 
-    name = "nga"
+    def probe_address(self) -> str | None:
+        return self.config.endpoint("catalogue")
 
     def key_of(self, product: Product) -> str:
         return documents.uuid_of(product.file_name)
@@ -80,13 +81,13 @@ class Fetcher(Source):
     def raw_path(self, key: str) -> Path:
         return super().raw_path(f"{key}.jpg")
 
-    def place(self) -> str:
-        return " ".join(self.settings.endpoint(self.name, each) for each in ("catalogue", "iiif"))
+    def location(self) -> str:
+        return " ".join(self.config.endpoint(each) for each in ("catalogue", "iiif"))
 
     @property
     def catalogue(self) -> Path:
         """Where the catalogue is kept."""
-        return self.settings.folder(self.name) / "published_images.csv"
+        return self.config.folder / "published_images.csv"
 
     def fetch(self, assets: Sequence[Asset], context: Context) -> Iterator[Arrival | Outcome]:
         wanted = {asset.key: asset for asset in assets}
@@ -101,7 +102,7 @@ class Fetcher(Source):
             asset = wanted.pop(uuid)
             yield Arrival(asset, path, "", owned=True, facts=row.facts if row else {})
         if wanted:
-            with self.http() as http:
+            with self.open_http() as http:
                 yield from self._download(http, wanted, context)
 
     def _download(
@@ -117,11 +118,11 @@ class Fetcher(Source):
                 yield self.outcome(asset, failure.reason, f"catalogue: {failure.what}")
             elif row is None:
                 detail = "its uuid is not in the catalogue of published images"
-                origin = self.settings.endpoint(self.name, "catalogue")
+                origin = self.config.endpoint("catalogue")
                 yield self.outcome(asset, Reason.NOT_IN_CATALOGUE, detail, origin)
             else:
                 try:
-                    url = f"{self.settings.endpoint(self.name, 'iiif')}/{uuid}/full/{row.size}"
+                    url = f"{self.config.endpoint('iiif')}/{uuid}/full/{row.size}"
                 except ValueError as error:
                     detail = f"the catalogue cannot be understood: {error}"
                     yield self.outcome(asset, Reason.EXTRACTOR_ERROR, detail)
@@ -140,7 +141,7 @@ class Fetcher(Source):
         if above := _above(reply.path, row):
             reply.path.unlink()
             return self.outcome(asset, Reason.WRONG_SIZE, above, reply.origin)
-        facts = {**row.facts, **version(reply.facts)}
+        facts = {**row.facts, **version_of(reply.facts)}
         return Arrival(asset, reply.path, reply.origin, owned=True, facts=facts)
 
     def _rows(
@@ -167,7 +168,7 @@ class Fetcher(Source):
     def _refresh(self, http: Http, *, at_hand: bool) -> None:
         from saco_data.transports.base import Expect, Failure
 
-        url = self.settings.endpoint(self.name, "catalogue")
+        url = self.config.endpoint("catalogue")
         note = self.catalogue.with_name(".published_images.json")
         try:
             remote = http.open(url)

@@ -1,37 +1,29 @@
-"""What the user must still do before a subset can be prepared. Cheap, and asks no server."""
+"""What the user must do before a subset can be prepared. Cheap; no request is sent."""
 
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
-from saco_data import sources
-from saco_data.config.settings import Settings
+from saco_data.config.subset import SubsetConfig, has_token
 from saco_data.model.errors import SacoError
+from saco_data.sources.base import Source
 
 
-def annotation_file(settings: Settings, subset: str) -> str:
-    """What stands between the user and the annotation file; "" if it is there or can be had."""
-    own_hub = settings.keys.endpoints.get("hub") or os.environ.get("HF_ENDPOINT")
-    if settings.pristine(subset).is_file() or has_token(settings) or own_hub:
+def missing_annotations(config: SubsetConfig) -> str:
+    """What the annotation file still needs; "" if it is there or can be fetched."""
+    own_hub = config.keys.endpoints.get("hub") or os.environ.get("HF_ENDPOINT")
+    if config.pristine.is_file() or has_token(config.keys) or own_hub:
         return ""
+    dataset = config.hub_dataset
     return (
         "no annotation file and no token to fetch it with. Accept the terms at "
-        "huggingface.co/datasets/facebook/SACo-Silver and set HF_TOKEN"
+        f"huggingface.co/datasets/{dataset} and set HF_TOKEN"
     )
 
 
-def raw_media(settings: Settings, subset: str) -> str:
-    """What stands between the user and the raw media; "" for nothing."""
+def missing_raw_media(source: Source) -> str:
+    """What the raw media still need; "" for nothing."""
     try:
-        return sources.get(subset, settings).needs()
+        return source.missing_requirement()
     except SacoError as error:
         return str(error)
-
-
-def has_token(settings: Settings) -> bool:
-    """Whether a token for the Hugging Face Hub is at hand: config, environment or login."""
-    if settings.keys.hf_token or os.environ.get("HF_TOKEN"):
-        return True
-    home = os.environ.get("HF_HOME") or "~/.cache/huggingface"
-    return Path(os.environ.get("HF_TOKEN_PATH") or f"{home}/token").expanduser().is_file()

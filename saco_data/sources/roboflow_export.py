@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from saco_data.config.settings import Settings
+from saco_data.config.subset import SubsetConfig
 from saco_data.dataset.raw_json import AGAIN
 from saco_data.model.errors import AnnotationError, Blocked
 from saco_data.model.reasons import Reason
@@ -20,49 +20,49 @@ from saco_data.transports.archive import members
 from saco_data.transports.services.roboflow import COCO, ROOT, Roboflow, original_name
 
 
-def fetch_annotations(at: Annotations, subset: str) -> Fetched:
+def fetch_annotations(at: Annotations, config: SubsetConfig) -> Fetched:
     """The annotation file of a subset, original file names restored.
 
     Raises Blocked, Incomplete, AnnotationError (an export that lacks the phrases cannot serve),
     DiskFull, OutputError.
     """
-    with _export(at.settings, subset, at.settings.annotations / STAGING) as (archive, origin):
-        content = _coco(archive)
+    with export(config, config.downloaded.parent / STAGING) as (archive, origin):
+        content = read_coco(archive)
         if any("text_input" not in image for image in content["images"]):
             raise AnnotationError(
                 "Roboflow's export lacks `text_input`: it cannot serve as annotations",
-                item=subset,
+                item=config.id,
                 remedy="Take them from the Hugging Face Hub: `saco annotations`",
             )
         for image in content["images"]:
             image["file_name"] = original_name(image)
-        path = archive.with_name(at.settings.manifest(subset).annotations.file)
+        path = archive.with_name(config.manifest.annotations.file)
         with files.explained(path):
             path.write_bytes(json.dumps(content).encode())
-        return at.install(subset, path, origin)
+        return at.install(config, path, origin)
 
 
 @contextlib.contextmanager
-def _export(settings: Settings, subset: str, folder: Path) -> Iterator[tuple[Path, str]]:
+def export(config: SubsetConfig, folder: Path) -> Iterator[tuple[Path, str]]:
     """The zip of a subset and what it is; it is removed afterwards."""
-    project = settings.manifest(subset).annotations.roboflow_project
+    project = config.manifest.annotations.roboflow_project
     if project is None:
         raise Blocked(
             "Roboflow does not have this subset",
-            item=subset,
+            item=config.id,
             remedy="Use the Hugging Face Hub: `saco annotations`",
             reason=Reason.RAW_MISSING,
         )
-    secret = settings.keys.roboflow_api_key
+    secret = config.keys.roboflow_api_key
     key = secret.get_secret_value() if secret else os.environ.get("ROBOFLOW_API_KEY")
     if not key:
         raise Blocked(
             "no Roboflow key is known",
-            item=subset,
+            item=config.id,
             remedy="Set ROBOFLOW_API_KEY to a key of your account at app.roboflow.com",
             reason=Reason.CREDENTIALS_MISSING,
         )
-    root = settings.keys.endpoints.get("roboflow", ROOT).rstrip("/")
+    root = config.keys.endpoints.get("roboflow", ROOT).rstrip("/")
     archive = folder / f"{project}.zip"
     origin = Roboflow(key, root).export(project, archive)
     try:
@@ -71,7 +71,7 @@ def _export(settings: Settings, subset: str, folder: Path) -> Iterator[tuple[Pat
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _coco(archive: Path) -> dict[str, Any]:
+def read_coco(archive: Path) -> dict[str, Any]:
     """The one annotation file of an export."""
     try:
         found = [

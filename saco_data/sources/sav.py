@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from saco_data.config.yaml_text import is_url
@@ -14,17 +14,15 @@ from saco_data.sources.archives import ArchiveSource
 from saco_data.sources.base import Context
 
 
-class Fetcher(ArchiveSource):
+class SavSource(ArchiveSource):
     """Videos at 6 fps: from a folder, the tar, one link to it, or the links file as downloaded."""
 
-    name = "sav"
-
     def raw(self) -> str | Path | None:
-        given = self.settings.raw(self.name)
-        links = self.settings.keys.sav_links_file
+        given = self.config.raw
+        links = self.config.keys.sav_links_file
         if given or not links:
             return given
-        return link_of(self.settings.path(links), str(self.manifest.raw.archive))
+        return link_of(self.config.path(links), str(self.manifest.raw.archive))
 
     def fetch(self, assets: Sequence[Asset], context: Context) -> Iterator[Arrival | Outcome]:
         try:
@@ -40,10 +38,6 @@ class Fetcher(ArchiveSource):
                 "sav_links_file (or put its link into sav_videos_fps_6_download_path), run again",
                 reason=Reason.LINK_EXPIRED,
             ) from closed
-
-    def key_of_member(self, name: str, wanted: Collection[str]) -> str | None:
-        _, found, file_name = f"/{name}".rpartition("/videos_fps_6/")
-        return file_name if found and file_name in wanted else None
 
 
 def link_of(path: Path, archive: str) -> str:

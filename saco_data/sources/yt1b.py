@@ -10,11 +10,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from saco_data.model.errors import Blocked
+from saco_data.model.finding import Finding, fail, ok, warn
 from saco_data.model.reasons import Reason
 from saco_data.model.records import Arrival, Asset, Outcome
 from saco_data.sources.base import Context, Source
+from saco_data.sources.diagnosis import check_yt_dlp
 from saco_data.storage.files import UnsafeName
 
 if TYPE_CHECKING:
@@ -34,27 +37,52 @@ _CLOSED = {
 }
 
 
-class Fetcher(Source):
+class Yt1bSource(Source):
     """Videos by yt-dlp, one at a time with a pause between two."""
 
-    name = "yt1b"
     requests_an_asset = 4  # the page, the player, and the video in parts
+
+    probe_may_be_missing = True
+
+    def probe_address(self) -> str | None:
+        watch = urlsplit(self.location())
+        return f"{watch.scheme}://{watch.netloc}/robots.txt"
+
+    def diagnose(self) -> Iterator[Finding]:
+        yield from self._diagnose_cookies()
+        yield from check_yt_dlp()
+
+    def _diagnose_cookies(self) -> Iterator[Finding]:
+        from saco_data.transports.youtube.cookies import check_cookies
+
+        given, access = self.config.keys.cookies_path, self.manifest.access
+        if not given:
+            remedy = f"{access.steps} ({access.page})"
+            yield warn(self.name, "no cookies: YouTube may ask for a login", remedy)
+            return
+        path = self.config.path(given)
+        problems = check_cookies(path)
+        for problem in problems:
+            say = fail if problem.reason else warn
+            yield say(self.name, f"cookies {path}: {problem.what}", problem.remedy)
+        if not problems:
+            yield ok(self.name, f"cookies of a logged-in session in {path}")
 
     def raw_path(self, key: str) -> Path:
         if not _ID.fullmatch(key):
             raise UnsafeName(f"not a YouTube id: {key[:80]!r}")
         return super().raw_path(f"video_{key}.mp4")
 
-    def place(self) -> str:
-        return self.settings.endpoint(self.name, "watch")
+    def location(self) -> str:
+        return self.config.endpoint("watch")
 
-    def needs(self) -> str:
+    def missing_requirement(self) -> str:
         from saco_data.transports.youtube.cookies import check_cookies
 
-        given, access = self.settings.keys.cookies_path, self.manifest.access
+        given, access = self.config.keys.cookies_path, self.manifest.access
         if not given:
             return f"no cookies, so YouTube may ask for a login. {access.steps} ({access.page})"
-        for problem in check_cookies(self.settings.path(given)):
+        for problem in check_cookies(self.config.path(given)):
             if problem.reason is not None:
                 return f"the cookies file cannot be used: {problem.what}. {problem.remedy}"
         return ""
@@ -90,10 +118,10 @@ class Fetcher(Source):
         from saco_data.transports.base import Request, Stopped
         from saco_data.transports.youtube.session import YoutubeOptions, YoutubeSession
 
-        rates = self.settings.rates(self.name)
-        cookies = self.settings.keys.cookies_path
+        rates = self.config.rates
+        cookies = self.config.keys.cookies_path
         options = YoutubeOptions(
-            cookies=self.settings.path(cookies) if cookies else None,
+            cookies=self.config.path(cookies) if cookies else None,
             requests_per_second=rates.requests_per_second,
             stop=context.stop,
         )
@@ -103,7 +131,7 @@ class Fetcher(Source):
                 if context.stop.wait(max(0.0, not_before - time.monotonic())):
                     return
                 try:
-                    reply = session.fetch(Request(asset.key, self.place() + asset.key, path))
+                    reply = session.fetch(Request(asset.key, self.location() + asset.key, path))
                 except Stopped:
                     return
                 not_before = time.monotonic() + random.uniform(*rates.sleep_seconds)  # noqa: S311
@@ -120,11 +148,11 @@ class Fetcher(Source):
     def _refused(self, asset: Asset, reply: Reply) -> Outcome:
         """The outcome of a video; raises Blocked where the whole source is closed."""
         if reply.reason not in _CLOSED:
-            return self.outcome(asset, reply.reason, reply.detail, self.place() + asset.key)
+            return self.outcome(asset, reply.reason, reply.detail, self.location() + asset.key)
         page = self.manifest.access.page
         if reply.reason is Reason.THROTTLED:
             remedy = "Wait an hour, then run again; raise limits.yt1b.sleep_seconds if it returns"
-        elif self.settings.keys.cookies_path:
+        elif self.config.keys.cookies_path:
             remedy = f"Export fresh cookies to the file in cookies_path (see {page}), run again"
         else:
             remedy = f"Name the cookies of a logged-in session in cookies_path (see {page})"
@@ -136,7 +164,7 @@ class Fetcher(Source):
         )
 
     def _arrival(self, asset: Asset, path: Path, facts: dict[str, Any]) -> Arrival:
-        return Arrival(asset, path, self.place() + asset.key, owned=True, facts=facts)
+        return Arrival(asset, path, self.location() + asset.key, owned=True, facts=facts)
 
     def _compare(self, key: str, now: dict[str, Any], before: dict[str, Any]) -> None:
         changed = [name for name in _SAME if name in before and before[name] != now[name]]

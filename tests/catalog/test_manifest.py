@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from saco_data.catalog import manifest
+from saco_data.catalog.registry import builtin, manifests_folder
 from saco_data.model.errors import ManifestError, UsageError
 
 # image-NPs, masks, media: the published table.
@@ -28,24 +29,22 @@ PUBLISHED = {
 }
 
 
-@pytest.mark.parametrize("name", manifest.SUBSETS)
+@pytest.mark.parametrize("name", PUBLISHED)
 def test_each_manifest_has_the_published_facts(name: str) -> None:
-    facts = manifest.load(name)
+    facts = builtin().find(name)
     counts = (facts.annotations.image_nps, facts.annotations.masks, facts.frames)
     assert counts == PUBLISHED[name]
     assert facts.licence and facts.citation and facts.access.steps
 
 
-def test_there_are_ten() -> None:
-    assert len(manifest.SUBSETS) == 10
-    assert sorted(path.stem for path in manifest.folder().glob("*.yaml")) == sorted(
-        manifest.SUBSETS
-    )
+def test_the_default_collection_is_silver_in_its_published_order() -> None:
+    assert len(builtin().select([])) == 10
+    assert set(builtin().select([])) == set(PUBLISHED)
 
 
 def test_an_unknown_subset_gets_a_hint() -> None:
     with pytest.raises(UsageError, match="Did you mean 'inaturalist'"):
-        manifest.load("inaturalst")
+        builtin().find("inaturalst")
 
 
 @pytest.mark.parametrize(
@@ -59,17 +58,17 @@ def test_an_unknown_subset_gets_a_hint() -> None:
     ],
 )
 def test_a_wrong_manifest_is_refused(tmp_path: Path, change: dict[str, object], key: str) -> None:
-    content = yaml.safe_load((manifest.folder() / "silver" / "nga.yaml").read_text())
+    content = yaml.safe_load((manifests_folder() / "silver" / "nga.yaml").read_text())
     (tmp_path / "nga.yaml").write_text(yaml.safe_dump({**content, **change}))
     with pytest.raises(ManifestError, match=key):
-        manifest.read(tmp_path / "nga.yaml")
+        manifest.read(tmp_path / "nga.yaml", "silver")
 
 
 def test_a_manifest_is_named_after_its_subset(tmp_path: Path) -> None:
-    content = (manifest.folder() / "silver" / "nga.yaml").read_text()
+    content = (manifests_folder() / "silver" / "nga.yaml").read_text()
     (tmp_path / "geode.yaml").write_text(content)
     with pytest.raises(ManifestError, match="says it is 'nga'"):
-        manifest.read(tmp_path / "geode.yaml")
+        manifest.read(tmp_path / "geode.yaml", "silver")
 
 
 def test_the_wheel_carries_the_manifests(tmp_path: Path) -> None:
@@ -78,4 +77,4 @@ def test_the_wheel_carries_the_manifests(tmp_path: Path) -> None:
     subprocess.run(list(map(str, command)), check=True, capture_output=True)
     (wheel,) = tmp_path.glob("*.whl")
     names = zipfile.ZipFile(wheel).namelist()
-    assert {f"saco_data/manifests/silver/{name}.yaml" for name in manifest.SUBSETS} <= set(names)
+    assert {f"saco_data/manifests/silver/{name}.yaml" for name in PUBLISHED} <= set(names)

@@ -5,35 +5,31 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from saco_data.catalog.manifest import SUBSETS
-from saco_data.catalog.manifest import load as manifest
 from saco_data.config.settings import Settings
 from saco_data.model.reasons import Reason
+from saco_data.sandbox.encoding import encode_jpeg
 from saco_data.sandbox.http_server import FileServer
 from saco_data.sandbox.hub import HuggingFace, Roboflow
-from saco_data.sandbox.miniature import build, jpeg, zipped
-from saco_data.sources.annotation_files import DATASET, noted
-from tests.builders import config, document, image
+from saco_data.sandbox.miniature import build
+from saco_data.sandbox.packing import pack_zip
+from saco_data.sources.annotation_files import NOTE, read_notes
 from tests.conftest import Saco
-from tests.pipeline_helpers import items, products
+from tests.helpers.annotations import document, image
+from tests.helpers.folders import config
+from tests.helpers.names import SILVER, manifest
+from tests.helpers.pipeline import items, products
 
+DATASET = "facebook/SACo-Silver"
 SECRET = "hf_very_secret_token"
 KEY = "rf-very-secret-key"
 NGA = manifest("nga").annotations.file
 ONE = json.dumps(document(image(0, "a.jpg"))).encode()
 TWO = json.dumps(document(image(0, "a.jpg"), image(1, "b.jpg"))).encode()
-
-
-@pytest.fixture
-def server() -> Iterator[FileServer]:
-    with FileServer() as running:
-        yield running
 
 
 @pytest.fixture
@@ -61,8 +57,8 @@ def test_from_the_hub_checked_noted_and_once(
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("nga: new, 1 image-NPs, 0 masks, 1 files, revision ")
     assert "holds other counts than published" in done.stderr
-    assert settings.pristine("nga").read_bytes() == ONE
-    assert noted(settings)[NGA]["revision"] == hub.revision
+    assert settings.subset("nga").pristine.read_bytes() == ONE
+    assert read_notes(settings.annotations / NOTE)[NGA]["revision"] == hub.revision
     assert sorted(path.name for path in settings.annotations.iterdir()) == [
         ".saco-annotations.json",
         NGA,
@@ -83,7 +79,7 @@ def test_a_new_revision_replaces_the_file_and_keeps_the_old_one(
     hub.files[NGA] = TWO
     done = saco("annotations", "nga", cwd=tmp_path, **nobody)
     assert done.returncode == 0 and "nga: replaced, 2 image-NPs" in done.stdout
-    assert settings.pristine("nga").read_bytes() == TWO
+    assert settings.subset("nga").pristine.read_bytes() == TWO
     aside = settings.annotations / f"{Path(NGA).stem}.{hashlib.sha256(ONE).hexdigest()[:8]}.json"
     assert aside.read_bytes() == ONE and str(aside) in done.stderr
 
@@ -119,10 +115,10 @@ def test_from_a_folder_with_the_same_checks(tmp_path: Path, saco: Saco) -> None:
     (other / manifest("sav").annotations.file).write_bytes(ONE[:100])
     done = saco("annotations", "nga", "sav", "geode", "--from", other, cwd=tmp_path)
     assert done.returncode == 4
-    assert settings.pristine("nga").read_bytes() == ONE
+    assert settings.subset("nga").pristine.read_bytes() == ONE
     assert "sav" in done.stderr and "not whole JSON" in done.stderr
     assert "geode" in done.stderr and "is missing" in done.stderr
-    assert not settings.pristine("sav").exists()
+    assert not settings.subset("sav").pristine.exists()
     wrong = saco("annotations", "--from", "nowhere", cwd=tmp_path)
     assert wrong.returncode == 2 and "nowhere" in wrong.stderr
 
@@ -130,10 +126,10 @@ def test_from_a_folder_with_the_same_checks(tmp_path: Path, saco: Saco) -> None:
 def test_prepare_fetches_what_is_missing(
     tmp_path: Path, server: FileServer, hub: HuggingFace, saco: Saco, nobody: dict[str, str]
 ) -> None:
-    world = build(tmp_path / "world", ["geode"])
+    miniature = build(tmp_path / "miniature", ["geode"])
     name = manifest("geode").annotations.file
-    hub.files[name] = (world.annotations / name).read_bytes()
-    (tmp_path / "geode.zip").write_bytes(zipped(world.subsets["geode"].raw))
+    hub.files[name] = (miniature.annotations / name).read_bytes()
+    (tmp_path / "geode.zip").write_bytes(pack_zip(miniature.subsets["geode"].raw))
     settings = opened(tmp_path, server, hf_token=SECRET, geode_raw="geode.zip")
     done = saco("prepare", "geode", cwd=tmp_path, **nobody)
     assert done.returncode == 0, done.stderr
@@ -149,7 +145,7 @@ def test_without_a_network_prepare_ends_soon_with_a_line_a_subset(
     done = saco("prepare", cwd=tmp_path, **nobody)
     assert time.monotonic() - started < 30
     assert done.returncode == 3
-    for subset in SUBSETS:
+    for subset in SILVER:
         lines = [line for line in done.stderr.splitlines() if line.startswith(f"{subset}: ")]
         (line,) = [line for line in lines if "cannot be reached" in line]
         assert line.count("annotation file is missing") == 1
@@ -157,15 +153,15 @@ def test_without_a_network_prepare_ends_soon_with_a_line_a_subset(
 
 def roboflow(folder: Path, server: FileServer, unready: int = 0) -> tuple[Settings, bytes]:
     """NGA's miniature as Roboflow exports it, and its annotation file before the upload."""
-    world = build(folder / "world", ["nga"])
-    subset = world.subsets["nga"]
-    original = (world.annotations / NGA).read_bytes()
+    miniature = build(folder / "miniature", ["nga"])
+    subset = miniature.subsets["nga"]
+    original = (miniature.annotations / NGA).read_bytes()
     content = json.loads(original)
     export: dict[str, bytes] = {}
     for number, entry in enumerate(subset.entries):
         stem = entry.file_name.removesuffix(".jpg")
         uploaded = f"{stem}_jpg.rf.{number:032x}.jpg"
-        export[f"test/{uploaded}"] = jpeg(entry.scene)
+        export[f"test/{uploaded}"] = encode_jpeg(entry.scene)
         for each in content["images"]:
             if each["file_name"] == entry.file_name:
                 each["file_name"] = uploaded
@@ -188,7 +184,8 @@ def test_roboflow_gives_annotations_and_ready_pictures(
     done = saco("annotations", "nga", "--from", "roboflow", cwd=tmp_path, **nobody)
     assert done.returncode == 0, done.stderr
     names = [
-        each["file_name"] for each in json.loads(settings.pristine("nga").read_bytes())["images"]
+        each["file_name"]
+        for each in json.loads(settings.subset("nga").pristine.read_bytes())["images"]
     ]
     assert names == [each["file_name"] for each in json.loads(original)["images"]]
     done = saco("annotations", "nga", "--from", "roboflow", "--images", cwd=tmp_path, **nobody)

@@ -15,8 +15,8 @@ from saco_data.cli import main
 from saco_data.config.settings import load
 from saco_data.sandbox.demo import SUBSETS
 from saco_data.sandbox.scene import COLOURS
-from tests.builders import tree
 from tests.conftest import Saco
+from tests.helpers.folders import tree
 
 
 @pytest.fixture(scope="module")
@@ -61,12 +61,12 @@ def test_the_second_time_does_nothing_quickly_and_says_so(folder: Path, saco: Sa
 @pytest.mark.parametrize("name", SUBSETS)
 def test_masks_lie_on_what_their_phrase_names(folder: Path, name: str) -> None:
     settings = load(folder / "CONFIG_FRAMES.yaml")
-    content = json.loads(settings.pruned(name).read_text())
+    content = json.loads(settings.subset(name).derived.read_text())
     pairs = {pair["id"]: pair for pair in content["images"]}
     assert content["annotations"]
     for mask in content["annotations"]:
         pair = pairs[mask["image_id"]]
-        picture = Image.open(settings.images(name) / pair["file_name"]).convert("RGB")
+        picture = Image.open(settings.subset(name).images / pair["file_name"]).convert("RGB")
         inside = rle.decode(mask["segmentation"]).astype(bool)
         assert inside.shape == (pair["height"], pair["width"]) == picture.size[::-1]
         colour = COLOURS[pair["text_input"].split()[1]]
@@ -76,7 +76,7 @@ def test_masks_lie_on_what_their_phrase_names(folder: Path, name: str) -> None:
 
 def test_negative_phrases_survive(folder: Path) -> None:
     settings = load(folder / "CONFIG_FRAMES.yaml")
-    content = json.loads(settings.pruned("geode").read_text())
+    content = json.loads(settings.subset("geode").derived.read_text())
     with_masks = {mask["image_id"] for mask in content["annotations"]}
     assert any(pair["id"] not in with_masks for pair in content["images"])
 

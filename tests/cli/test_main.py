@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from saco_data.cli.table import TABLE
-from tests.builders import config, miniature
 from tests.conftest import Saco
+from tests.helpers.folders import config
+from tests.helpers.miniatures import build_one
 
 
 @pytest.mark.parametrize(
@@ -41,7 +42,7 @@ def test_no_config_anywhere_says_what_to_do(tmp_path: Path, saco: Saco) -> None:
 
 
 def test_status_has_the_promised_shape(tmp_path: Path, saco: Saco) -> None:
-    miniature(tmp_path, "geode")
+    build_one(tmp_path, "geode")
     config(tmp_path)
     saco("prepare", "geode", cwd=tmp_path)
     status = json.loads(saco("status", "geode", "--json", cwd=tmp_path).stdout)

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from saco_data.catalog.manifest import load
+from saco_data.catalog.registry import builtin
 from saco_data.cli import official
 from saco_data.cli.official import prune_in_place
 from saco_data.config.settings import Settings
@@ -20,12 +20,13 @@ from saco_data.config.settings import load as load_config
 from saco_data.engine.sync import sync
 from saco_data.sandbox.fathomnet import FathomNet
 from saco_data.sandbox.http_server import FileServer
-from saco_data.sandbox.miniature import Subset, tarred
-from saco_data.sandbox.mounts import STANDS, Ground
-from tests.builders import miniature, tree
+from saco_data.sandbox.miniature import serve
+from saco_data.sandbox.packing import pack_tar
 from tests.conftest import ROOT
-from tests.inline_executor import Inline
-from tests.pipeline_helpers import Notes
+from tests.helpers.executor import InlineExecutor
+from tests.helpers.folders import tree, write_files
+from tests.helpers.miniatures import build_one, copied_products
+from tests.helpers.pipeline import Notes
 
 
 def script(name: str, *arguments: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
@@ -58,13 +59,17 @@ def official_config(folder: Path, **keys: object) -> None:
 
 
 def annotation(folder: Path, name: str, suffix: str = "") -> Path:
-    return folder / "annotations" / load(name).annotations.file.replace(".json", f"{suffix}.json")
+    return (
+        folder
+        / "annotations"
+        / builtin().find(name).annotations.file.replace(".json", f"{suffix}.json")
+    )
 
 
 def test_sav_leaves_what_the_official_scripts_leave(tmp_path: Path) -> None:
-    subset = miniature(tmp_path, "sav")
+    subset = build_one(tmp_path, "sav")
     pristine = annotation(tmp_path, "sav").read_bytes()
-    with FileServer({"/videos_fps_6.tar": tarred(subset.raw)}) as server:
+    with FileServer({"/videos_fps_6.tar": pack_tar(subset.raw)}) as server:
         official_config(
             tmp_path, sav_videos_fps_6_download_path=f"{server.url}/videos_fps_6.tar?sig=x"
         )
@@ -86,15 +91,15 @@ def test_sav_leaves_what_the_official_scripts_leave(tmp_path: Path) -> None:
 
 
 def test_what_comes_back_is_restored_in_place(tmp_path: Path) -> None:
-    subset = miniature(tmp_path, "sav")
+    subset = build_one(tmp_path, "sav")
     pristine = annotation(tmp_path, "sav").read_bytes()
-    (tmp_path / "v.tar").write_bytes(tarred(subset.raw))
+    (tmp_path / "v.tar").write_bytes(pack_tar(subset.raw))
     official_config(tmp_path, sav_videos_fps_6_download_path=str(tmp_path / "v.tar"))
     for _ in range(2):
         script("extract_frames.py", "sav", cwd=tmp_path)
     assert annotation(tmp_path, "sav").read_bytes() != pristine
     subset.raw[subset.missing[0]] = next(iter(subset.raw.values()))
-    (tmp_path / "v.tar").write_bytes(tarred(subset.raw))
+    (tmp_path / "v.tar").write_bytes(pack_tar(subset.raw))
     assert script("extract_frames.py", "sav", cwd=tmp_path).returncode == 0
     assert annotation(tmp_path, "sav").read_bytes() == pristine
 
@@ -102,10 +107,10 @@ def test_what_comes_back_is_restored_in_place(tmp_path: Path) -> None:
 def test_an_expired_link_leaves_every_annotation_and_is_exit_4(tmp_path: Path) -> None:
     from saco_data.sandbox.http_server import Fault, Faults
 
-    subset = miniature(tmp_path, "sav")
+    subset = build_one(tmp_path, "sav")
     pristine = annotation(tmp_path, "sav").read_bytes()
     faults = Faults(kinds=(Fault.EXPIRED,), probability=1)
-    with FileServer({"/videos_fps_6.tar": tarred(subset.raw)}, faults=faults) as server:
+    with FileServer({"/videos_fps_6.tar": pack_tar(subset.raw)}, faults=faults) as server:
         official_config(
             tmp_path, sav_videos_fps_6_download_path=f"{server.url}/videos_fps_6.tar?Signature=x"
         )
@@ -119,8 +124,8 @@ def test_an_expired_link_leaves_every_annotation_and_is_exit_4(tmp_path: Path) -
 
 
 def test_an_annotation_file_that_is_neither_is_not_overwritten(tmp_path: Path) -> None:
-    subset = miniature(tmp_path, "sav")
-    (tmp_path / "v.tar").write_bytes(tarred(subset.raw))
+    subset = build_one(tmp_path, "sav")
+    (tmp_path / "v.tar").write_bytes(pack_tar(subset.raw))
     official_config(tmp_path, sav_videos_fps_6_download_path=str(tmp_path / "v.tar"))
     script("extract_frames.py", "sav", cwd=tmp_path)
     new = annotation(tmp_path, "sav", "_original").read_bytes() + b"\n"
@@ -133,9 +138,9 @@ def test_an_annotation_file_that_is_neither_is_not_overwritten(tmp_path: Path) -
 def test_a_kill_while_the_official_name_is_written_is_mended(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    subset = miniature(tmp_path, "sav")
+    subset = build_one(tmp_path, "sav")
     pristine = annotation(tmp_path, "sav").read_bytes()
-    (tmp_path / "v.tar").write_bytes(tarred(subset.raw))
+    (tmp_path / "v.tar").write_bytes(pack_tar(subset.raw))
     official_config(tmp_path, sav_videos_fps_6_download_path=str(tmp_path / "v.tar"))
     settings = load_config(tmp_path / "CONFIG_FRAMES.yaml")
 
@@ -145,8 +150,8 @@ def test_a_kill_while_the_official_name_is_written_is_mended(
     for number in range(3):
         # Each time more is missing, and the second run does not come to its end.
         raw = dict(list(subset.raw.items())[number:])
-        (tmp_path / "v.tar").write_bytes(tarred(raw))
-        assert sync(settings, ["sav"], Notes(), executor=Inline(), full=True).code == 0
+        (tmp_path / "v.tar").write_bytes(pack_tar(raw))
+        assert sync(settings, ["sav"], Notes(), executor=InlineExecutor(), full=True).code == 0
         with monkeypatch.context() as patch:
             if number == 1:
                 patch.setattr("saco_data.storage.files.copy", killed)
@@ -155,9 +160,9 @@ def test_a_kill_while_the_official_name_is_written_is_mended(
         assert annotation(tmp_path, "sav", "_original").read_bytes() == pristine
         for path in (tmp_path / "sav" / "downloaded_videos").glob("*.mp4"):
             path.unlink()
-        for path in settings.images("sav").rglob("*.jpg"):
+        for path in settings.subset("sav").images.rglob("*.jpg"):
             path.unlink()
-    assert annotation(tmp_path, "sav").read_bytes() == settings.pruned("sav").read_bytes()
+    assert annotation(tmp_path, "sav").read_bytes() == settings.subset("sav").derived.read_bytes()
 
 
 def test_a_mistake_in_the_config_is_not_passed_over(tmp_path: Path) -> None:
@@ -167,22 +172,19 @@ def test_a_mistake_in_the_config_is_not_passed_over(tmp_path: Path) -> None:
     assert done.returncode == 2 and ".yaml:1: jobs" in done.stderr
 
 
-def raw_folder(folder: Path, subset: Subset) -> Path:
-    for name, content in subset.raw.items():
-        path = folder / "raw" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
-    return folder / "raw"
-
-
 @pytest.mark.parametrize("name", ["geode", "bdd100k", "food_rec"])
 def test_preprocess(tmp_path: Path, name: str) -> None:
-    subset = miniature(tmp_path, name)
+    subset = build_one(tmp_path, name)
     renamed = tmp_path / "any name.json"
     annotation(tmp_path, name).rename(renamed)
     done = script(
         "preprocess_silver_geode_bdd100k_food_rec.py",
-        *("--annotation_file", renamed, "--raw_images_folder", raw_folder(tmp_path, subset)),
+        *(
+            "--annotation_file",
+            renamed,
+            "--raw_images_folder",
+            write_files(tmp_path / "raw", subset.raw),
+        ),
         *("--processed_images_folder", tmp_path / "processed", "--dataset_name", name),
         cwd=tmp_path,
     )
@@ -194,23 +196,15 @@ def test_preprocess(tmp_path: Path, name: str) -> None:
     assert f"  {lost} since" in done.stderr
     (log,) = (tmp_path / "processed" / ".saco-data" / ".saco" / "logs").iterdir()
     assert f"{name}: 6 of 6 files to make" in log.read_text()
-    expected = {
-        entry.file_name: subset.raw[subset.raw_name[entry.file_name]]
-        for entry in subset.entries
-        if subset.raw_name[entry.file_name] in subset.raw
-    }
+    expected = copied_products(subset)
     found = tree(tmp_path / "processed")
     assert {key: value for key, value in found.items() if not key.startswith(".")} == expected
 
 
 def test_nga(tmp_path: Path) -> None:
-    subset = miniature(tmp_path, "nga")
-    from contextlib import ExitStack
-
-    with FileServer() as server, ExitStack() as others:
-        ground = Ground(tmp_path / "ground", server, others)
-        STANDS["nga"](subset, ground)
-        (tmp_path / "CONFIG_FRAMES.yaml").write_text(yaml.safe_dump(ground.keys))
+    subset = build_one(tmp_path, "nga")
+    with serve(tmp_path / "raw", {"nga": subset}) as mounts:
+        (tmp_path / "CONFIG_FRAMES.yaml").write_text(yaml.safe_dump(mounts.keys))
         done = script(
             "download_preprocess_nga.py",
             *("--annotation_file", annotation(tmp_path, "nga")),
@@ -225,10 +219,10 @@ def test_nga(tmp_path: Path) -> None:
 
 
 def test_inaturalist_needs_no_annotation_file(tmp_path: Path) -> None:
-    subset = miniature(tmp_path, "inaturalist")
+    subset = build_one(tmp_path, "inaturalist")
     mapping = {name: raw.removeprefix("train_val_images/") for name, raw in subset.raw_name.items()}
     (tmp_path / "subset.json").write_text(json.dumps(mapping))
-    with FileServer({"/train_val_images.tar": tarred(subset.raw)}) as server:
+    with FileServer({"/train_val_images.tar": pack_tar(subset.raw)}) as server:
         done = script(
             "download_inaturalist.py",
             *("--raw_images_folder", tmp_path / "raw"),
@@ -244,7 +238,7 @@ def test_inaturalist_needs_no_annotation_file(tmp_path: Path) -> None:
 
 
 def test_fathomnet_from_a_list_of_uuids(tmp_path: Path) -> None:
-    subset = miniature(tmp_path, "fathomnet")
+    subset = build_one(tmp_path, "fathomnet")
     uuids = [entry.file_name.removesuffix(".jpg") for entry in subset.entries]
     (tmp_path / "uuids.json").write_text(json.dumps(uuids))
     images = {name.removesuffix(".jpg"): content for name, content in subset.raw.items()}
@@ -292,6 +286,6 @@ def test_flags_are_added_to_the_maps_of_the_config(
     with pytest.raises(SystemExit) as ended:
         official.download_fathomnet()
     assert ended.value.code == 0
-    rates = seen[0].rates("fathomnet")
+    rates = seen[0].subset("fathomnet").rates
     assert (rates.requests_per_second, rates.concurrency) == (1, 4)
-    assert seen[0].rates("nga").concurrency == 2
+    assert seen[0].subset("nga").rates.concurrency == 2

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from saco_data.catalog.manifest import SUBSETS
 from saco_data.config import settings as config
 from saco_data.model.errors import ConfigError, UsageError
+from tests.helpers.names import SILVER
 
 # The keys and value forms of the official file.
 OFFICIAL = """
@@ -43,19 +43,19 @@ def test_an_official_file_loads_unchanged(tmp_path: Path) -> None:
     (tmp_path / "CONFIG_FRAMES.yaml").write_text(OFFICIAL)
     settings = config.load(tmp_path / "CONFIG_FRAMES.yaml")
     assert settings.annotations == Path("/shared/annotations")
-    assert settings.folder("sav") == Path("/shared/sav")
-    assert settings.raw_folder("sav") == Path("/shared/sav/downloaded_videos/videos_fps_6")
-    assert settings.raw_folder("ego4d") == Path("/shared/ego4d/downloaded_videos/v1/clips")
-    assert settings.frames("droid") == Path("/shared/droid/frames")
-    assert settings.raw("sav") is None
-    assert settings.removes_videos("sav") and not settings.removes_videos("droid")
+    assert settings.subset("sav").folder == Path("/shared/sav")
+    assert settings.subset("sav").raw_folder == Path("/shared/sav/downloaded_videos/videos_fps_6")
+    assert settings.subset("ego4d").raw_folder == Path("/shared/ego4d/downloaded_videos/v1/clips")
+    assert settings.subset("droid").frames_view == Path("/shared/droid/frames")
+    assert settings.subset("sav").raw is None
+    assert settings.subset("sav").removes_videos and not settings.subset("droid").removes_videos
     assert settings.silver == tmp_path / "data" / "silver"
-    assert settings.may_prune("geode")
+    assert settings.subset("geode").may_prune
 
 
 def test_the_committed_file_loads() -> None:
     settings = config.load(Path(__file__).parents[2] / "CONFIG_FRAMES.yaml")
-    assert [settings.images(name).name for name in SUBSETS] == list(SUBSETS)
+    assert [settings.subset(name).images.name for name in SILVER] == list(SILVER)
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_the_committed_file_loads() -> None:
         ("update_annotation_sav: maybe\n", 1, "update_annotation_sav", "true or false"),
         ("\n\nsav_links_file: <YOUR_LINKS_FILE>\n", 3, "sav_links_file", "placeholder"),
         ("geode_raw: $NO_SUCH_VARIABLE/x\n", 1, "geode_raw", "$NO_SUCH_VARIABLE is not set"),
-        ("saco_subset_show: gold\n", 1, "saco_subset_show", "no subset"),
+        ("saco_subset_show: gold\n", 1, "saco_subset_show", "not a subset"),
         ("limits:\n  nga: {concurency: 3}\n", 2, "limits.nga.concurency", "Extra inputs"),
         ("limits:\n  ngaa: {concurrency: 3}\n", 2, "limits.ngaa", "Did you mean 'nga'"),
         ("endpoints:\n  nga_iif: http://x\n", 2, "endpoints.nga_iif", "Did you mean 'nga_iiif'"),
@@ -118,7 +118,7 @@ def test_what_is_no_config_is_refused(tmp_path: Path, content: bytes, words: str
 def test_an_empty_config_has_the_defaults(tmp_path: Path) -> None:
     (tmp_path / "c.yaml").write_text("")
     settings = config.load(tmp_path / "c.yaml")
-    assert settings.folder("nga") == tmp_path / "data" / "nga"
+    assert settings.subset("nga").folder == tmp_path / "data" / "nga"
 
 
 def test_paths_expand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -126,13 +126,13 @@ def test_paths_expand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/home/me")
     (tmp_path / "c.yaml").write_text("geode_raw: ${SOMEWHERE}/g.zip\nbdd100k_raw: ~/b.zip\n")
     settings = config.load(tmp_path / "c.yaml")
-    assert settings.raw("geode") == Path("/far/g.zip")
-    assert settings.raw("bdd100k") == Path("/home/me/b.zip")
+    assert settings.subset("geode").raw == Path("/far/g.zip")
+    assert settings.subset("bdd100k").raw == Path("/home/me/b.zip")
 
 
 def test_urls_stay_as_they_are() -> None:
     link = "https://cdn.example/x.tar?Signature=a$b~c"
-    assert config.parse(f"sav_videos_fps_6_download_path: {link}").raw("sav") == link
+    assert config.parse(f"sav_videos_fps_6_download_path: {link}").subset("sav").raw == link
 
 
 def test_secrets_do_not_show() -> None:
@@ -143,18 +143,18 @@ def test_secrets_do_not_show() -> None:
 
 def test_limits_override_the_manifest_and_removal_bounds_what_is_on_its_way() -> None:
     settings = config.parse("limits: {droid: {concurrency: 32}}\n")
-    assert settings.rates("droid").concurrency == 32
+    assert settings.subset("droid").rates.concurrency == 32
     settings = config.parse(
         "limits: {droid: {concurrency: 32}}\nremove_downloaded_videos_droid: true\n"
     )
-    assert settings.rates("droid").concurrency == 2
+    assert settings.subset("droid").rates.concurrency == 2
 
 
 def test_an_original_beside_a_pruned_file_is_the_pristine_one(tmp_path: Path) -> None:
     settings = config.parse(f"path_annotations: {tmp_path}\n")
-    assert settings.pristine("sav").name == "silver_sav_merged_test.json"
+    assert settings.subset("sav").pristine.name == "silver_sav_merged_test.json"
     (tmp_path / "silver_sav_merged_test_original.json").write_text("{}")
-    assert settings.pristine("sav").name == "silver_sav_merged_test_original.json"
+    assert settings.subset("sav").pristine.name == "silver_sav_merged_test_original.json"
 
 
 def test_the_nearest_config_upwards_is_found(

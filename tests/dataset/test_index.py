@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from saco_data.catalog.manifest import load
+from saco_data.catalog.registry import builtin
 from saco_data.dataset.derive import derive
 from saco_data.dataset.index import read
 from saco_data.model.errors import AnnotationError, OutputError
-from tests.builders import document, image
+from tests.helpers.annotations import document, image
 
-GEODE = load("geode")
+GEODE = builtin().find("geode")
 
 
 def written(folder: Path, content: Any) -> Path:
@@ -178,6 +178,6 @@ def test_text_ids_are_fine(tmp_path: Path) -> None:
 
 
 def test_the_published_sample_is_read(shared_data: Path) -> None:
-    index = read(shared_data / "droid_sample.json", load("droid"))
+    index = read(shared_data / "droid_sample.json", builtin().find("droid"))
     (product,) = index.products.values()
     assert product.frame is None and product.file_name.endswith("22008760/00002.jpg")

@@ -10,7 +10,7 @@ import pytest
 
 from saco_data.dataset import pruned
 from saco_data.model.errors import Incomplete
-from tests.builders import document, image
+from tests.helpers.annotations import document, image
 
 NAMES = ["a.jpg", "b.jpg", "c.jpg"]
 

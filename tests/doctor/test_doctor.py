@@ -7,7 +7,6 @@ import os
 import resource
 import stat
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,34 +14,23 @@ import yaml
 
 from saco_data import doctor
 from saco_data.config.settings import Settings
-from saco_data.doctor import Verdict, machine, network, tools
+from saco_data.doctor import Verdict, machine, network
+from saco_data.engine.subset import bind
 from saco_data.model.finding import Finding
 from saco_data.sandbox.http_server import Fault, Faults, FileServer
-from saco_data.sandbox.miniature import tarred, zipped
-from tests.builders import annotate, config, document, image, miniature
+from saco_data.sandbox.packing import pack_tar, pack_zip
+from saco_data.sources.diagnosis import age_days
 from tests.conftest import Saco
-from tests.pipeline_helpers import travel
+from tests.helpers.annotations import annotate, document, image
+from tests.helpers.folders import config
+from tests.helpers.miniatures import build_one
+from tests.helpers.pipeline import prepare
 
 ID, SECRET = "AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
 OK, WARN, FAIL = Verdict.OK, Verdict.WARN, Verdict.FAIL
 
 
-@pytest.fixture(autouse=True)
-def stranger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A user without keys and tokens; returns the home folder."""
-    for name in list(os.environ):
-        if name.startswith(("AWS_", "HF_")):
-            monkeypatch.delenv(name)
-    home = tmp_path / "home"
-    home.mkdir()
-    monkeypatch.setenv("HOME", str(home))
-    return home
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[FileServer]:
-    with FileServer() as made:
-        yield made
+pytestmark = pytest.mark.usefixtures("no_credentials")
 
 
 def examined(settings: Settings, *subsets: str, online: bool = False) -> list[Finding]:
@@ -88,8 +76,8 @@ def test_a_token_is_looked_at_and_never_shown(tmp_path: Path, token: str, verdic
     assert token not in str(findings)
 
 
-def test_a_login_of_the_hub_counts_as_a_token(tmp_path: Path, stranger: Path) -> None:
-    kept = stranger / ".cache" / "huggingface" / "token"
+def test_a_login_of_the_hub_counts_as_a_token(tmp_path: Path, no_credentials: Path) -> None:
+    kept = no_credentials / ".cache" / "huggingface" / "token"
     kept.parent.mkdir(parents=True)
     kept.write_text("hf_" + "a" * 34)
     assert found(config(tmp_path), "nga", "hf_token").verdict is OK
@@ -98,10 +86,10 @@ def test_a_login_of_the_hub_counts_as_a_token(tmp_path: Path, stranger: Path) ->
 @pytest.mark.parametrize(
     ("query", "hours", "verdict", "words"),
     [
-        ("?Expires={:d}&Signature=secret", -1, FAIL, "ran out"),
-        ("?Expires={:d}&Signature=secret", 1, WARN, "runs out"),
+        ("?Expires={:d}&Signature=secret", -1, FAIL, "expired"),
+        ("?Expires={:d}&Signature=secret", 1, WARN, "expires"),
         ("?Expires={:d}&Signature=secret", 240, OK, "good until"),
-        ("?oh=secret&oe={:X}", -1, FAIL, "ran out"),
+        ("?oh=secret&oe={:X}", -1, FAIL, "expired"),
         ("?token=secret", 0, OK, "from cdn.example"),
     ],
 )
@@ -124,8 +112,8 @@ def test_a_links_file_without_the_link_is_told(tmp_path: Path) -> None:
 
 
 def test_local_media_are_looked_at(tmp_path: Path) -> None:
-    (tmp_path / "good.zip").write_bytes(zipped({"images/a.jpg": b"x"}))
-    (tmp_path / "good.tar").write_bytes(tarred({"images/a.jpg": b"x"}))
+    (tmp_path / "good.zip").write_bytes(pack_zip({"images/a.jpg": b"x"}))
+    (tmp_path / "good.tar").write_bytes(pack_tar({"images/a.jpg": b"x"}))
     (tmp_path / "page.zip").write_text("<!DOCTYPE html><html>Please log in</html>" * 40)
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "a").touch()
@@ -162,14 +150,14 @@ def credentials(home: Path, access: str, secret: str, days: float) -> None:
 )
 def test_the_age_of_the_keys_is_told(
     tmp_path: Path,
-    stranger: Path,
+    no_credentials: Path,
     access: str,
     secret: str,
     days: float,
     verdict: Verdict,
     words: str,
 ) -> None:
-    credentials(stranger, access, secret, days)
+    credentials(no_credentials, access, secret, days)
     finding = found(config(tmp_path), "ego4d")
     assert finding.verdict is verdict and words in finding.what
     assert access not in str(finding) and secret not in str(finding)
@@ -210,9 +198,9 @@ def test_cookies_that_others_can_read_are_a_warning(tmp_path: Path) -> None:
 
 def test_the_age_of_yt_dlp_is_that_of_its_version() -> None:
     today = time.strftime("%Y.%m.%d")
-    assert 0 <= (tools.age_days(today) or 0) < 1.1
-    assert (tools.age_days("2020.01.02.123456") or 0) > 2000
-    assert tools.age_days("unknown") is None
+    assert 0 <= (age_days(today) or 0) < 1.1
+    assert (age_days("2020.01.02.123456") or 0) > 2000
+    assert age_days("unknown") is None
 
 
 def test_an_official_client_is_looked_for_when_it_is_chosen(
@@ -248,7 +236,7 @@ def test_few_open_files_are_a_warning() -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (machine.OPEN_FILES - 1, hard))
     try:
-        finding = machine._open_files()
+        finding = machine._check_open_files()
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     assert finding.verdict is WARN and "ulimit" in finding.remedy
@@ -266,10 +254,10 @@ def test_a_disk_that_is_too_small_fails(tmp_path: Path) -> None:
 
 
 def test_what_is_complete_needs_nothing_any_more(tmp_path: Path) -> None:
-    subset = miniature(tmp_path, "geode")
-    (tmp_path / "geode.zip").write_bytes(zipped(subset.raw))
+    subset = build_one(tmp_path, "geode")
+    (tmp_path / "geode.zip").write_bytes(pack_zip(subset.raw))
     settings = config(tmp_path, geode_raw="geode.zip")
-    travel(settings, "geode")
+    prepare(settings, "geode")
     (tmp_path / "geode.zip").unlink()
     findings = examined(settings, "geode")
     assert all(each.verdict is OK for each in findings), findings
@@ -277,7 +265,10 @@ def test_what_is_complete_needs_nothing_any_more(tmp_path: Path) -> None:
 
 
 def online(settings: Settings, *subsets: str, seconds: float = 20) -> dict[str, Finding]:
-    return {each.name: each for each in network.examine(settings, subsets, seconds=seconds)}
+    return {
+        each.name: each
+        for each in network.examine(settings, bind(settings, subsets), seconds=seconds)
+    }
 
 
 def test_sources_are_asked_for_one_harmless_thing(tmp_path: Path, server: FileServer) -> None:
@@ -315,7 +306,7 @@ def test_sources_are_asked_for_one_harmless_thing(tmp_path: Path, server: FileSe
 def test_a_refused_link_fails_and_its_secret_is_not_told(
     tmp_path: Path, server: FileServer
 ) -> None:
-    server.files["/cdn/videos_fps_6.tar"] = tarred({"videos_fps_6/a.mp4": b"x"})
+    server.files["/cdn/videos_fps_6.tar"] = pack_tar({"videos_fps_6/a.mp4": b"x"})
     server.faults = Faults(probability=1, kinds=(Fault.EXPIRED,))
     link = f"{server.url}/cdn/videos_fps_6.tar?Expires=1900000000&Signature=secret"
     try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from pathlib import Path
 
 import pytest
@@ -10,11 +9,11 @@ import yaml
 
 from saco_data.config.settings import Settings, load
 from saco_data.model.reasons import State
-from saco_data.sandbox import miniature
-from saco_data.sandbox.demo import variables_set
-from saco_data.sandbox.http_server import Faults, FileServer
-from saco_data.sandbox.mounts import STANDS, Ground
-from tests.pipeline_helpers import products, states, travel
+from saco_data.sandbox import recipe
+from saco_data.sandbox.demo import set_variables
+from saco_data.sandbox.http_server import Faults
+from saco_data.sandbox.miniature import build, serve
+from tests.helpers.pipeline import prepare, products, states
 
 WEB = ("nga", "fathomnet", "inaturalist")
 RUNS = 3
@@ -32,43 +31,43 @@ def nothing_wrong(settings: Settings, clean: dict[str, dict[str, bytes]]) -> boo
 
 def runs_until_complete(folder: Path, seed: int) -> int:
     """Prepares from a good server, then from a bad one, and compares after each run."""
-    with FileServer() as server, contextlib.ExitStack() as others:
-        folder.mkdir()
-        ground = Ground(folder / "world", server, others)
-        for name, subset in miniature.build(folder, WEB, seed=seed).subsets.items():
-            STANDS[name](subset, ground)
+    folder.mkdir()
+    with serve(folder / "raw", build(folder, WEB, seed=seed).subsets) as mounts:
         prepared = []
         for place in ("clean", "faulty"):
             path = folder / place / "CONFIG_FRAMES.yaml"
             path.parent.mkdir()
             keys = {"path_annotations": str(folder / "annotations"), "jobs": 2}
-            path.write_text(yaml.safe_dump({**ground.keys, **keys}))
+            path.write_text(yaml.safe_dump({**mounts.keys, **keys}))
             prepared.append(load(path))
-        with variables_set(ground.environment):
+        with set_variables(mounts.environment):
             good, bad = prepared
-            assert travel(good, *WEB) == 0
+            assert prepare(good, *WEB) == 0
             clean = {name: products(good, name) for name in WEB}
             assert all(clean.values())
-            server.faults = Faults(probability=0.2, seed=seed, stall=1, drip=20_000)
+            mounts.server.faults = Faults(probability=0.2, seed=seed, stall=1, drip=20_000)
             for number in range(1, RUNS + 1):
-                code = travel(bad, *WEB)
+                code = prepare(bad, *WEB)
                 complete = nothing_wrong(bad, clean)
                 assert (code == 0) is complete
                 if complete:
-                    assert server.injected
+                    assert mounts.server.injected
                     for name in WEB:
-                        assert bad.pruned(name).read_bytes() == good.pruned(name).read_bytes()
+                        assert (
+                            bad.subset(name).derived.read_bytes()
+                            == good.subset(name).derived.read_bytes()
+                        )
                     return number
         pytest.fail(f"not complete after {RUNS} runs, seed {seed}")
 
 
 def test_a_bad_server_costs_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(miniature, "FILES", 12)
+    monkeypatch.setattr(recipe, "FILES", 12)
     assert runs_until_complete(tmp_path / "0", 0) <= RUNS
 
 
 @pytest.mark.long
 def test_no_bad_server_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(miniature, "FILES", 30)
+    monkeypatch.setattr(recipe, "FILES", 30)
     for seed in range(1, 26):
         print(f"seed {seed}: complete after {runs_until_complete(tmp_path / str(seed), seed)} runs")

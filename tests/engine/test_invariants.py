@@ -32,10 +32,11 @@ from saco_data.model.errors import SacoError
 from saco_data.model.reasons import Reason, State
 from saco_data.sandbox.http_server import Fault, Faults, FileServer
 from saco_data.state.ledger import Ledger
-from tests.builders import annotate, config
-from tests.inline_executor import Inline
-from tests.pipeline_helpers import Notes
-from tests.tiny_subset import DAY, HOUR, NAMES, PICTURES, START, SUBSET, archive, pairs
+from tests.helpers.annotations import annotate
+from tests.helpers.executor import InlineExecutor
+from tests.helpers.folders import config
+from tests.helpers.pipeline import Notes
+from tests.helpers.tiny_subset import DAY, HOUR, NAMES, PICTURES, START, SUBSET, archive, pairs
 
 
 class Availability(RuleBasedStateMachine):
@@ -105,7 +106,7 @@ class Availability(RuleBasedStateMachine):
                 Notes(),
                 full=full,
                 clock=self.clock,
-                executor=Inline(),
+                executor=InlineExecutor(),
             )
         if full:
             self.check_whole()
@@ -125,7 +126,13 @@ class Availability(RuleBasedStateMachine):
             die_at(point)
             with contextlib.suppress(BaseException):
                 if syncs:
-                    sync(self.settings, [SUBSET], Notes(), clock=self.clock, executor=Inline())
+                    sync(
+                        self.settings,
+                        [SUBSET],
+                        Notes(),
+                        clock=self.clock,
+                        executor=InlineExecutor(),
+                    )
                 else:
                     self.go(Stages())
             os._exit(0)
@@ -144,14 +151,14 @@ class Availability(RuleBasedStateMachine):
                 stages=stages,
                 confirm_gone=confirm_gone,
                 clock=self.clock,
-                executor=Inline(),
+                executor=InlineExecutor(),
             )
 
     @contextlib.contextmanager
     def watched(self) -> Iterator[None]:
         """A run: what it learns of availability must be true, and is all that it may learn."""
         before = self.states()
-        there = {name for name in NAMES if (self.settings.images(SUBSET) / name).exists()}
+        there = {name for name in NAMES if (self.settings.subset(SUBSET).images / name).exists()}
         yield
         after = self.states()
         for name in self.annotated:
@@ -187,7 +194,10 @@ class Availability(RuleBasedStateMachine):
         self.there.discard(name)
         self.publish()
         if everywhere:
-            for folder in (self.settings.images(SUBSET), self.settings.raw_folder(SUBSET)):
+            for folder in (
+                self.settings.subset(SUBSET).images,
+                self.settings.subset(SUBSET).raw_folder,
+            ):
                 (folder / name).unlink(missing_ok=True)
 
     @rule(name=st.sampled_from(NAMES))
@@ -231,7 +241,7 @@ class Availability(RuleBasedStateMachine):
 
     @rule(name=st.sampled_from(NAMES), how=st.sampled_from(["cut", "flipped", "deleted"]))
     def rots(self, name: str, how: str) -> None:
-        path = self.settings.images(SUBSET) / name
+        path = self.settings.subset(SUBSET).images / name
         # Of a file that changed without a trace only the ledger knows that it did.
         unknown = how == "flipped" and self.states().get(name) is not State.DONE
         if unknown or not path.exists():
@@ -276,7 +286,7 @@ class Availability(RuleBasedStateMachine):
 
     @invariant()
     def kept_and_removed_are_the_original(self) -> None:
-        derived = self.settings.pruned(SUBSET)
+        derived = self.settings.subset(SUBSET).derived
         if not derived.exists():
             return
         kept = json.loads(derived.read_bytes())
@@ -299,7 +309,7 @@ class Availability(RuleBasedStateMachine):
 
     @invariant()
     def removed_is_exactly_what_is_gone_and_confirmed(self) -> None:
-        derived = self.settings.pruned(SUBSET)
+        derived = self.settings.subset(SUBSET).derived
         if not (self.ran and not self.killed_last and derived.exists()):
             return
         kept = {each["file_name"] for each in json.loads(derived.read_bytes())["images"]}
@@ -308,7 +318,7 @@ class Availability(RuleBasedStateMachine):
         gone = {name for name, item in items.items() if item.confirmed(self.confirm_hours)}
         said = {name for name, item in items.items() if item.state is State.GONE}
         states = {items[name].state for name in set(self.annotated) & items.keys()}
-        folder = self.settings.raw_folder(SUBSET)
+        folder = self.settings.subset(SUBSET).raw_folder
         raw = list(folder.glob("[!.]*.jpg")) if folder.exists() else []
         if said and State.DONE not in states and not raw:
             # A source that gives nothing at all is believed only when the user says so.
@@ -329,7 +339,7 @@ class Availability(RuleBasedStateMachine):
         self.rotten = False
         # What the annotations no longer name is nobody's product.
         for name in self.annotated:
-            path = self.settings.images(SUBSET) / name
+            path = self.settings.subset(SUBSET).images / name
             assert not path.exists() or path.read_bytes() == PICTURES[name]
 
 

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from saco_data.catalog.manifest import SUBSETS
 from saco_data.config.settings import load
-from saco_data.sandbox.miniature import zipped
-from tests.builders import config, miniature
+from saco_data.sandbox.packing import pack_zip
 from tests.conftest import ROOT, Saco
-from tests.pipeline_helpers import products
+from tests.helpers.folders import config
+from tests.helpers.miniatures import build_one
+from tests.helpers.names import SILVER
+from tests.helpers.pipeline import products
 
 # Every request goes to a port where nobody listens.
 NO_NETWORK = dict.fromkeys(("HTTPS_PROXY", "HTTP_PROXY", "https_proxy"), "http://127.0.0.1:9")
@@ -28,7 +29,7 @@ STEPS = {
 
 
 @pytest.fixture
-def stranger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+def fresh_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     """The environment of a user without keys and tokens."""
     for name in ("HF_TOKEN", "HF_HOME", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "NO_PROXY"):
         monkeypatch.delenv(name, raising=False)
@@ -36,16 +37,16 @@ def stranger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
 
 
 def test_prepare_says_what_is_missing_and_what_to_do(
-    tmp_path: Path, saco: Saco, stranger: dict[str, str]
+    tmp_path: Path, saco: Saco, fresh_environment: dict[str, str]
 ) -> None:
     shutil.copy(ROOT / "CONFIG_FRAMES.yaml", tmp_path)
     began = time.monotonic()
-    done = saco("prepare", cwd=tmp_path, **stranger)
+    done = saco("prepare", cwd=tmp_path, **fresh_environment)
     assert time.monotonic() - began < 60
     assert done.returncode in (3, 4), done.stderr
-    said = [line for line in done.stderr.splitlines() if line.partition(":")[0] in SUBSETS]
-    assert [line.partition(":")[0] for line in said] == list(SUBSETS), "one line each"
-    for subset, line in zip(SUBSETS, said, strict=True):
+    said = [line for line in done.stderr.splitlines() if line.partition(":")[0] in SILVER]
+    assert [line.partition(":")[0] for line in said] == list(SILVER), "one line each"
+    for subset, line in zip(SILVER, said, strict=True):
         assert "annotation file is missing" in line
         assert STEPS.get(subset, "") in line
         assert str(tmp_path) not in line, "paths are short"
@@ -54,17 +55,17 @@ def test_prepare_says_what_is_missing_and_what_to_do(
 
 
 def test_what_is_ready_is_prepared_and_the_rest_is_told(
-    tmp_path: Path, saco: Saco, stranger: dict[str, str]
+    tmp_path: Path, saco: Saco, fresh_environment: dict[str, str]
 ) -> None:
-    subset = miniature(tmp_path, "geode")
-    miniature(tmp_path, "bdd100k")  # annotations, but no archive
-    (tmp_path / "geode.zip").write_bytes(zipped(subset.raw))
+    subset = build_one(tmp_path, "geode")
+    build_one(tmp_path, "bdd100k")  # annotations, but no archive
+    (tmp_path / "geode.zip").write_bytes(pack_zip(subset.raw))
     config(tmp_path, geode_raw="geode.zip")
-    done = saco("prepare", cwd=tmp_path, **stranger)
+    done = saco("prepare", cwd=tmp_path, **fresh_environment)
     assert done.returncode in (3, 4), done.stderr
     assert len(products(load(tmp_path / "CONFIG_FRAMES.yaml"), "geode")) == 5
     lines = [line for line in done.stderr.splitlines() if line.startswith("bdd100k: ")]
     assert any("not at hand" in line and "bdd100k_raw" in line for line in lines)
-    for name in set(SUBSETS) - {"geode", "bdd100k"}:
+    for name in set(SILVER) - {"geode", "bdd100k"}:
         (line,) = [line for line in done.stderr.splitlines() if line.startswith(f"{name}: ")]
         assert "annotation file is missing" in line

@@ -16,83 +16,83 @@ from PIL import Image
 
 from saco_data.engine.events import Stages
 from saco_data.model.reasons import Reason, State
-from saco_data.sandbox.miniature import Subset, tarred
-from saco_data.sandbox.scene import number_of
+from saco_data.sandbox.packing import pack_tar
+from saco_data.sandbox.recipe import MiniatureSubset
+from saco_data.sandbox.scene import read_number
 from saco_data.state.ledger import Ledger
 from saco_data.storage.files import sha256_of
-from tests.builders import annotate, config, document, image, miniature, tree
 from tests.conftest import Saco
-from tests.pipeline_helpers import Notes, items, products, states, travel
+from tests.helpers.annotations import annotate, document, image
+from tests.helpers.folders import config, tree, write_files
+from tests.helpers.miniatures import build_one
+from tests.helpers.pipeline import Notes, is_unpruned, items, prepare, products, states
 
 
-def laid_out(folder: Path, subset: Subset) -> None:
+def laid_out(folder: Path, subset: MiniatureSubset) -> None:
     """The official places of SA-V's videos."""
-    for name, content in subset.raw.items():
-        path = folder / "data" / "sav" / "downloaded_videos" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
+    write_files(folder / "data" / "sav" / "downloaded_videos", subset.raw)
 
 
-def tar_file(folder: Path, subset: Subset) -> str:
-    (folder / "videos_fps_6.tar").write_bytes(tarred(subset.raw))
+def tar_file(folder: Path, subset: MiniatureSubset) -> str:
+    (folder / "videos_fps_6.tar").write_bytes(pack_tar(subset.raw))
     return "videos_fps_6.tar"
 
 
 def test_every_frame_is_the_annotated_one_in_both_places(tmp_path: Path) -> None:
-    subset = miniature(tmp_path, "sav")
+    subset = build_one(tmp_path, "sav")
     settings = config(tmp_path, sav_videos_fps_6_download_path=tar_file(tmp_path, subset))
-    assert travel(settings, "sav") == 0
+    assert prepare(settings, "sav") == 0
     made = products(settings, "sav")
     present = [each for each in subset.entries if subset.raw_name[each.video or ""] in subset.raw]
     assert set(made) == {each.file_name for each in present} and made
     for entry in present:
         picture = Image.open(io.BytesIO(made[entry.file_name]))
         assert picture.size == entry.size
-        assert number_of(picture) == entry.time
+        assert read_number(picture) == entry.time
         view = tmp_path / "data" / "sav" / "frames" / entry.file_name
-        assert view.samefile(settings.images("sav") / entry.file_name)
+        assert view.samefile(settings.subset("sav").images / entry.file_name)
 
 
 def test_videos_that_lie_in_the_official_place_are_used(tmp_path: Path) -> None:
-    subset = miniature(tmp_path, "sav")
+    subset = build_one(tmp_path, "sav")
     laid_out(tmp_path, subset)
     settings = config(tmp_path)
     # No link is given: what is there is done, the rest waits for the user, nothing is pruned.
-    assert travel(settings, "sav") == 4
+    assert prepare(settings, "sav") == 4
     assert len(products(settings, "sav")) == 9
-    assert settings.pruned("sav").read_bytes() == settings.pristine("sav").read_bytes()
+    assert is_unpruned(settings, "sav")
 
 
 def test_videos_are_removed_once_their_frames_are_done(tmp_path: Path) -> None:
-    subset = miniature(tmp_path, "sav")
+    subset = build_one(tmp_path, "sav")
     settings = config(
         tmp_path,
         sav_videos_fps_6_download_path=tar_file(tmp_path, subset),
         remove_downloaded_videos_sav=True,
     )
-    assert travel(settings, "sav") == 0
-    assert list(settings.raw_folder("sav").iterdir()) == []
+    assert prepare(settings, "sav") == 0
+    assert list(settings.subset("sav").raw_folder.iterdir()) == []
     before = tree(tmp_path)
-    assert travel(settings, "sav") == 0
+    assert prepare(settings, "sav") == 0
     assert tree(tmp_path) == before
 
 
 def test_stages_can_be_gone_one_by_one(tmp_path: Path) -> None:
     from saco_data.sandbox.http_server import FileServer
 
-    subset = miniature(tmp_path, "sav")
-    with FileServer({"/videos_fps_6.tar": tarred(subset.raw)}) as server:
+    subset = build_one(tmp_path, "sav")
+    with FileServer({"/videos_fps_6.tar": pack_tar(subset.raw)}) as server:
         settings = config(tmp_path, sav_videos_fps_6_download_path=f"{server.url}/videos_fps_6.tar")
-        assert travel(settings, "sav", stages=Stages(process=False)) == 0
+        assert prepare(settings, "sav", stages=Stages(process=False)) == 0
         assert products(settings, "sav") == {}
-        assert len(list(settings.raw_folder("sav").iterdir())) == len(subset.raw)
+        assert len(list(settings.subset("sav").raw_folder.iterdir())) == len(subset.raw)
     # The server is gone: processing needs none.
-    assert travel(settings, "sav", stages=Stages(fetch=False)) == 0
+    assert prepare(settings, "sav", stages=Stages(fetch=False)) == 0
     assert len(products(settings, "sav")) == 9
 
 
 def test_a_frame_beyond_the_end_is_named_and_never_a_neighbour(tmp_path: Path) -> None:
-    subset = miniature(tmp_path, "sav")
+    subset = build_one(tmp_path, "sav")
     video = subset.entries[0].video
     size = [112, 192]
     fields = {"original_video": video, "image_size": size, "width": 192, "height": 112}
@@ -106,29 +106,29 @@ def test_a_frame_beyond_the_end_is_named_and_never_a_neighbour(tmp_path: Path) -
         ),
     )
     settings = config(tmp_path, sav_videos_fps_6_download_path=tar_file(tmp_path, subset))
-    assert travel(settings, "sav") == 4
+    assert prepare(settings, "sav") == 4
     found = items(settings, "sav")
     assert found["v/ok.jpg"].state is State.DONE
     assert found["v/late.jpg"].reason is Reason.FRAME_BEYOND_END
     assert "30 frames" in found["v/late.jpg"].detail
     assert found["v/none.jpg"].reason is Reason.NO_FRAME_INDEX
-    assert settings.pruned("sav").read_bytes() == settings.pristine("sav").read_bytes()
+    assert is_unpruned(settings, "sav")
 
 
 @pytest.mark.parametrize("name", ["../../evil.jpg", "/etc/evil.jpg", "a/../../evil.jpg"])
 def test_a_name_that_would_leave_its_folder_is_refused_and_the_rest_is_done(
     tmp_path: Path, name: str
 ) -> None:
-    subset = miniature(tmp_path, "geode")
-    from saco_data.sandbox.miniature import zipped
+    subset = build_one(tmp_path, "geode")
+    from saco_data.sandbox.packing import pack_zip
 
-    (tmp_path / "g.zip").write_bytes(zipped(subset.raw))
+    (tmp_path / "g.zip").write_bytes(pack_zip(subset.raw))
     path = tmp_path / "annotations" / "silver_geode_merged_test.json"
     content = json.loads(path.read_text())
     content["images"].append(image(999, name))
     path.write_text(json.dumps(content))
     settings = config(tmp_path, geode_raw="g.zip")
-    assert travel(settings, "geode") == 4
+    assert prepare(settings, "geode") == 4
     assert items(settings, "geode")[name].reason is Reason.UNSAFE_NAME
     assert len(products(settings, "geode")) == 5
     assert not list(tmp_path.parent.rglob("evil.jpg"))
@@ -150,34 +150,34 @@ def half_with_an_end_marker(content: bytes) -> bytes:
 def test_a_spoilt_picture_never_gets_a_final_name(
     tmp_path: Path, spoil: object, reason: Reason
 ) -> None:
-    subset = miniature(tmp_path, "geode")
-    from saco_data.sandbox.miniature import zipped
+    subset = build_one(tmp_path, "geode")
+    from saco_data.sandbox.packing import pack_zip
 
     raw = next(iter(subset.raw))
     good = dict(subset.raw)
     subset.raw[raw] = spoil(subset.raw[raw])  # type: ignore[operator]
-    (tmp_path / "g.zip").write_bytes(zipped(subset.raw))
+    (tmp_path / "g.zip").write_bytes(pack_zip(subset.raw))
     settings = config(tmp_path, geode_raw="g.zip")
-    assert travel(settings, "geode") == 3
+    assert prepare(settings, "geode") == 3
     (name,) = [key for key, state in states(settings, "geode").items() if state is State.FAILED]
     assert items(settings, "geode")[name].reason is reason
-    assert not (settings.images("geode") / name).exists()
+    assert not (settings.subset("geode").images / name).exists()
     # It was not thrown away: a good copy mends it.
-    (tmp_path / "g.zip").write_bytes(zipped(good))
-    assert travel(settings, "geode") == 0
+    (tmp_path / "g.zip").write_bytes(pack_zip(good))
+    assert prepare(settings, "geode") == 0
 
 
 def test_a_picture_of_another_size_is_named(tmp_path: Path) -> None:
-    subset = miniature(tmp_path, "geode")
-    from saco_data.sandbox.miniature import zipped
+    subset = build_one(tmp_path, "geode")
+    from saco_data.sandbox.packing import pack_zip
 
     raw = next(iter(subset.raw))
     buffer = io.BytesIO()
     Image.new("RGB", (50, 40)).save(buffer, "JPEG")
     subset.raw[raw] = buffer.getvalue()
-    (tmp_path / "g.zip").write_bytes(zipped(subset.raw))
+    (tmp_path / "g.zip").write_bytes(pack_zip(subset.raw))
     settings = config(tmp_path, geode_raw="g.zip")
-    assert travel(settings, "geode") == 3
+    assert prepare(settings, "geode") == 3
     (item,) = [
         each for each in items(settings, "geode").values() if each.reason is Reason.WRONG_SIZE
     ]
@@ -185,23 +185,23 @@ def test_a_picture_of_another_size_is_named(tmp_path: Path) -> None:
 
 
 def test_a_rotated_original_may_look_swapped(tmp_path: Path) -> None:
-    subset = miniature(tmp_path, "geode")
-    from saco_data.sandbox.miniature import zipped
+    subset = build_one(tmp_path, "geode")
+    from saco_data.sandbox.packing import pack_zip
 
     raw = next(iter(subset.raw))
     buffer = io.BytesIO()
     Image.new("RGB", (120, 160)).save(buffer, "JPEG")
     subset.raw[raw] = buffer.getvalue()
-    (tmp_path / "g.zip").write_bytes(zipped(subset.raw))
-    assert travel(config(tmp_path, geode_raw="g.zip"), "geode") == 0
+    (tmp_path / "g.zip").write_bytes(pack_zip(subset.raw))
+    assert prepare(config(tmp_path, geode_raw="g.zip"), "geode") == 0
 
 
 def test_a_damaged_annotation_file_stops_its_subset_only(tmp_path: Path) -> None:
-    subset = miniature(tmp_path, "sav")
+    subset = build_one(tmp_path, "sav")
     annotate(tmp_path, "geode", '{"images": [')
     settings = config(tmp_path, sav_videos_fps_6_download_path=tar_file(tmp_path, subset))
     notes = Notes()
-    assert travel(settings, "geode", "sav", notes=notes) == 4
+    assert prepare(settings, "geode", "sav", notes=notes) == 4
     assert states(settings, "sav") and set(states(settings, "sav").values()) == {
         State.DONE,
         State.GONE,
@@ -211,25 +211,25 @@ def test_a_damaged_annotation_file_stops_its_subset_only(tmp_path: Path) -> None
 
 
 def test_the_config_may_forbid_pruning(tmp_path: Path) -> None:
-    subset = miniature(tmp_path, "sav")
+    subset = build_one(tmp_path, "sav")
     settings = config(
         tmp_path,
         sav_videos_fps_6_download_path=tar_file(tmp_path, subset),
         update_annotation_sav=False,
     )
-    assert travel(settings, "sav") == 0
-    assert settings.pruned("sav").read_bytes() == settings.pristine("sav").read_bytes()
+    assert prepare(settings, "sav") == 0
+    assert is_unpruned(settings, "sav")
 
 
 def test_a_corrupt_video_is_failed_and_prunes_nothing(tmp_path: Path) -> None:
-    subset = miniature(tmp_path, "sav")
+    subset = build_one(tmp_path, "sav")
     raw = next(iter(subset.raw))
     subset.raw[raw] = b"\0" * 5000
     settings = config(tmp_path, sav_videos_fps_6_download_path=tar_file(tmp_path, subset))
-    assert travel(settings, "sav") == 3
+    assert prepare(settings, "sav") == 3
     reasons = [item.reason for item in items(settings, "sav").values()]
     assert reasons.count(Reason.CORRUPT_VIDEO) == 3
-    kept = json.loads(settings.pruned("sav").read_text())["images"]
+    kept = json.loads(settings.subset("sav").derived.read_text())["images"]
     assert {each["original_video"] for each in kept} >= {raw.rpartition("/")[2]}
 
 
@@ -250,10 +250,10 @@ def run_until(folder: Path, seconds: float) -> None:
 
 
 def two_subsets(folder: Path) -> None:
-    from saco_data.sandbox.miniature import zipped
+    from saco_data.sandbox.packing import pack_zip
 
-    geode, sav = miniature(folder, "geode"), miniature(folder, "sav")
-    (folder / "g.zip").write_bytes(zipped(geode.raw))
+    geode, sav = build_one(folder, "geode"), build_one(folder, "sav")
+    (folder / "g.zip").write_bytes(pack_zip(geode.raw))
     config(
         folder,
         geode_raw="g.zip",
@@ -351,20 +351,20 @@ def test_a_read_only_folder_is_exit_2_with_its_name(tmp_path: Path, saco: Saco) 
 
 
 def test_every_video_has_a_fingerprint(tmp_path: Path) -> None:
-    subset = miniature(tmp_path, "sav")
-    (tmp_path / "videos_fps_6.tar").write_bytes(tarred(subset.raw))
+    subset = build_one(tmp_path, "sav")
+    (tmp_path / "videos_fps_6.tar").write_bytes(pack_tar(subset.raw))
     settings = config(tmp_path, sav_videos_fps_6_download_path="videos_fps_6.tar")
     for _ in range(2):
-        assert travel(settings, "sav") == 0
+        assert prepare(settings, "sav") == 0
         with Ledger(settings.state, read_only=True) as ledger:
             videos = ledger.items("sav", is_asset=True)
         there = {key: item for key, item in videos.items() if item.state is State.DONE}
         assert len(there) == len(subset.raw)
         for key, item in there.items():
-            raw = settings.raw_folder("sav") / key
+            raw = settings.subset("sav").raw_folder / key
             assert (item.bytes, item.sha256) == (raw.stat().st_size, sha256_of(raw))
             assert item.facts["codec"] == "h264" and item.facts["frames"] > 1
             assert item.origin.endswith(key)
         # Made again from what is at hand: what was known of it stays.
-        for path in settings.images("sav").rglob("*.jpg"):
+        for path in settings.subset("sav").images.rglob("*.jpg"):
             path.unlink()

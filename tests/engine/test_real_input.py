@@ -11,8 +11,9 @@ import av
 from PIL import Image
 
 from saco_data.model.reasons import State
-from tests.builders import annotate, config, document, image
-from tests.pipeline_helpers import products, states, travel
+from tests.helpers.annotations import annotate, document, image
+from tests.helpers.folders import config
+from tests.helpers.pipeline import prepare, products, states
 
 
 def test_photographs_keep_their_bytes(tmp_path: Path, shared_data: Path) -> None:
@@ -26,7 +27,7 @@ def test_photographs_keep_their_bytes(tmp_path: Path, shared_data: Path) -> None
         pairs.append(image(number, name, width=width, height=height))
     annotate(tmp_path, "bdd100k", document(*pairs))
     settings = config(tmp_path, bdd100k_raw="bdd")
-    assert travel(settings, "bdd100k") == 0
+    assert prepare(settings, "bdd100k") == 0
     assert products(settings, "bdd100k") == {
         name: (shared_data / name).read_bytes() for name in names
     }
@@ -46,7 +47,7 @@ def test_frames_of_a_real_video_equal_a_sequential_decode(
     ]
     annotate(tmp_path, "sav", document(*pairs))
     settings = config(tmp_path)
-    assert travel(settings, "sav") == 0
+    assert prepare(settings, "sav") == 0
     made = products(settings, "sav")
     assert set(states(settings, "sav").values()) == {State.DONE}
     with av.open(str(shared_data / "bedroom.mp4")) as container:
@@ -63,6 +64,6 @@ def test_the_published_sample_lacks_its_frame_index_and_says_so(
     annotate(tmp_path, "droid", (shared_data / "droid_sample.json").read_bytes())
     content = json.loads((shared_data / "droid_sample.json").read_text())
     settings = config(tmp_path)
-    assert travel(settings, "droid") == 4
+    assert prepare(settings, "droid") == 4
     (name,) = {pair["file_name"] for pair in content["images"]}
     assert states(settings, "droid")[name] is State.BLOCKED

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import io
 import json
 import os
 import zipfile
@@ -13,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from PIL import Image
 
 from saco_data.engine import roboflow_images
 from saco_data.media import process
@@ -22,21 +20,17 @@ from saco_data.model.reasons import Reason, State
 from saco_data.model.records import Outcome
 from saco_data.sandbox.http_server import FileServer
 from saco_data.sandbox.hub import Roboflow as Service
-from saco_data.sandbox.miniature import zipped
+from saco_data.sandbox.packing import pack_zip
 from saco_data.sources import roboflow_export
 from saco_data.sources.annotation_files import Annotations
 from saco_data.transports.services.roboflow import COCO, WORKSPACE
-from tests.builders import annotate, config, document, image
-from tests.pipeline_helpers import items, states
-from tests.tiny_subset import NAMES, PICTURES, SUBSET, Small
+from tests.helpers.annotations import annotate, document, image
+from tests.helpers.folders import config
+from tests.helpers.pictures import plain_jpeg
+from tests.helpers.pipeline import items, states
+from tests.helpers.tiny_subset import NAMES, PICTURES, SUBSET, TinySubset
 
 KEY = "rf-very-secret-key"
-
-
-def jpeg(width: int = 16, height: int = 12) -> bytes:
-    buffer = io.BytesIO()
-    Image.new("RGB", (width, height), (9, 90, 9)).save(buffer, "JPEG", quality=50)
-    return buffer.getvalue()
 
 
 def exported(monkeypatch: pytest.MonkeyPatch, folder: Path, pictures: dict[str, bytes]) -> Path:
@@ -46,13 +40,13 @@ def exported(monkeypatch: pytest.MonkeyPatch, folder: Path, pictures: dict[str, 
     ]
     files = {f"test/x{n}.jpg": content for n, content in enumerate(pictures.values())}
     path = folder / "export.zip"
-    path.write_bytes(zipped({f"test/{COCO}": json.dumps({"images": images}).encode(), **files}))
+    path.write_bytes(pack_zip({f"test/{COCO}": json.dumps({"images": images}).encode(), **files}))
 
     @contextmanager
     def export(*_: object) -> Iterator[tuple[Path, str]]:
         yield path, "roboflow:1"
 
-    monkeypatch.setattr(roboflow_images, "_export", export)
+    monkeypatch.setattr(roboflow_export, "export", export)
     return path
 
 
@@ -61,38 +55,38 @@ def exported(monkeypatch: pytest.MonkeyPatch, folder: Path, pictures: dict[str, 
 )
 def test_an_export_without_names_is_refused(tmp_path: Path, images: Any) -> None:
     annotate(tmp_path, "geode", document(image(1, "a.jpg")))
-    export = {f"test/{COCO}": json.dumps({"images": images}).encode(), "test/a.jpg": jpeg()}
+    export = {f"test/{COCO}": json.dumps({"images": images}).encode(), "test/a.jpg": plain_jpeg()}
     with FileServer() as server:
         root = Service(WORKSPACE, KEY, {"geode": export}).mount(server)
         settings = config(tmp_path, endpoints={"roboflow": root}, roboflow_api_key=KEY)
         with pytest.raises(AnnotationError, match="`file_name`"):
             roboflow_images.fetch_images(settings, "geode")
         with pytest.raises(AnnotationError, match="`file_name`"):
-            roboflow_export.fetch_annotations(Annotations(settings), "geode")
+            roboflow_export.fetch_annotations(Annotations(), settings.subset("geode"))
 
 
 def test_a_full_disk_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    small = Small(tmp_path)
+    small = TinySubset(tmp_path)
     path = exported(monkeypatch, tmp_path, {})
     images = [{"file_name": "a.jpg", "text_input": "a"}]
-    path.write_bytes(zipped({COCO: json.dumps({"images": images}).encode()}))
+    path.write_bytes(pack_zip({COCO: json.dumps({"images": images}).encode()}))
 
     def full(*_: object) -> int:
         raise OSError(errno.ENOSPC, "")
 
     monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(DiskFull):
-        roboflow_export.fetch_annotations(Annotations(small.settings), SUBSET)
+        roboflow_export.fetch_annotations(Annotations(), small.settings.subset(SUBSET))
 
 
 @pytest.mark.parametrize(("size", "state"), [((8, 6), State.GONE), ((16, 12), State.DONE)])
 def test_only_a_picture_that_fits_brings_back_what_is_gone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: tuple[int, int], state: State
 ) -> None:
-    small = Small(tmp_path)
+    small = TinySubset(tmp_path)
     small.holds(NAMES[1:])
     small.prepare()
-    exported(monkeypatch, tmp_path, {NAMES[0]: jpeg(*size)})
+    exported(monkeypatch, tmp_path, {NAMES[0]: plain_jpeg(*size)})
     counts = roboflow_images.fetch_images(small.settings, SUBSET)
     assert counts == {Reason.OK if state is State.DONE else Reason.WRONG_SIZE: 1}
     assert states(small.settings, SUBSET)[NAMES[0]] is state
@@ -103,8 +97,8 @@ def test_only_a_picture_that_fits_brings_back_what_is_gone(
 def test_a_killed_run_leaves_no_picture_that_passes_for_an_original(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    small = Small(tmp_path)
-    exported(monkeypatch, tmp_path, {name: jpeg() for name in NAMES})
+    small = TinySubset(tmp_path)
+    exported(monkeypatch, tmp_path, {name: plain_jpeg() for name in NAMES})
     if (child := os.fork()) == 0:
         made: list[Outcome] = []
 
@@ -127,8 +121,8 @@ def test_a_killed_run_leaves_no_picture_that_passes_for_an_original(
 def test_a_damaged_picture_costs_that_one_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    small = Small(tmp_path)
-    path = exported(monkeypatch, tmp_path, {name: jpeg() for name in NAMES})
+    small = TinySubset(tmp_path)
+    path = exported(monkeypatch, tmp_path, {name: plain_jpeg() for name in NAMES})
     with zipfile.ZipFile(path) as archive:
         at = archive.getinfo("test/x1.jpg").header_offset
     content = bytearray(path.read_bytes())

@@ -12,19 +12,30 @@ from PIL import Image
 from saco_data.dataset.pruned import sidecar
 from saco_data.engine import session, verify
 from saco_data.engine.events import Stages
-from saco_data.engine.sync import DAY, SLACK, due
+from saco_data.engine.sync import DAY, SLACK, is_due
 from saco_data.model.items import Item
 from saco_data.model.reasons import Reason, State
 from saco_data.model.records import Outcome
 from saco_data.sandbox.http_server import Fault, Faults, FileServer
-from saco_data.sandbox.miniature import tarred
-from saco_data.sandbox.scene import number_of
+from saco_data.sandbox.packing import pack_tar
+from saco_data.sandbox.scene import read_number
 from saco_data.state.ledger import Ledger
-from tests.builders import annotate, config, miniature, tree
 from tests.conftest import Saco
-from tests.inline_executor import Inline
-from tests.pipeline_helpers import Notes, items
-from tests.tiny_subset import HOUR, NAMES, PICTURES, START, SUBSET, Small, archive, pairs
+from tests.helpers.annotations import annotate
+from tests.helpers.executor import InlineExecutor
+from tests.helpers.folders import config, tree
+from tests.helpers.miniatures import build_one
+from tests.helpers.pipeline import Notes, items
+from tests.helpers.tiny_subset import (
+    HOUR,
+    NAMES,
+    PICTURES,
+    START,
+    SUBSET,
+    TinySubset,
+    archive,
+    pairs,
+)
 
 LOST = NAMES[2]
 
@@ -40,14 +51,14 @@ def gone(**changes: object) -> Item:
 def test_the_older_a_verdict_the_rarer_it_is_looked_at(age: int, pause: int) -> None:
     for reason in (Reason.HTTP_404, Reason.NETWORK, Reason.THROTTLED):
         item = gone(reason=reason, since=START, last_seen=START + age - pause + SLACK)
-        assert due(item, START + age)
-        assert not due(replace(item, last_seen=item.last_seen + 1), START + age)
+        assert is_due(item, START + age)
+        assert not is_due(replace(item, last_seen=item.last_seen + 1), START + age)
 
 
 def test_what_a_clock_that_was_ahead_saw_is_not_put_off(tmp_path: Path) -> None:
     ahead = START + 900 * DAY
-    assert due(gone(since=START - 30 * DAY, last_seen=ahead), START)
-    small = Small(tmp_path, gone_confirm_hours=24)
+    assert is_due(gone(since=START - 30 * DAY, last_seen=ahead), START)
+    small = TinySubset(tmp_path, gone_confirm_hours=24)
     small.holds(set(NAMES) - {LOST})
     small.time = ahead
     assert small.prepare().code == 3
@@ -59,29 +70,29 @@ def test_what_a_clock_that_was_ahead_saw_is_not_put_off(tmp_path: Path) -> None:
 
 
 def test_a_fresh_verdict_and_what_waits_for_its_user_are_always_looked_at() -> None:
-    assert due(gone(since=START, last_seen=START), START + 1)
+    assert is_due(gone(since=START, last_seen=START), START + 1)
     waiting = gone(reason=Reason.LINK_EXPIRED, since=START, last_seen=START + 90 * DAY)
-    assert due(waiting, START + 90 * DAY + 1)
+    assert is_due(waiting, START + 90 * DAY + 1)
 
 
 @pytest.fixture
 def remote(tmp_path: Path):  # type: ignore[no-untyped-def]
     with FileServer({"/bdd100k.tar": archive(NAMES)}) as server:
-        small = Small(tmp_path, raw=f"{server.url}/bdd100k.tar")
+        small = TinySubset(tmp_path, raw=f"{server.url}/bdd100k.tar")
         small.server = server  # type: ignore[attr-defined]
         yield small
 
 
-def lose(small: Small, *names: str, version: int = 1) -> None:
+def lose(small: TinySubset, *names: str, version: int = 1) -> None:
     there = [name for name in NAMES if name not in names]
     small.server.files["/bdd100k.tar"] = archive(there, version)  # type: ignore[attr-defined]
 
 
-def test_what_comes_back_is_restored_with_its_annotations_in_order(remote: Small) -> None:
+def test_what_comes_back_is_restored_with_its_annotations_in_order(remote: TinySubset) -> None:
     lose(remote, LOST)
     assert remote.prepare().code == 0
     assert remote.kept() == set(NAMES) - {LOST}
-    assert sidecar(remote.settings.pruned(SUBSET)).exists()
+    assert sidecar(remote.settings.subset(SUBSET).derived).exists()
     lose(remote, version=2)
     remote.time += 3 * DAY
     # A prepare leaves it at rest, a sync looks again.
@@ -91,12 +102,12 @@ def test_what_comes_back_is_restored_with_its_annotations_in_order(remote: Small
     assert synced.code == 0
     assert synced.as_json()["subsets"][SUBSET]["returned"] == [LOST]
     assert remote.product(LOST).read_bytes() == PICTURES[LOST]
-    pristine = remote.settings.pristine(SUBSET).read_bytes()
-    assert remote.settings.pruned(SUBSET).read_bytes() == pristine
-    assert not sidecar(remote.settings.pruned(SUBSET)).exists()
+    pristine = remote.settings.subset(SUBSET).pristine.read_bytes()
+    assert remote.settings.subset(SUBSET).derived.read_bytes() == pristine
+    assert not sidecar(remote.settings.subset(SUBSET).derived).exists()
 
 
-def test_nothing_to_do_asks_nothing_and_writes_nothing(remote: Small) -> None:
+def test_nothing_to_do_asks_nothing_and_writes_nothing(remote: TinySubset) -> None:
     lose(remote, LOST)
     remote.prepare()
     remote.time += 2 * DAY
@@ -109,7 +120,7 @@ def test_nothing_to_do_asks_nothing_and_writes_nothing(remote: Small) -> None:
     assert synced.results[SUBSET].changes.in_words() == []
 
 
-def test_a_failure_is_no_news_of_what_is_gone(remote: Small) -> None:
+def test_a_failure_is_no_news_of_what_is_gone(remote: TinySubset) -> None:
     lose(remote, LOST)
     remote.prepare()
     remote.time += 2 * DAY
@@ -125,7 +136,7 @@ def test_rot_is_found_and_repaired_even_where_size_and_raw_file_tell_nothing(
     tmp_path: Path,
 ) -> None:
     with FileServer({"/bdd100k.tar": archive(NAMES)}) as server:
-        small = Small(tmp_path, raw=f"{server.url}/bdd100k.tar")
+        small = TinySubset(tmp_path, raw=f"{server.url}/bdd100k.tar")
         small.prepare()
         path = small.product(LOST)
         content = bytearray(path.read_bytes())
@@ -144,9 +155,9 @@ def test_rot_is_found_and_repaired_even_where_size_and_raw_file_tell_nothing(
 def test_a_raw_file_that_rotted_makes_no_product(tmp_path: Path, how: str) -> None:
     """The product itself is lost, so that only its digest in the ledger tells what it was."""
     with FileServer({"/bdd100k.tar": archive(NAMES)}) as server:
-        small = Small(tmp_path, raw=f"{server.url}/bdd100k.tar")
+        small = TinySubset(tmp_path, raw=f"{server.url}/bdd100k.tar")
         small.prepare()
-        raw = small.settings.raw_folder(SUBSET) / LOST
+        raw = small.settings.subset(SUBSET).raw_folder / LOST
         content = bytearray(raw.read_bytes())
         content[300] ^= 0xFF
         raw.write_bytes(content if how == "flipped" else content[:-100])
@@ -166,7 +177,7 @@ def test_the_sample_goes_round_all_products(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("saco_data.engine.sync.SAMPLE", 2)
-    small = Small(tmp_path)
+    small = TinySubset(tmp_path)
     small.prepare()
     seen = []
     for name in NAMES:
@@ -183,10 +194,10 @@ def test_the_sample_goes_round_all_products(
 
 def test_what_verify_finds_is_made_anew_and_not_taken_for_good(tmp_path: Path) -> None:
     with FileServer({"/bdd100k.tar": archive(NAMES)}) as server:
-        small = Small(tmp_path, raw=f"{server.url}/bdd100k.tar")
+        small = TinySubset(tmp_path, raw=f"{server.url}/bdd100k.tar")
         small.prepare()
         # Another whole picture of the same size, and no raw file to compare it with.
-        (small.settings.raw_folder(SUBSET) / LOST).unlink()
+        (small.settings.subset(SUBSET).raw_folder / LOST).unlink()
         small.product(LOST).unlink()
         small.product(LOST).write_bytes(PICTURES[NAMES[0]])
         assert verify.run(small.settings, [SUBSET], small.notes) == 3
@@ -195,7 +206,7 @@ def test_what_verify_finds_is_made_anew_and_not_taken_for_good(tmp_path: Path) -
 
 
 def test_rot_that_cannot_be_repaired_leaves_no_half_file(tmp_path: Path) -> None:
-    small = Small(tmp_path)
+    small = TinySubset(tmp_path)
     small.prepare()
     small.product(LOST).write_bytes(PICTURES[LOST][:-40])
     small.holds(set(NAMES) - {LOST}, version=1)
@@ -206,7 +217,7 @@ def test_rot_that_cannot_be_repaired_leaves_no_half_file(tmp_path: Path) -> None
 
 
 def test_a_file_that_the_user_brings_counts_for_what_is_gone(tmp_path: Path) -> None:
-    small = Small(tmp_path)
+    small = TinySubset(tmp_path)
     small.holds(set(NAMES) - {LOST})
     small.prepare()
     small.product(LOST).write_bytes(PICTURES[LOST])
@@ -215,18 +226,18 @@ def test_a_file_that_the_user_brings_counts_for_what_is_gone(tmp_path: Path) -> 
 
 
 def test_the_record_of_what_was_removed_follows_the_reasons(tmp_path: Path) -> None:
-    small = Small(tmp_path)
+    small = TinySubset(tmp_path)
     small.holds(set(NAMES) - {LOST})
     small.prepare()
     with Ledger(small.settings.state) as ledger:
         ledger.record([Outcome(SUBSET, LOST, Reason.HTTP_404)])
     small.prepare(stages=Stages(fetch=False, process=False))
-    record = json.loads(sidecar(small.settings.pruned(SUBSET)).read_bytes())
+    record = json.loads(sidecar(small.settings.subset(SUBSET).derived).read_bytes())
     assert record["removed_files_by_reason"] == {"http_404": [LOST]}
 
 
 def test_other_annotations_are_followed_and_said(tmp_path: Path) -> None:
-    small = Small(tmp_path)
+    small = TinySubset(tmp_path)
     small.prepare()
     annotate(tmp_path, SUBSET, pairs(NAMES[1:4], revision=2))
     small.sync()
@@ -239,7 +250,7 @@ def test_other_annotations_are_followed_and_said(tmp_path: Path) -> None:
 
 
 def test_a_video_that_is_another_one_at_its_source_is_fetched_anew(tmp_path: Path) -> None:
-    subset = miniature(tmp_path, "droid")
+    subset = build_one(tmp_path, "droid")
     videos = {
         f"/gresearch/robotics/droid_raw/1.0.1/{name}": video for name, video in subset.raw.items()
     }
@@ -251,26 +262,29 @@ def test_a_video_that_is_another_one_at_its_source_is_fetched_anew(tmp_path: Pat
         )
         from saco_data.engine.sync import sync
 
-        session.go(settings, ["droid"], "prepare", Notes(), executor=Inline())
+        session.go(settings, ["droid"], "prepare", Notes(), executor=InlineExecutor())
         ((first, _one), (_, other), *_) = videos.items()
         server.files[first] = other
-        synced = sync(settings, ["droid"], Notes(), executor=Inline())
+        synced = sync(settings, ["droid"], Notes(), executor=InlineExecutor())
         followed = synced.checked["droid"].followed
         assert [first.endswith(name.rpartition("_")[2]) for name in followed] == [True]
         assert server.requests[first] > 1
         # And what is known now is the new version.
-        assert sync(settings, ["droid"], Notes(), executor=Inline()).checked["droid"].followed == []
+        assert (
+            sync(settings, ["droid"], Notes(), executor=InlineExecutor()).checked["droid"].followed
+            == []
+        )
 
 
 @pytest.mark.parametrize("first", ["prepare", "verify", "prune", "download"])
 def test_another_frame_by_the_same_name_is_another_product(tmp_path: Path, first: str) -> None:
-    subset = miniature(tmp_path, "sav")
-    (tmp_path / "videos_fps_6.tar").write_bytes(tarred(subset.raw))
+    subset = build_one(tmp_path, "sav")
+    (tmp_path / "videos_fps_6.tar").write_bytes(pack_tar(subset.raw))
     settings = config(
         tmp_path, silver_path="silver", sav_videos_fps_6_download_path="videos_fps_6.tar"
     )
-    session.go(settings, ["sav"], "prepare", Notes(), executor=Inline())
-    path = settings.pristine("sav")
+    session.go(settings, ["sav"], "prepare", Notes(), executor=InlineExecutor())
+    path = settings.subset("sav").pristine
     content = json.loads(path.read_bytes())
     name = content["images"][0]["file_name"]
     for entry in content["images"]:
@@ -282,17 +296,19 @@ def test_another_frame_by_the_same_name_is_another_product(tmp_path: Path, first
         assert verify.run(settings, ["sav"], Notes()) == 3
     else:
         stages = Stages(fetch=first == "download", process=first == "prepare")
-        session.go(settings, ["sav"], "test", Notes(), executor=Inline(), stages=stages)
-    session.go(settings, ["sav"], "prepare", Notes(), executor=Inline())
-    assert number_of(Image.open(settings.images("sav") / name)) == 17
+        session.go(settings, ["sav"], "test", Notes(), executor=InlineExecutor(), stages=stages)
+    session.go(settings, ["sav"], "prepare", Notes(), executor=InlineExecutor())
+    assert read_number(Image.open(settings.subset("sav").images / name)) == 17
     assert items(settings, "sav")[name].facts["frame"] == 17
 
 
 # gone_confirm_hours
 
 
-def test_gone_waits_for_a_second_look_where_that_is_asked(remote: Small) -> None:
-    small = Small(remote.folder, raw=str(remote.settings.raw(SUBSET)), gone_confirm_hours=24)
+def test_gone_waits_for_a_second_look_where_that_is_asked(remote: TinySubset) -> None:
+    small = TinySubset(
+        remote.folder, raw=str(remote.settings.subset(SUBSET).raw), gone_confirm_hours=24
+    )
     small.server = remote.server  # type: ignore[attr-defined]
     lose(small, LOST)
     assert small.prepare().code == 3
@@ -308,7 +324,7 @@ def test_gone_waits_for_a_second_look_where_that_is_asked(remote: Small) -> None
 
 
 def test_a_prepare_brings_the_second_look_too(tmp_path: Path) -> None:
-    small = Small(tmp_path, gone_confirm_hours=24)
+    small = TinySubset(tmp_path, gone_confirm_hours=24)
     small.holds(set(NAMES) - {LOST})
     assert small.prepare().code == 3
     small.time += 25 * HOUR
@@ -317,7 +333,7 @@ def test_a_prepare_brings_the_second_look_too(tmp_path: Path) -> None:
 
 
 def test_the_user_may_take_the_source_at_its_word_once_and_for_all(tmp_path: Path) -> None:
-    small = Small(tmp_path, gone_confirm_hours=24)
+    small = TinySubset(tmp_path, gone_confirm_hours=24)
     small.holds(set(NAMES) - {LOST})
     assert small.prepare().code == 3
     assert small.prepare(confirm_gone=True).code == 0
@@ -334,25 +350,34 @@ def test_the_user_may_take_the_source_at_its_word_once_and_for_all(tmp_path: Pat
 
 
 def test_the_word_of_a_throttled_source_does_not_count(tmp_path: Path) -> None:
-    from saco_data.engine.events import Result
-    from saco_data.engine.pipeline import Pipeline
-    from saco_data.model.items import Change
+    from saco_data.engine.conclusion import conclude
+    from saco_data.engine.events import Result, Stages
+    from saco_data.engine.pipeline import _count
+    from saco_data.engine.subset import bind_one
     from saco_data.model.records import Outcome
 
-    small = Small(tmp_path, gone_confirm_hours=24)
+    small = TinySubset(tmp_path, gone_confirm_hours=24)
     small.prepare()
     with Ledger(small.settings.state) as ledger:
-        pipeline = Pipeline(small.settings, ledger, Inline(), small.notes)
+        subset = bind_one(small.settings, SUBSET)
         said = [
             Outcome(SUBSET, LOST, Reason.VIDEO_UNAVAILABLE),
             Outcome(SUBSET, NAMES[0], Reason.THROTTLED),
         ]
         for outcomes in (said, said[:1]):
             result = Result(SUBSET)
-            changes: list[Change] = ledger.record(outcomes)
-            result.changes.add(changes)
-            pipeline._count(result, outcomes)
-            pipeline._conclude(result, None)
+            result.changes.add(ledger.record(outcomes))
+            _count(result, outcomes)
+            conclude(
+                subset,
+                ledger,
+                small.notes,
+                result,
+                stages=Stages(),
+                index=None,
+                confirm_gone=False,
+                stopped=False,
+            )
             witnessed = ledger.items(SUBSET)[LOST].gone_first is not None
             assert witnessed == (len(outcomes) == 1)
 
@@ -363,7 +388,7 @@ def test_the_word_of_a_throttled_source_does_not_count(tmp_path: Path) -> None:
 def test_the_command_says_what_changed_in_json_and_in_a_last_line(
     tmp_path: Path, saco: Saco
 ) -> None:
-    small = Small(tmp_path)
+    small = TinySubset(tmp_path)
     small.holds(set(NAMES) - {LOST})
     first = saco("prepare", SUBSET, cwd=tmp_path)
     assert first.returncode == 0
@@ -382,7 +407,7 @@ def test_the_command_says_what_changed_in_json_and_in_a_last_line(
 
 
 def test_a_blocked_sync_ends_with_4_and_names_its_obstacle(tmp_path: Path, saco: Saco) -> None:
-    small = Small(tmp_path)
+    small = TinySubset(tmp_path)
     small.tar.unlink()
     ended = saco("-q", "sync", SUBSET, cwd=tmp_path)
     assert ended.returncode == 4
@@ -391,7 +416,7 @@ def test_a_blocked_sync_ends_with_4_and_names_its_obstacle(tmp_path: Path, saco:
 
 
 def test_the_last_line_names_what_waits_and_the_log_keeps_it(tmp_path: Path, saco: Saco) -> None:
-    small = Small(tmp_path)
+    small = TinySubset(tmp_path)
     folder = tmp_path / "extracted" / "bdd100k" / "images" / "100k" / "train"
     folder.mkdir(parents=True)
     for name in set(NAMES) - {LOST}:

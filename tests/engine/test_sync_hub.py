@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from saco_data.sandbox.http_server import FileServer
 from saco_data.sandbox.hub import HuggingFace
-from saco_data.sources.annotation_files import DATASET, Annotations, noted
-from tests.pipeline_helpers import items
-from tests.tiny_subset import DAY, NAMES, SUBSET, Small, pairs
+from saco_data.sources.annotation_files import NOTE, Annotations, read_notes
+from tests.helpers.pipeline import items
+from tests.helpers.tiny_subset import DAY, NAMES, SUBSET, TinySubset, pairs
 
 ONE, TWO = (json.dumps(pairs(names)).encode() for names in (NAMES[:4], NAMES[1:]))
 
@@ -27,32 +26,28 @@ def nobody(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def server() -> Iterator[FileServer]:
-    with FileServer() as running:
-        yield running
+def small(tmp_path: Path, server: FileServer) -> TinySubset:
+    return TinySubset(tmp_path, endpoints={"hub": server.url})
 
 
 @pytest.fixture
-def small(tmp_path: Path, server: FileServer) -> Small:
-    return Small(tmp_path, endpoints={"hub": server.url})
-
-
-@pytest.fixture
-def hub(small: Small, server: FileServer) -> HuggingFace:
+def hub(small: TinySubset, server: FileServer) -> HuggingFace:
     """Has the first revision, which was fetched from it and prepared."""
-    dataset = HuggingFace(DATASET, {small.settings.pristine(SUBSET).name: ONE})
+    dataset = HuggingFace(
+        "facebook/SACo-Silver", {small.settings.subset(SUBSET).pristine.name: ONE}
+    )
     dataset.mount(server)
-    small.settings.pristine(SUBSET).unlink()
-    assert Annotations(small.settings).from_hub(SUBSET).state == "new"
+    small.settings.subset(SUBSET).pristine.unlink()
+    assert Annotations().from_hub(small.settings.subset(SUBSET)).state == "new"
     assert small.prepare().code == 0
     assert small.kept() == set(NAMES[:4])
     return dataset
 
 
 def test_a_newer_revision_is_followed_and_the_old_file_is_kept(
-    small: Small, hub: HuggingFace
+    small: TinySubset, hub: HuggingFace
 ) -> None:
-    pristine = small.settings.pristine(SUBSET)
+    pristine = small.settings.subset(SUBSET).pristine
     hub.files[pristine.name] = TWO
     small.time += DAY
     # A prepare takes what is there.
@@ -60,7 +55,7 @@ def test_a_newer_revision_is_followed_and_the_old_file_is_kept(
     synced = small.sync()
     assert synced.code == 0
     assert pristine.read_bytes() == TWO
-    assert noted(small.settings)[pristine.name]["revision"] == hub.revision
+    assert read_notes(small.settings.annotations / NOTE)[pristine.name]["revision"] == hub.revision
     before, now = (hashlib.sha256(each).hexdigest() for each in (ONE, TWO))
     aside = pristine.with_name(f"{pristine.stem}.{before[:8]}.json")
     assert aside.read_bytes() == ONE
@@ -72,7 +67,7 @@ def test_a_newer_revision_is_followed_and_the_old_file_is_kept(
 
 
 def test_the_same_revision_is_asked_for_and_not_sent(
-    small: Small, hub: HuggingFace, server: FileServer
+    small: TinySubset, hub: HuggingFace, server: FileServer
 ) -> None:
     sent = server.bytes_sent
     small.time += DAY
@@ -82,7 +77,7 @@ def test_the_same_revision_is_asked_for_and_not_sent(
 
 
 def test_a_hub_that_refuses_is_said_and_what_is_here_stays_good(
-    small: Small, hub: HuggingFace
+    small: TinySubset, hub: HuggingFace
 ) -> None:
     hub.token = "hf_another"
     small.time += DAY
@@ -92,12 +87,14 @@ def test_a_hub_that_refuses_is_said_and_what_is_here_stays_good(
     assert small.kept() == set(NAMES[:4])
 
 
-def test_what_did_not_come_from_the_hub_is_left_alone(small: Small, server: FileServer) -> None:
-    name = small.settings.pristine(SUBSET).name
-    HuggingFace(DATASET, {name: TWO}).mount(server)
-    before = small.settings.pristine(SUBSET).read_bytes()
+def test_what_did_not_come_from_the_hub_is_left_alone(
+    small: TinySubset, server: FileServer
+) -> None:
+    name = small.settings.subset(SUBSET).pristine.name
+    HuggingFace("facebook/SACo-Silver", {name: TWO}).mount(server)
+    before = small.settings.subset(SUBSET).pristine.read_bytes()
     assert small.prepare().code == 0
     small.time += DAY
     assert small.sync().code == 0
     assert server.requests.total() == 0
-    assert small.settings.pristine(SUBSET).read_bytes() == before
+    assert small.settings.subset(SUBSET).pristine.read_bytes() == before

@@ -18,28 +18,33 @@ from typing import Any
 import pytest
 import yaml
 
-from saco_data.catalog.manifest import FRAME_SUBSETS
 from saco_data.config.settings import Settings, load
 from saco_data.engine import session
 from saco_data.executors.local import LocalExecutor
 from saco_data.model.reasons import Reason, State
-from saco_data.sandbox.demo import variables_set
-from saco_data.sandbox.http_server import Fault, Faults, FileServer
-from saco_data.sandbox.miniature import Subset, build
-from saco_data.sandbox.mounts import STANDS, Ground
+from saco_data.sandbox.demo import set_variables
+from saco_data.sandbox.http_server import Fault, Faults
+from saco_data.sandbox.miniature import build, serve
+from saco_data.sandbox.mounts import Mounts
+from saco_data.sandbox.recipe import MiniatureSubset
 from saco_data.sandbox.s3 import ACCESS_KEY, SECRET_KEY
 from saco_data.sandbox.youtube import Fault as YoutubeFault
-from tests.builders import tree
 from tests.conftest import Saco
-from tests.pipeline_helpers import Notes, items, states, travel
+from tests.helpers.folders import tree
+from tests.helpers.names import VIDEO_SUBSETS
+from tests.helpers.pipeline import Notes, items, prepare, states
 
 COOKIE = "SECRETcookieVALUEsecret"
 
 
 @contextlib.contextmanager
 def videos(
-    folder: Path, *, lose: int = 1, only: tuple[str, ...] = FRAME_SUBSETS, **keys: object
-) -> Iterator[tuple[Ground, Settings, dict[str, Subset]]]:
+    folder: Path,
+    *,
+    lose: int = 1,
+    only: tuple[str, ...] = VIDEO_SUBSETS,
+    **keys: object,
+) -> Iterator[tuple[Mounts, Settings, dict[str, MiniatureSubset]]]:
     """The four video subsets served, `lose` videos of each missing, and the config for them."""
     folder.mkdir(exist_ok=True)
     subsets = build(folder, only).subsets
@@ -47,26 +52,26 @@ def videos(
         for name in list(subset.raw)[: lose - 1]:
             subset.missing.append(name)
             del subset.raw[name]
-    with FileServer() as server, contextlib.ExitStack() as others:
-        ground = Ground(folder / "world", server, others)
-        for name, subset in subsets.items():
-            STANDS[name](subset, ground)
+    with serve(folder / "raw", subsets) as mounts:
         (folder / "CONFIG_FRAMES.yaml").write_text(
-            yaml.safe_dump({"path_annotations": "annotations", "jobs": 2, **ground.keys, **keys})
+            yaml.safe_dump({"path_annotations": "annotations", "jobs": 2, **mounts.keys, **keys})
         )
-        with variables_set(ground.environment):
-            yield ground, load(folder / "CONFIG_FRAMES.yaml"), subsets
+        with set_variables(mounts.environment):
+            yield mounts, load(folder / "CONFIG_FRAMES.yaml"), subsets
 
 
 def untouched(settings: Settings, subset: str) -> bool:
     """Whether the derived annotations hold every entry."""
-    return settings.pruned(subset).read_bytes() == settings.pristine(subset).read_bytes()
+    return (
+        settings.subset(subset).derived.read_bytes()
+        == settings.subset(subset).pristine.read_bytes()
+    )
 
 
 def test_two_missing_of_each_kind_and_one_source_throttled(tmp_path: Path) -> None:
-    with videos(tmp_path, lose=2) as (ground, settings, subsets):
-        ground.servers["yt1b"].everything = YoutubeFault.RATE_LIMITED
-        assert travel(settings, *FRAME_SUBSETS) == 4
+    with videos(tmp_path, lose=2) as (mounts, settings, subsets):
+        mounts.servers["yt1b"].everything = YoutubeFault.RATE_LIMITED
+        assert prepare(settings, *VIDEO_SUBSETS) == 4
         for name in ("droid", "sav", "ego4d"):
             found = items(settings, name)
             assert {item.state for item in found.values()} == {State.DONE, State.GONE}
@@ -78,30 +83,30 @@ def test_two_missing_of_each_kind_and_one_source_throttled(tmp_path: Path) -> No
         throttled = items(settings, "yt1b").values()
         assert {item.reason for item in throttled} == {Reason.THROTTLED}
         assert sum(item.attempts for item in throttled) == 0, "no video pays for it"
-        ground.servers["yt1b"].everything = None
-        asked = ground.servers["droid"].requests.total()
-        assert travel(settings, *FRAME_SUBSETS) == 0
-        assert ground.servers["droid"].requests.total() == asked
+        mounts.servers["yt1b"].everything = None
+        asked = mounts.servers["droid"].requests.total()
+        assert prepare(settings, *VIDEO_SUBSETS) == 0
+        assert mounts.servers["droid"].requests.total() == asked
         counts = list(states(settings, "yt1b").values())
         assert (counts.count(State.DONE), counts.count(State.GONE)) == (6, 6)
 
 
 def test_an_expired_link_expired_keys_and_a_bot_check_prune_nothing(tmp_path: Path) -> None:
-    with videos(tmp_path) as (ground, settings, _):
-        ground.server.faults = Faults(kinds=(Fault.EXPIRED,), probability=1)
-        ground.servers["ego4d"].gate.all = "ExpiredToken"
-        ground.servers["yt1b"].everything = YoutubeFault.BOT_CHECK
+    with videos(tmp_path) as (mounts, settings, _):
+        mounts.server.faults = Faults(kinds=(Fault.EXPIRED,), probability=1)
+        mounts.servers["ego4d"].gate.all = "ExpiredToken"
+        mounts.servers["yt1b"].everything = YoutubeFault.BOT_CHECK
         notes = Notes()
         for name in ("sav", "ego4d", "yt1b"):
-            assert travel(settings, name, notes=notes) == 4, name
+            assert prepare(settings, name, notes=notes) == 4, name
             assert untouched(settings, name)
             assert set(states(settings, name).values()) == {State.BLOCKED}
         told = "\n".join(notes.lines)
         assert "links file" in told and "14 days" in told and "cookies" in told
-        ground.server.faults = None
-        ground.servers["ego4d"].gate.all = ""
-        ground.servers["yt1b"].everything = None
-        assert travel(settings, "sav", "ego4d", "yt1b") == 0
+        mounts.server.faults = None
+        mounts.servers["ego4d"].gate.all = ""
+        mounts.servers["yt1b"].everything = None
+        assert prepare(settings, "sav", "ego4d", "yt1b") == 0
 
 
 class Sick(LocalExecutor):
@@ -139,14 +144,14 @@ def test_a_video_that_hangs_or_crashes_the_decoder_costs_only_itself(tmp_path: P
         assert [reasons.pop(Path(key).stem) for key in executor.met] == harmed
         assert set(map(frozenset, reasons.values())) == {frozenset({Reason.NOT_IN_ARCHIVE})}
         # They are tried again, and nothing of them was pruned.
-        assert travel(settings, "sav") == 0
+        assert prepare(settings, "sav") == 0
         assert {item.reason for item in items(settings, "sav").values()} == {
             Reason.OK,
             Reason.NOT_IN_ARCHIVE,
         }
 
 
-@pytest.mark.parametrize("name", FRAME_SUBSETS)
+@pytest.mark.parametrize("name", VIDEO_SUBSETS)
 def test_with_removal_only_a_few_videos_are_ever_on_the_disk(tmp_path: Path, name: str) -> None:
     keys = {f"remove_downloaded_videos_{name}": True}
     with videos(tmp_path, only=(name,), **keys) as (_, settings, _):
@@ -156,22 +161,22 @@ def test_with_removal_only_a_few_videos_are_ever_on_the_disk(tmp_path: Path, nam
         def watch() -> None:
             nonlocal most
             while not done.wait(0.002):
-                root = settings.folder(name) / "downloaded_videos"
+                root = settings.subset(name).folder / "downloaded_videos"
                 with contextlib.suppress(FileNotFoundError):
                     found = [path for path in root.rglob("*") if path.suffix in (".mp4", ".part")]
                     most = max(most, len({path.stem.split(".mp4")[0] for path in found}))
 
         watcher = threading.Thread(target=watch)
         watcher.start()
-        assert travel(settings, name) == 0
+        assert prepare(settings, name) == 0
         done.set()
         watcher.join()
         assert most <= settings.keys.jobs + 2
-        left = list(settings.raw_folder(name).glob("*.mp4"))
+        left = list(settings.subset(name).raw_folder.glob("*.mp4"))
         assert left == []
         # Removed is not missing: nothing is fetched for frames that are done.
         before = tree(settings.silver)
-        assert travel(settings, name) == 0
+        assert prepare(settings, name) == 0
         assert tree(settings.silver) == before
 
 
@@ -194,14 +199,14 @@ def test_no_secret_is_anywhere(tmp_path: Path, saco: Saco) -> None:
 
     watcher = threading.Thread(target=watch)
     watcher.start()
-    with videos(folder, cookies_path=str(cookies)) as (ground, settings, _):
+    with videos(folder, cookies_path=str(cookies)) as (mounts, settings, _):
         talk = ""
         for gate in ("SignatureDoesNotMatch", ""):
-            ground.servers["ego4d"].gate.all = gate
-            told = saco("-v", "prepare", *FRAME_SUBSETS, cwd=folder)
+            mounts.servers["ego4d"].gate.all = gate
+            told = saco("-v", "prepare", *VIDEO_SUBSETS, cwd=folder)
             talk += told.stdout + told.stderr
         assert told.returncode == 0, told.stderr
-        signature = ground.servers["yt1b"].signature
+        signature = mounts.servers["yt1b"].signature
     done.set()
     watcher.join()
     written = b"".join(
@@ -222,7 +227,7 @@ def storm(base: Path, moments: list[float], saco: Saco) -> None:
         with videos(folder, remove_downloaded_videos_droid=True):
             for moment in moments if name == "stormy" else ():
                 process = subprocess.Popen(
-                    [Path(sys.executable).with_name("saco"), "prepare", *FRAME_SUBSETS],
+                    [Path(sys.executable).with_name("saco"), "prepare", *VIDEO_SUBSETS],
                     cwd=folder,
                     stdout=subprocess.DEVNULL,
                     stderr=subprocess.DEVNULL,
@@ -232,7 +237,7 @@ def storm(base: Path, moments: list[float], saco: Saco) -> None:
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
-            done = saco("prepare", *FRAME_SUBSETS, cwd=folder)
+            done = saco("prepare", *VIDEO_SUBSETS, cwd=folder)
             assert done.returncode == 0, done.stderr
         trees.append({**tree(folder / "data" / "silver"), **_frames(folder)})
     assert trees[0] == trees[1]
@@ -240,7 +245,7 @@ def storm(base: Path, moments: list[float], saco: Saco) -> None:
 
 def _frames(folder: Path) -> dict[str, bytes]:
     found: dict[str, bytes] = {}
-    for name in FRAME_SUBSETS:
+    for name in VIDEO_SUBSETS:
         root = folder / "data" / name
         inner = tree(root / "frames") | tree(root / "downloaded_videos")
         found |= {f"{name}/{key}": content for key, content in inner.items()}

@@ -21,15 +21,26 @@ from saco_data.model.errors import OutputError, UsageError
 from saco_data.model.reasons import Reason, State
 from saco_data.model.records import Outcome, Product
 from saco_data.sandbox.http_server import Fault, Faults, FileServer
-from saco_data.sandbox.miniature import tarred
-from saco_data.sandbox.scene import number_of
+from saco_data.sandbox.packing import pack_tar
+from saco_data.sandbox.scene import read_number
 from saco_data.share import card
 from saco_data.state.ledger import Ledger
 from saco_data.storage import files, folders
-from tests.builders import annotate, config, miniature
-from tests.inline_executor import Inline
-from tests.pipeline_helpers import Notes, items, products, states
-from tests.tiny_subset import DAY, NAMES, PICTURES, START, SUBSET, Small, archive, pairs
+from tests.helpers.annotations import annotate
+from tests.helpers.executor import InlineExecutor
+from tests.helpers.folders import config
+from tests.helpers.miniatures import build_one
+from tests.helpers.pipeline import Notes, items, products, states
+from tests.helpers.tiny_subset import (
+    DAY,
+    NAMES,
+    PICTURES,
+    START,
+    SUBSET,
+    TinySubset,
+    archive,
+    pairs,
+)
 
 LOST = NAMES[2]
 
@@ -41,15 +52,17 @@ def complete(settings: Settings, subset: str = SUBSET) -> bool:
 
 def prepare(settings: Settings, subset: str, *, clock: Callable[[], float] | None = None) -> int:
     more = {"clock": clock} if clock else {}
-    return session.go(settings, [subset], "prepare", Notes(), executor=Inline(), **more).code
+    return session.go(
+        settings, [subset], "prepare", Notes(), executor=InlineExecutor(), **more
+    ).code
 
 
 # Annotations that change
 
 
 def test_a_name_that_returns_with_another_frame_is_another_product(tmp_path: Path) -> None:
-    subset = miniature(tmp_path, "sav")
-    with FileServer({"/v.tar": tarred(subset.raw)}) as server:
+    subset = build_one(tmp_path, "sav")
+    with FileServer({"/v.tar": pack_tar(subset.raw)}) as server:
         settings = config(
             tmp_path,
             silver_path="silver",
@@ -57,7 +70,7 @@ def test_a_name_that_returns_with_another_frame_is_another_product(tmp_path: Pat
             remove_downloaded_videos_sav=True,
         )
         prepare(settings, "sav")
-        path = settings.pristine("sav")
+        path = settings.subset("sav").pristine
         document = json.loads(path.read_bytes())
         images = document["images"]
         name = images[0]["file_name"]
@@ -69,16 +82,16 @@ def test_a_name_that_returns_with_another_frame_is_another_product(tmp_path: Pat
             each["global_frame_idx"] = 17 if each["file_name"] == name else each["global_frame_idx"]
         path.write_text(json.dumps({**document, "images": images}))
         assert prepare(settings, "sav") == 0
-    assert number_of(Image.open(settings.images("sav") / name)) == 17
+    assert read_number(Image.open(settings.subset("sav").images / name)) == 17
 
 
 def test_a_frame_of_which_nobody_knows_the_number_is_made_anew(tmp_path: Path) -> None:
-    subset = miniature(tmp_path, "sav")
-    (tmp_path / "v.tar").write_bytes(tarred(subset.raw))
+    subset = build_one(tmp_path, "sav")
+    (tmp_path / "v.tar").write_bytes(pack_tar(subset.raw))
     settings = config(tmp_path, silver_path="silver", sav_videos_fps_6_download_path="v.tar")
     prepare(settings, "sav")
     name = next(name for name, state in states(settings, "sav").items() if state is State.DONE)
-    path = settings.images("sav") / name
+    path = settings.subset("sav").images / name
     before = path.read_bytes()
     other = next(each for each in products(settings, "sav").values() if each != before)
     path.write_bytes(other)
@@ -102,7 +115,7 @@ def test_annotations_replaced_while_a_run_works_are_not_taken_for_those_it_read(
         def learned(self, subset: str, outcomes: Sequence[Outcome]) -> None:
             annotate(tmp_path, SUBSET, pairs(NAMES, revision=2))
 
-    small = Small(tmp_path)
+    small = TinySubset(tmp_path)
     annotate(tmp_path, SUBSET, pairs(NAMES[:3]))
     small.notes = Replaces()
     assert small.prepare().code == 3
@@ -113,7 +126,7 @@ def test_annotations_replaced_while_a_run_works_are_not_taken_for_those_it_read(
 
 
 def test_verify_says_that_other_annotations_wait_and_leaves_the_books_alone(tmp_path: Path) -> None:
-    small = Small(tmp_path)
+    small = TinySubset(tmp_path)
     small.prepare()
     annotate(tmp_path, SUBSET, pairs(NAMES[:2], revision=2))
     assert verify.run(small.settings, [SUBSET], small.notes) == 3
@@ -129,7 +142,7 @@ def test_verify_says_that_other_annotations_wait_and_leaves_the_books_alone(tmp_
 def test_a_disk_that_does_not_answer_has_not_lost_a_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    small = Small(tmp_path)
+    small = TinySubset(tmp_path)
     small.prepare()
     small.holds(set(NAMES) - {LOST}, version=1)
     read = files.sha256_of
@@ -148,7 +161,7 @@ def test_a_disk_that_does_not_answer_has_not_lost_a_file(
 def test_whole_files_count_though_ledger_and_archive_are_lost(
     tmp_path: Path, brought: bool
 ) -> None:
-    small = Small(tmp_path)
+    small = TinySubset(tmp_path)
     if brought:
         for name in NAMES:
             small.product(name).parent.mkdir(parents=True, exist_ok=True)
@@ -163,7 +176,7 @@ def test_whole_files_count_though_ledger_and_archive_are_lost(
 
 
 def test_verify_removes_what_is_no_product(tmp_path: Path) -> None:
-    small = Small(tmp_path)
+    small = TinySubset(tmp_path)
     small.prepare()
     small.product(LOST).unlink()
     small.product(LOST).write_bytes(bytes(len(PICTURES[LOST])))
@@ -181,7 +194,7 @@ def test_a_worker_that_dies_over_one_file_costs_that_file(
 
     from saco_data.executors import WorkerLost
 
-    class Dying(Inline):
+    class Dying(InlineExecutor):
         def submit(
             self, function: Callable[..., Any], *arguments: Any, seconds: float
         ) -> Future[Any]:
@@ -191,7 +204,7 @@ def test_a_worker_that_dies_over_one_file_costs_that_file(
                 return future
             return super().submit(function, *arguments, seconds=seconds)
 
-    small = Small(tmp_path)
+    small = TinySubset(tmp_path)
     small.prepare()
     monkeypatch.setattr("saco_data.executors.make", lambda _: Dying())
     assert verify.run(small.settings, [SUBSET], small.notes) == 3
@@ -206,7 +219,7 @@ def test_a_worker_that_dies_over_one_file_costs_that_file(
 def test_a_new_version_that_is_of_no_use_leaves_what_is_done(
     tmp_path: Path, how: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    subset = miniature(tmp_path, "droid")
+    subset = build_one(tmp_path, "droid")
     videos = {f"/g/{name}": video for name, video in subset.raw.items()}
     (changed, good), (_, other), *_ = videos.items()
     with FileServer(videos) as server:
@@ -215,7 +228,10 @@ def test_a_new_version_that_is_of_no_use_leaves_what_is_done(
         time = [START]
         prepare(settings, "droid", clock=lambda: time[0])
         before, known = products(settings, "droid"), states(settings, "droid")
-        raw = {path.name: path.read_bytes() for path in settings.raw_folder("droid").rglob("*.mp4")}
+        raw = {
+            path.name: path.read_bytes()
+            for path in settings.subset("droid").raw_folder.rglob("*.mp4")
+        }
         server.files[changed] = {"no video": bytes(5000), "shorter": _first_frames(good, 8)}.get(
             how, other
         )
@@ -229,12 +245,14 @@ def test_a_new_version_that_is_of_no_use_leaves_what_is_done(
                 del server.files[changed]
 
         monkeypatch.setattr("saco_data.storage.folders.put_by", then_fails)
-        followed = sync(settings, ["droid"], Notes(), clock=lambda: time[0], executor=Inline())
+        followed = sync(
+            settings, ["droid"], Notes(), clock=lambda: time[0], executor=InlineExecutor()
+        )
         assert len(followed.checked["droid"].followed) == 1
         assert products(settings, "droid") == before
         assert states(settings, "droid") == known
         if how != "shorter":
-            folder = settings.raw_folder("droid")
+            folder = settings.subset("droid").raw_folder
             assert {path.name: path.read_bytes() for path in folder.rglob("*.mp4")} == raw
         # The new version is not forgotten over it.
         server.faults = Faults(probability=0)
@@ -242,7 +260,7 @@ def test_a_new_version_that_is_of_no_use_leaves_what_is_done(
         monkeypatch.setattr("saco_data.storage.folders.put_by", asked)
         for _ in range(2):
             time[0] += 2 * DAY
-            sync(settings, ["droid"], Notes(), clock=lambda: time[0], executor=Inline())
+            sync(settings, ["droid"], Notes(), clock=lambda: time[0], executor=InlineExecutor())
         assert products(settings, "droid") != before
 
 
@@ -278,12 +296,12 @@ def test_a_run_of_a_list_and_one_of_annotations_share_their_products(
     tmp_path: Path, first: str
 ) -> None:
     with FileServer({"/b.tar": archive(NAMES)}) as server:
-        small = Small(tmp_path, raw=f"{server.url}/b.tar")
+        small = TinySubset(tmp_path, raw=f"{server.url}/b.tar")
         listed = {name: Product(name, 0, 0) for name in NAMES}
-        index = Index(small.settings.images(SUBSET), "digest of the list", listed, 5, 0)
+        index = Index(small.settings.subset(SUBSET).images, "digest of the list", listed, 5, 0)
 
         def by_list() -> int:
-            settings, executor = small.settings, Inline()
+            settings, executor = small.settings, InlineExecutor()
             indices = {SUBSET: index}
             return session.go(
                 settings, [SUBSET], "x", Notes(), indices=indices, executor=executor
@@ -297,7 +315,7 @@ def test_a_run_of_a_list_and_one_of_annotations_share_their_products(
 
 
 def test_a_file_that_the_user_brings_need_not_be_the_same_bytes(tmp_path: Path) -> None:
-    small = Small(tmp_path)
+    small = TinySubset(tmp_path)
     small.prepare()
     small.product(LOST).unlink()
     small.holds(set(NAMES) - {LOST}, version=1)
@@ -315,7 +333,7 @@ def test_a_wrong_address_and_a_broken_line_together_prune_nothing(
     from saco_data.model.errors import Incomplete
     from saco_data.sources.archives import ArchiveSource
 
-    small = Small(tmp_path)
+    small = TinySubset(tmp_path)
     small.holds([])
     fetch = ArchiveSource.fetch
 
@@ -332,7 +350,7 @@ def test_a_wrong_address_and_a_broken_line_together_prune_nothing(
 
 @pytest.mark.parametrize("keys", [{}, {"update_annotation_bdd100k": False}])
 def test_a_copy_of_nothing_is_not_complete(tmp_path: Path, keys: dict[str, bool]) -> None:
-    small = Small(tmp_path, **keys)
+    small = TinySubset(tmp_path, **keys)
     small.holds([])
     assert small.prepare().code == 4
     assert not complete(small.settings)
@@ -341,7 +359,7 @@ def test_a_copy_of_nothing_is_not_complete(tmp_path: Path, keys: dict[str, bool]
 
 def test_what_may_be_pruned_is_part_of_what_is_settled(tmp_path: Path) -> None:
     for may_prune, code in ((True, 3), (False, 0), (True, 3)):
-        small = Small(tmp_path, gone_confirm_hours=48, update_annotation_bdd100k=may_prune)
+        small = TinySubset(tmp_path, gone_confirm_hours=48, update_annotation_bdd100k=may_prune)
         small.holds(set(NAMES) - {LOST})
         assert small.prepare().code == code
         assert complete(small.settings) == (code == 0)
@@ -349,8 +367,8 @@ def test_what_may_be_pruned_is_part_of_what_is_settled(tmp_path: Path) -> None:
 
 
 def test_a_finished_copy_needs_no_links_file(tmp_path: Path) -> None:
-    subset = miniature(tmp_path, "sav")
-    with FileServer({"/videos_fps_6.tar": tarred(subset.raw)}) as server:
+    subset = build_one(tmp_path, "sav")
+    with FileServer({"/videos_fps_6.tar": pack_tar(subset.raw)}) as server:
         links = tmp_path / "links.txt"
         link = f"{server.url}/videos_fps_6.tar"
         links.write_text(f"file_name\tcdn_link\nvideos_fps_6.tar\t{link}\n")
@@ -360,16 +378,16 @@ def test_a_finished_copy_needs_no_links_file(tmp_path: Path) -> None:
         assert prepare(settings, "sav") == 0
         made = products(settings, "sav")
         for name in made:
-            (settings.images("sav") / name).unlink()
+            (settings.subset("sav").images / name).unlink()
         stages = Stages(fetch=False)
-        session.go(settings, ["sav"], "process", Notes(), stages=stages, executor=Inline())
+        session.go(settings, ["sav"], "process", Notes(), stages=stages, executor=InlineExecutor())
         assert products(settings, "sav") == made
 
 
 def test_trouble_with_one_subset_does_not_end_the_sync(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    small = Small(tmp_path)
+    small = TinySubset(tmp_path)
     small.prepare()
     small.product(LOST).unlink()
     with Ledger(small.settings.state) as ledger:

@@ -13,9 +13,9 @@ from saco_data.dataset import pairs
 from saco_data.model.reasons import Reason
 from saco_data.model.records import Outcome
 from saco_data.report import gallery, page
-from saco_data.report.file_table import Rows
+from saco_data.report.file_table import FileTable
 from saco_data.state.ledger import Ledger
-from tests.builders import document, image
+from tests.helpers.annotations import document, image
 
 
 def unpacked(text: str) -> dict[str, Any]:
@@ -23,7 +23,7 @@ def unpacked(text: str) -> dict[str, Any]:
     return content
 
 
-def filled(folder: Path, files: int) -> Rows:
+def filled(folder: Path, files: int) -> FileTable:
     """Rows of files with a positive and four negative phrases each; every tenth is gone."""
     names = [f"{number:05d}.jpg" for number in range(files)]
     images = [
@@ -39,15 +39,15 @@ def filled(folder: Path, files: int) -> Rows:
             Outcome("nga", name, Reason.OK if at % 10 else Reason.HTTP_404, bytes=at)
             for at, name in enumerate(names)
         )
-        rows = Rows()
+        rows = FileTable()
         rows.add("nga", pairs.read(path), ledger.items("nga"))
     return rows
 
 
 def test_every_file_is_there_with_its_phrases(tmp_path: Path) -> None:
-    text, lacks = filled(tmp_path, 50).packed(10**6)
+    text, left_out = filled(tmp_path, 50).pack(10**6)
     rows = unpacked(text)
-    assert lacks == ""
+    assert left_out == ""
     assert len(rows["name"]) == 50
     said = [rows["reasons"][each] for each in rows["reason"]]
     assert said.count(["http_404", "gone"]) == 5 and said.count(["ok", "done"]) == 45
@@ -59,31 +59,31 @@ def test_every_file_is_there_with_its_phrases(tmp_path: Path) -> None:
 
 def test_the_same_rows_are_the_same_bytes(tmp_path: Path) -> None:
     rows = filled(tmp_path, 20)
-    assert rows.packed(10**6) == rows.packed(10**6)
+    assert rows.pack(10**6) == rows.pack(10**6)
 
 
 def test_what_is_too_much_is_left_out_in_order_and_said(tmp_path: Path) -> None:
     rows = filled(tmp_path, 400)
-    whole = len(rows.packed(10**6)[0])
-    text, lacks = rows.packed(whole - 1)
-    assert len(unpacked(text)["name"]) == 400 and "negative phrases" in lacks
+    whole = len(rows.pack(10**6)[0])
+    text, left_out = rows.pack(whole - 1)
+    assert len(unpacked(text)["name"]) == 400 and "negative phrases" in left_out
     assert set(unpacked(text)["negatives"]) == {4} and unpacked(text)["negative"][0] == []
-    text, lacks = rows.packed(whole // 8)
+    text, left_out = rows.pack(whole // 8)
     kept = unpacked(text)
-    assert len(text) <= whole // 8 and f"{400 - len(kept['name'])} files" in lacks
+    assert len(text) <= whole // 8 and f"{400 - len(kept['name'])} files" in left_out
     # What is not done is what must be seen.
     assert [kept["reasons"][each][1] for each in kept["reason"]].count("gone") == 40
 
 
 def test_fifty_thousand_files_with_thirty_phrases_fit_whole_into_a_page() -> None:
     chance = random.Random(0)
-    rows, files = Rows(texts={f"a phrase of some words {n}": n for n in range(4000)}), 50_000
+    rows, files = FileTable(texts={f"a phrase of some words {n}": n for n in range(4000)}), 50_000
     rows.subset = ["inaturalist"] * files
     rows.name = [f"{chance.getrandbits(64):016x}.jpg" for _ in range(files)]
     rows.reason, rows.detail = [1] * files, [0] * files
     rows.bytes = [chance.randrange(10**6) for _ in range(files)]
     rows.positive = [[chance.randrange(4000)] for _ in range(files)]
     rows.negative = [chance.choices(range(4000), k=29) for _ in range(files)]
-    text, lacks = rows.packed(page.LIMIT - page.OVERHEAD - gallery.BUDGET)
-    assert lacks == ""
+    text, left_out = rows.pack(page.LIMIT - page.OVERHEAD - gallery.BUDGET)
+    assert left_out == ""
     assert len(text) + gallery.BUDGET + page.OVERHEAD < 20_000_000

@@ -10,20 +10,21 @@ import pytest
 from PIL import Image, ImageFilter
 
 from saco_data.dataset import pairs
+from saco_data.dataset.pictures import NoPicture, open_picture
 from saco_data.model.errors import AnnotationError
 from saco_data.report import gallery
 from saco_data.report.gallery import Gallery
-from saco_data.report.pictures import NoPicture, measured, opened
-from tests.builders import document, image
+from saco_data.report.measures import measure
+from tests.helpers.annotations import document, image
 from tests.report.conftest import HOSTILE, Silver
 
 
 def shown(silver: Silver, budget: int = 10**7) -> Gallery:
     settings = silver.settings
-    content = pairs.read(settings.pristine("geode"))
-    ready = {path.name for path in settings.images("geode").iterdir()}
+    content = pairs.read(settings.subset("geode").pristine)
+    ready = {path.name for path in settings.subset("geode").images.iterdir()}
     made = Gallery()
-    gallery.add(made, "geode", settings.images("geode"), content, ready, budget)
+    gallery.add(made, "geode", settings.subset("geode").images, content, ready, budget)
     return made
 
 
@@ -52,7 +53,7 @@ def test_the_budget_of_bytes_is_kept_and_the_worst_come_first(silver: Silver) ->
 
 
 def test_a_picture_that_is_lost_or_broken_is_named(silver: Silver, tmp_path: Path) -> None:
-    content = pairs.read(silver.settings.pristine("geode"))
+    content = pairs.read(silver.settings.subset("geode").pristine)
     name = content.pairs[0].file_name
     made = Gallery()
     gallery.add(made, "geode", tmp_path, content, {name}, 10**7)
@@ -68,12 +69,12 @@ def test_measures_say_what_they_measure() -> None:
     picture = Image.fromarray(noise)
     mask = np.zeros((120, 160), bool)
     mask[30:90, 40:80] = True
-    sharp = measured(picture, [mask])
+    sharp = measure(picture, [mask])
     assert sharp.area == pytest.approx(0.125)
-    assert measured(picture.filter(ImageFilter.GaussianBlur(3)), [mask]).sharpness < sharp.sharpness
+    assert measure(picture.filter(ImageFilter.GaussianBlur(3)), [mask]).sharpness < sharp.sharpness
     noise[mask] = (255, 0, 0)
-    assert (measured(Image.fromarray(noise), [mask]).contrast or 0) > 10 * (sharp.contrast or 0)
-    assert measured(picture, [np.ones((120, 160), bool)]).contrast is None
+    assert (measure(Image.fromarray(noise), [mask]).contrast or 0) > 10 * (sharp.contrast or 0)
+    assert measure(picture, [np.ones((120, 160), bool)]).contrast is None
 
 
 def test_a_picture_turned_by_its_orientation_is_turned_back(tmp_path: Path) -> None:
@@ -81,10 +82,10 @@ def test_a_picture_turned_by_its_orientation_is_turned_back(tmp_path: Path) -> N
     exif = picture.getexif()
     exif[0x0112] = 6
     picture.save(tmp_path / "turned.jpg", exif=exif)
-    assert opened(tmp_path, "turned.jpg", (40, 20), 100).size == (40, 20)
-    assert opened(tmp_path, "turned.jpg", (20, 40), 100).size == (20, 40)
+    assert open_picture(tmp_path, "turned.jpg", (40, 20), 100).size == (40, 20)
+    assert open_picture(tmp_path, "turned.jpg", (20, 40), 100).size == (20, 40)
     with pytest.raises(NoPicture):
-        opened(tmp_path, "../turned.jpg", (20, 40), 100)
+        open_picture(tmp_path, "../turned.jpg", (20, 40), 100)
 
 
 def test_words_from_outside_lose_what_would_turn_a_line_round() -> None:
@@ -111,6 +112,6 @@ def test_an_annotation_without_sense_spoils_nothing_else(tmp_path: Path) -> None
     path.write_text(json.dumps(document(image(0, "a.jpg"), masks=masks)))
     content = pairs.read(path)
     pair = content.pairs[0]
-    found, damaged = pairs.decoded(pair, content.of(pair))
+    found, damaged = pairs.decode_masks(pair, content.of(pair))
     assert found == [] and "annotation 1" in damaged[0]
-    assert content.of(pair)[0].part is None
+    assert pairs.area_of(content.of(pair)[0]) is None

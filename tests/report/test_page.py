@@ -18,8 +18,9 @@ from saco_data.model.records import Outcome
 from saco_data.model.words import human
 from saco_data.report import page
 from saco_data.state.ledger import Ledger
-from tests.builders import annotate, config, document, image
 from tests.conftest import Saco
+from tests.helpers.annotations import annotate, document, image
+from tests.helpers.folders import config
 from tests.report.conftest import HOSTILE, SAID, Silver
 
 VOID = {"meta", "link", "img", "input", "br"}

@@ -16,8 +16,6 @@ from typing import Any
 
 import pytest
 
-from saco_data.catalog.manifest import SUBSETS
-from saco_data.catalog.manifest import load as manifest
 from saco_data.config.settings import Settings
 from saco_data.engine import forecast
 from saco_data.engine.forecast import Line
@@ -26,21 +24,18 @@ from saco_data.planning import costs, disk
 from saco_data.planning.costs import Costs, Size
 from saco_data.planning.decisions import Decision
 from saco_data.planning.disk import Room
-from saco_data.sandbox.miniature import tarred, zipped
+from saco_data.sandbox.packing import pack_tar, pack_zip
 from saco_data.storage import folders
-from tests.builders import annotate, config, document, image, miniature
-from tests.pipeline_helpers import Notes, products, travel
+from tests.helpers.annotations import annotate, document, image
+from tests.helpers.folders import config
+from tests.helpers.miniatures import build_one
+from tests.helpers.names import SILVER, manifest
+from tests.helpers.pipeline import Notes, prepare, products
 
 TERABYTE = 10**12
 
 
-@pytest.fixture(autouse=True)
-def stranger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A user without keys and tokens."""
-    for name in list(os.environ):
-        if name.startswith(("AWS_", "HF_")):
-            monkeypatch.delenv(name)
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+pytestmark = pytest.mark.usefixtures("no_credentials")
 
 
 def line(settings: Settings, subset: str) -> Line:
@@ -68,8 +63,8 @@ def frames(count: int, videos: int = 1, **fields: Any) -> dict[str, Any]:
 
 def geode(folder: Path, **keys: Any) -> Settings:
     """GeoDE from a local zip, with the one member that the annotations miss."""
-    subset = miniature(folder, "geode")
-    (folder / "geode.zip").write_bytes(zipped(subset.raw))
+    subset = build_one(folder, "geode")
+    (folder / "geode.zip").write_bytes(pack_zip(subset.raw))
     return config(folder, geode_raw="geode.zip", **keys)
 
 
@@ -77,7 +72,7 @@ def test_the_plan_is_what_prepare_then_does(tmp_path: Path) -> None:
     settings = geode(tmp_path)
     before = line(settings, "geode")
     assert before.files == before.to_make == 6 and before.there == 0
-    assert travel(settings, "geode") == 0
+    assert prepare(settings, "geode") == 0
     made = products(settings, "geode")
     assert len(made) == 5, "one is not in the archive"
     after = line(settings, "geode")
@@ -90,7 +85,7 @@ def test_what_a_local_zip_holds_is_known_to_the_byte(tmp_path: Path) -> None:
     settings = geode(tmp_path)
     found = line(settings, "geode").costs
     assert found.fetch == Size(), "it is on this machine"
-    travel(settings, "geode")
+    prepare(settings, "geode")
     written = sum(map(len, products(settings, "geode").values()))
     assert found.peak.least == written
     typical = manifest("geode").raw.typical_bytes
@@ -98,12 +93,12 @@ def test_what_a_local_zip_holds_is_known_to_the_byte(tmp_path: Path) -> None:
 
 
 def test_a_folder_is_known_too_and_a_tar_is_estimated(tmp_path: Path) -> None:
-    subset = miniature(tmp_path, "bdd100k")
+    subset = build_one(tmp_path, "bdd100k")
     for name, content in subset.raw.items():
         path = tmp_path / "folder" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
-    (tmp_path / "raw.tar").write_bytes(tarred(subset.raw))
+    (tmp_path / "raw.tar").write_bytes(pack_tar(subset.raw))
     of_folder = line(config(tmp_path, bdd100k_raw="folder"), "bdd100k").costs.peak
     of_tar = line(config(tmp_path, bdd100k_raw="raw.tar"), "bdd100k").costs.peak
     assert of_folder.least == sum(map(len, subset.raw.values()))
@@ -128,14 +123,14 @@ def test_hours_follow_the_polite_rates_of_the_config(tmp_path: Path) -> None:
 
 
 def test_a_gzip_is_read_to_its_end_and_its_size_is_known(tmp_path: Path) -> None:
-    miniature(tmp_path, "inaturalist")
+    build_one(tmp_path, "inaturalist")
     found = line(config(tmp_path), "inaturalist").costs
     assert found.fetch == costs.known(186_000_000_000)
     assert found.seconds == pytest.approx(186e9 / costs.LINE_RATE)
     assert found.peak.likely == 6 * manifest("inaturalist").raw.typical_bytes
 
 
-@pytest.mark.parametrize("subset", SUBSETS)
+@pytest.mark.parametrize("subset", SILVER)
 def test_without_annotations_there_is_an_upper_bound(tmp_path: Path, subset: str) -> None:
     found = line(config(tmp_path), subset)
     facts = manifest(subset).annotations
@@ -201,7 +196,7 @@ def enormous(folder: Path) -> Settings:
 
 def test_what_certainly_does_not_fit_is_refused_and_the_rest_prepared(tmp_path: Path) -> None:
     settings, notes = enormous(tmp_path), Notes()
-    assert travel(settings, "bdd100k", "geode", notes=notes) == DiskFull.exit_code
+    assert prepare(settings, "bdd100k", "geode", notes=notes) == DiskFull.exit_code
     assert len(products(settings, "geode")) == 5
     assert products(settings, "bdd100k") == {}
     (said,) = [each for each in notes.lines if each.startswith("bdd100k") and "fit" in each]
@@ -290,7 +285,7 @@ def test_json_has_a_number_for_everything(tmp_path: Path) -> None:
         [saco, "plan", "--json"], cwd=tmp_path, capture_output=True, text=True, check=True
     )
     found = json.loads(done.stdout)
-    assert set(found["subsets"]) == set(SUBSETS)
+    assert set(found["subsets"]) == set(SILVER)
     assert found["subsets"]["geode"]["files"] == 6
     assert found["subsets"]["nga"]["files"] is None and found["subsets"]["nga"]["at_most"]
     assert found["total"]["fetch_bytes"] > 186_000_000_000

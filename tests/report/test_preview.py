@@ -11,8 +11,9 @@ from PIL import Image
 
 from saco_data.model.errors import Incomplete
 from saco_data.report import preview
-from tests.builders import annotate, config, document, image
 from tests.conftest import Saco
+from tests.helpers.annotations import annotate, document, image
+from tests.helpers.folders import config
 from tests.report.conftest import Silver
 
 
@@ -60,7 +61,7 @@ def test_a_damaged_mask_is_named_and_the_sheet_still_drawn(
     sample = json.loads((shared_data / "droid_sample.json").read_text())
     settings = config(tmp_path, saco_subset_show="droid", directory_save="sheets")
     annotate(tmp_path, "droid", sample)
-    path = settings.images("droid") / sample["images"][0]["file_name"]
+    path = settings.subset("droid").images / sample["images"][0]["file_name"]
     path.parent.mkdir(parents=True)
     Image.new("RGB", (1280, 720), "grey").save(path)
     done = saco("preview", "--json", cwd=tmp_path)
@@ -78,7 +79,7 @@ def test_pictures_that_cannot_be_opened_are_named_and_others_take_their_place(
     names = [f"{number}.jpg" for number in range(3)]
     annotate(tmp_path, "nga", document(*(image(at, name) for at, name in enumerate(names))))
     for name in names:
-        path = settings.images("nga") / name
+        path = settings.subset("nga").images / name
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.new("RGB", (160, 120)).save(path)
     path.write_bytes(b"GIF89a broken")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import io
 import os
@@ -25,11 +24,9 @@ from saco_data.model.records import Asset, Outcome, Product
 from saco_data.planning.decisions import Decision, Step, SubsetPlan
 from saco_data.report.console import Lines, readable
 from saco_data.report.progress import Bars
-from saco_data.sandbox.http_server import FileServer
-from saco_data.sandbox.miniature import build
-from saco_data.sandbox.mounts import STANDS, Ground
-from tests.builders import config
+from saco_data.sandbox.miniature import build, serve
 from tests.conftest import Saco
+from tests.helpers.folders import config
 
 SACO = Path(sys.executable).with_name("saco")
 
@@ -57,13 +54,9 @@ def slow(served: Path) -> Path:
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A config for two sources that are asked politely: a dozen seconds each."""
     folder = tmp_path_factory.mktemp("slow")
-    world = build(folder, ["nga", "geode"])
-    with FileServer() as server, contextlib.ExitStack() as others:
-        ground = Ground(folder / "world", server, others)
-        for name, subset in world.subsets.items():
-            STANDS[name](subset, ground)
-        ground.keys["limits"] = {"nga": {"requests_per_second": 0.5, "concurrency": 1}}
-        config(folder, **ground.keys)
+    with serve(folder / "raw", build(folder, ["nga", "geode"]).subsets) as mounts:
+        mounts.keys["limits"] = {"nga": {"requests_per_second": 0.5, "concurrency": 1}}
+        config(folder, **mounts.keys)
         yield folder
 
 

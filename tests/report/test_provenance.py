@@ -15,8 +15,8 @@ from saco_data.engine.events import Stages
 from saco_data.model.reasons import Reason
 from saco_data.model.records import Outcome
 from saco_data.state.ledger import Ledger
-from tests.builders import config
-from tests.pipeline_helpers import travel
+from tests.helpers.folders import config
+from tests.helpers.pipeline import prepare
 from tests.report.conftest import Silver
 
 
@@ -28,7 +28,7 @@ def test_a_run_writes_what_is_known_of_every_finished_file(silver: Silver) -> No
     found = table(silver.settings).set_index(["subset", "file"])
     assert found.index.is_unique
     for subset in ("geode", "sav"):
-        root = silver.settings.images(subset)
+        root = silver.settings.subset(subset).images
         rows = found.loc[subset]
         on_disk = {str(path.relative_to(root)): path for path in root.rglob("*.jpg")}
         assert set(rows.index) == set(on_disk)
@@ -52,7 +52,7 @@ def test_it_is_left_alone_until_something_changes(silver: Silver) -> None:
         before = path.stat()
         assert provenance.write(silver.settings, ledger) is None
         travelled = path.stat()
-    assert travel(silver.settings, "geode", "sav") in (0, 4)
+    assert prepare(silver.settings, "geode", "sav") in (0, 4)
     assert path.stat().st_mtime_ns == before.st_mtime_ns == travelled.st_mtime_ns
     with Ledger(silver.settings.state) as ledger:
         path.unlink()
@@ -64,7 +64,7 @@ def test_it_is_left_alone_until_something_changes(silver: Silver) -> None:
 
 def test_single_stages_do_not_write_it(tmp_path: Path) -> None:
     settings = config(tmp_path)
-    travel(settings, "geode", stages=Stages(fetch=False))
+    prepare(settings, "geode", stages=Stages(fetch=False))
     assert not provenance.path_of(settings).exists()
 
 
@@ -104,7 +104,7 @@ def test_rights_versions_and_raw_files_come_from_the_facts(tmp_path: Path) -> No
     assert set(found.index) == {"open.jpg", "closed.jpg", "a.png", "abcdefghijk/1.jpg"}
     assert found.loc["open.jpg", "licence"] == "CC0 1.0 (open access)"
     assert "not open access" in found.loc["closed.jpg", "licence"]
-    assert found.loc["a.png", "licence"] == settings.manifest("fathomnet").licence
+    assert found.loc["a.png", "licence"] == settings.subset("fathomnet").manifest.licence
     assert found["rights_holder"].isna()["a.png"]
     assert found.loc["a.png", "source"] == "https://example.org/a.png?v=1#x"
     frame = found.loc["abcdefghijk/1.jpg"]

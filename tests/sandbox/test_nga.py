@@ -13,20 +13,15 @@ from PIL import Image
 
 from saco_data.sandbox.http_server import FileServer
 from saco_data.sandbox.nga import Gallery, Picture
+from tests.helpers.pictures import plain_jpeg
 
 UUID = "00000000-0000-4000-8000-000000000000"
-
-
-def jpeg(width: int, height: int) -> bytes:
-    buffer = io.BytesIO()
-    Image.new("RGB", (width, height), "red").save(buffer, "JPEG")
-    return buffer.getvalue()
 
 
 @pytest.fixture(scope="module")
 def places() -> Iterator[tuple[str, str]]:
     with FileServer() as server:
-        yield Gallery({UUID: Picture(jpeg(5000, 100), 1000)}).mount(server)
+        yield Gallery({UUID: Picture(plain_jpeg(5000, 100), 1000)}).mount(server)
 
 
 def test_the_catalogue_has_the_published_columns(places: tuple[str, str]) -> None:

@@ -10,13 +10,14 @@ import pytest
 
 from saco_data.model.errors import UsageError
 from saco_data.share import card
-from tests.builders import annotate, config
 from tests.conftest import Saco
-from tests.tiny_subset import NAMES, SUBSET, Small, pairs
+from tests.helpers.annotations import annotate
+from tests.helpers.folders import config
+from tests.helpers.tiny_subset import NAMES, SUBSET, TinySubset, pairs
 
 
-def prepared(folder: Path, *lost: str, **keys: object) -> Small:
-    small = Small(folder, **keys)
+def prepared(folder: Path, *lost: str, **keys: object) -> TinySubset:
+    small = TinySubset(folder, **keys)
     small.holds(set(NAMES) - set(lost))
     small.prepare()
     return small
@@ -33,7 +34,7 @@ def test_it_says_what_is_kept_and_why_the_rest_is_not(tmp_path: Path) -> None:
     assert said["masks"] == {"total": 5, "kept": 4}
     assert (said["losses"], said["unfinished"]) == ({"not_in_archive": 1}, {})
     assert content["complete"] and content["software"]["saco-data"]
-    pristine = small.settings.pristine(SUBSET).read_bytes()
+    pristine = small.settings.subset(SUBSET).pristine.read_bytes()
     assert said["annotation_sha256"] == hashlib.sha256(pristine).hexdigest()
     keep_list = (small.settings.silver / "card" / said["keep_list"]).read_bytes()
     assert keep_list.decode().splitlines() == sorted(NAMES[:4])
@@ -73,7 +74,7 @@ def test_almost_all_is_not_all() -> None:
 
 
 def test_an_unfinished_copy_says_so_and_ends_with_3(tmp_path: Path, saco: Saco) -> None:
-    small = Small(tmp_path, gone_confirm_hours=24)
+    small = TinySubset(tmp_path, gone_confirm_hours=24)
     small.holds(NAMES[:4])
     small.prepare()
     small.tar.write_bytes(b"")
@@ -107,9 +108,9 @@ def test_history_tells_what_was_and_what_is(tmp_path: Path, saco: Saco) -> None:
     # As in the report: UTC, wherever this is read.
     assert "first seen 2027-01-15 08:00 (all times are UTC)" in words
     several = saco("history", ".jpg", cwd=tmp_path)
-    assert several.returncode == 2 and "several are alike" in several.stderr
+    assert several.returncode == 2 and "several names are similar" in several.stderr
     none = saco("history", "nothing", cwd=tmp_path)
-    assert none.returncode == 2 and "knows nothing of it" in none.stderr
+    assert none.returncode == 2 and "is not in the ledger" in none.stderr
 
 
 def test_reasons_come_with_the_words_of_the_source(tmp_path: Path, saco: Saco) -> None:

@@ -3,40 +3,41 @@
 from __future__ import annotations
 
 import json
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from saco_data.engine import session
 from saco_data.model.errors import UsageError
-from saco_data.sandbox.http_server import FileServer
-from saco_data.sandbox.miniature import build
-from saco_data.sandbox.mounts import STANDS, Ground
+from saco_data.sandbox.miniature import build, serve
 from saco_data.share import card
-from saco_data.share.intersect import intersect
+from saco_data.share.intersect import Copy, intersect
 from saco_data.share.intersect import load as load_copy
-from tests.builders import annotate, config
 from tests.conftest import Saco
-from tests.inline_executor import Inline
-from tests.pipeline_helpers import Notes
-from tests.tiny_subset import NAMES, SUBSET, Small, pairs
+from tests.helpers.annotations import annotate
+from tests.helpers.executor import InlineExecutor
+from tests.helpers.folders import config
+from tests.helpers.pipeline import Notes
+from tests.helpers.tiny_subset import NAMES, SUBSET, TinySubset, pairs
 
 SUBSETS = ("geode", "bdd100k", "sav")
 
 
+def copies(two: tuple[TinySubset, TinySubset]) -> list[Copy]:
+    return [load_copy(folder_of(each), SUBSETS) for each in two]
+
+
 def laboratory(folder: Path, *lost: tuple[str, int]) -> Path:
     """A prepared copy of the sandbox in which more is missing; returns its card's folder."""
-    world = build(folder, SUBSETS)
+    subsets = build(folder, SUBSETS).subsets
     for subset, number in lost:
-        raw = world.subsets[subset].raw
+        raw = subsets[subset].raw
         del raw[list(raw)[number]]
-    with FileServer() as server, ExitStack() as others:
-        ground = Ground(folder / "raw", server, others)
-        for subset in SUBSETS:
-            STANDS[subset](world.subsets[subset], ground)
-        settings = config(folder, silver_path="silver", **ground.keys)
-        assert session.go(settings, SUBSETS, "prepare", Notes(), executor=Inline()).code == 0
+    with serve(folder / "raw", subsets) as mounts:
+        settings = config(folder, silver_path="silver", **mounts.keys)
+        assert (
+            session.go(settings, SUBSETS, "prepare", Notes(), executor=InlineExecutor()).code == 0
+        )
     return card.write(settings, card.make(settings, SUBSETS)).parent
 
 
@@ -63,10 +64,10 @@ def test_two_copies_with_different_losses_get_the_same_bytes(tmp_path: Path, sac
 
 
 @pytest.fixture
-def two(tmp_path: Path) -> tuple[Small, Small]:
+def two(tmp_path: Path) -> tuple[TinySubset, TinySubset]:
     copies = []
     for name, lost in (("a", NAMES[0]), ("b", NAMES[1])):
-        small = Small(tmp_path / name)
+        small = TinySubset(tmp_path / name)
         small.holds(set(NAMES) - {lost})
         small.prepare()
         card.write(small.settings, card.make(small.settings, [SUBSET]))
@@ -74,44 +75,46 @@ def two(tmp_path: Path) -> tuple[Small, Small]:
     return copies[0], copies[1]
 
 
-def folder_of(small: Small) -> Path:
+def folder_of(small: TinySubset) -> Path:
     return small.settings.silver / "card"
 
 
 def test_only_what_all_have_stays_in_order_and_the_pristine_file_is_untouched(
-    two: tuple[Small, Small],
+    two: tuple[TinySubset, TinySubset],
 ) -> None:
-    before = two[0].settings.pristine(SUBSET).read_bytes()
-    found = intersect(two[0].settings, [load_copy(folder_of(each)) for each in two], [SUBSET])
+    before = two[0].settings.subset(SUBSET).pristine.read_bytes()
+    found = intersect(two[0].settings, copies(two), [SUBSET])
     content = json.loads(found[SUBSET].path.read_bytes())
     original = json.loads(before)
     assert content["images"] == [e for e in original["images"] if e["file_name"] in NAMES[2:]]
     ids = {each["id"] for each in content["images"]}
     assert content["annotations"] == [e for e in original["annotations"] if e["image_id"] in ids]
-    assert two[0].settings.pristine(SUBSET).read_bytes() == before
+    assert two[0].settings.subset(SUBSET).pristine.read_bytes() == before
 
 
-def test_bare_keep_lists_do_too(two: tuple[Small, Small]) -> None:
-    by_card = intersect(two[0].settings, [load_copy(folder_of(each)) for each in two], [SUBSET])
+def test_bare_keep_lists_do_too(two: tuple[TinySubset, TinySubset]) -> None:
+    by_card = intersect(two[0].settings, copies(two), [SUBSET])
     content = by_card[SUBSET].path.read_bytes()
-    lists = [load_copy(folder_of(each) / f"{SUBSET}.keep.txt") for each in two]
+    lists = [load_copy(folder_of(each) / f"{SUBSET}.keep.txt", SUBSETS) for each in two]
     other = two[1].folder / "elsewhere"
     assert intersect(two[1].settings, lists, [SUBSET], other)[SUBSET].path.read_bytes() == content
 
 
-def test_copies_of_different_annotations_are_not_mixed(two: tuple[Small, Small]) -> None:
+def test_copies_of_different_annotations_are_not_mixed(two: tuple[TinySubset, TinySubset]) -> None:
     annotate(two[1].folder, SUBSET, pairs(NAMES, revision=2))
     two[1].prepare()
     card.write(two[1].settings, card.make(two[1].settings, [SUBSET]))
     with pytest.raises(UsageError, match="other annotations of bdd100k"):
-        intersect(two[0].settings, [load_copy(folder_of(each)) for each in two], [SUBSET])
+        intersect(two[0].settings, copies(two), [SUBSET])
 
 
-def test_a_keep_list_that_is_not_the_one_on_the_card_is_refused(two: tuple[Small, Small]) -> None:
+def test_a_keep_list_that_is_not_the_one_on_the_card_is_refused(
+    two: tuple[TinySubset, TinySubset],
+) -> None:
     keep_list = folder_of(two[1]) / f"{SUBSET}.keep.txt"
     keep_list.write_text(keep_list.read_text() + "more.jpg\n")
     with pytest.raises(UsageError, match=r"not the keep-list that card\.json speaks of"):
-        load_copy(folder_of(two[1]))
+        load_copy(folder_of(two[1]), SUBSETS)
 
 
 @pytest.mark.parametrize(
@@ -122,31 +125,35 @@ def test_what_is_no_card_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "card.json"
     path.write_bytes(content)
     with pytest.raises(UsageError, match="is no card"):
-        load_copy(path)
+        load_copy(path, SUBSETS)
 
 
-def test_a_card_cannot_point_out_of_its_folder(two: tuple[Small, Small], tmp_path: Path) -> None:
+def test_a_card_cannot_point_out_of_its_folder(
+    two: tuple[TinySubset, TinySubset], tmp_path: Path
+) -> None:
     path = folder_of(two[0]) / card.NAME
     secret = tmp_path / "secret.txt"
     secret.write_text("a\n")
     path.write_text(path.read_text().replace(f"{SUBSET}.keep.txt", f"../../../../{secret.name}"))
     with pytest.raises(UsageError, match="cannot be read"):
-        load_copy(path)
+        load_copy(path, SUBSETS)
 
 
 @pytest.mark.parametrize("name", ["", "/", "..", "a/", "\0", "\ud800", "x" * 300])
-def test_a_card_that_names_no_keep_list_is_refused(two: tuple[Small, Small], name: str) -> None:
+def test_a_card_that_names_no_keep_list_is_refused(
+    two: tuple[TinySubset, TinySubset], name: str
+) -> None:
     path = folder_of(two[0]) / card.NAME
     content = json.loads(path.read_text())
     content["subsets"][SUBSET]["keep_list"] = name
     path.write_text(json.dumps(content))
     with pytest.raises(UsageError, match="names no keep-list"):
-        load_copy(path)
+        load_copy(path, SUBSETS)
 
 
-def test_one_copy_or_none_in_common_is_said(two: tuple[Small, Small], saco: Saco) -> None:
+def test_one_copy_or_none_in_common_is_said(two: tuple[TinySubset, TinySubset], saco: Saco) -> None:
     alone = saco("intersect", folder_of(two[0]), cwd=two[0].folder)
     assert alone.returncode == 2 and "Name two or more" in alone.stderr
-    copies = [load_copy(folder_of(each)) for each in two]
+    both = copies(two)
     with pytest.raises(UsageError, match="no subset in common"):
-        intersect(two[0].settings, copies, ["nga"])
+        intersect(two[0].settings, both, ["nga"])

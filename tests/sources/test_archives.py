@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,59 +9,48 @@ from typing import Any
 import pytest
 
 from saco_data import sources
-from saco_data.catalog.manifest import load
+from saco_data.catalog.registry import builtin
 from saco_data.model.reasons import Reason, State
 from saco_data.model.records import Product
 from saco_data.sandbox.http_server import FileServer
-from saco_data.sandbox.miniature import Subset, tarred, zipped
+from saco_data.sandbox.packing import pack_tar, pack_tar_gz, pack_zip
+from saco_data.sandbox.recipe import MiniatureSubset
 from saco_data.sources.archives import ArchiveSource
-from tests.builders import config, miniature
-from tests.pipeline_helpers import Notes, items, products, states, travel
+from tests.helpers.folders import config, write_files
+from tests.helpers.miniatures import build_one, copied_products
+from tests.helpers.pipeline import Notes, is_unpruned, items, prepare, products, states
 
 SUBSETS = ("geode", "bdd100k", "food_rec")
 
 
-def as_zip(folder: Path, subset: Subset) -> str:
-    (folder / "raw.zip").write_bytes(zipped(subset.raw))
+def as_zip(folder: Path, subset: MiniatureSubset) -> str:
+    (folder / "raw.zip").write_bytes(pack_zip(subset.raw))
     return "raw.zip"
 
 
-def as_tar(folder: Path, subset: Subset) -> str:
-    (folder / "raw.tar").write_bytes(tarred(subset.raw))
+def as_tar(folder: Path, subset: MiniatureSubset) -> str:
+    (folder / "raw.tar").write_bytes(pack_tar(subset.raw))
     return "raw.tar"
 
 
-def as_tar_gz(folder: Path, subset: Subset) -> str:
-    (folder / "raw.tgz").write_bytes(gzip.compress(tarred(subset.raw)))
+def as_tar_gz(folder: Path, subset: MiniatureSubset) -> str:
+    (folder / "raw.tgz").write_bytes(pack_tar_gz(subset.raw))
     return "raw.tgz"
 
 
-def as_folder(folder: Path, subset: Subset) -> str:
-    for name, content in subset.raw.items():
-        path = folder / "extracted" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
-    return "extracted"
-
-
-def expected(subset: Subset) -> dict[str, bytes]:
-    """Every product whose raw file exists, with its bytes."""
-    return {
-        entry.file_name: subset.raw[subset.raw_name[entry.file_name]]
-        for entry in subset.entries
-        if subset.raw_name[entry.file_name] in subset.raw
-    }
+def as_folder(folder: Path, subset: MiniatureSubset) -> str:
+    return write_files(folder / "extracted", subset.raw).name
 
 
 @pytest.mark.parametrize("name", SUBSETS)
 @pytest.mark.parametrize("form", [as_zip, as_tar, as_tar_gz])
 def test_a_local_archive_gives_the_same_bytes_and_names_what_it_lacks(
-    tmp_path: Path, name: str, form: Callable[[Path, Subset], str]
+    tmp_path: Path, name: str, form: Callable[[Path, MiniatureSubset], str]
 ) -> None:
-    subset = miniature(tmp_path, name)
+    subset = build_one(tmp_path, name)
     settings = config(tmp_path, **{f"{name}_raw": form(tmp_path, subset)})
-    assert travel(settings, name) == 0
-    assert products(settings, name) == expected(subset)
+    assert prepare(settings, name) == 0
+    assert products(settings, name) == copied_products(subset)
     (lost,) = [each for each, state in states(settings, name).items() if state is State.GONE]
     assert subset.raw_name[lost] == subset.missing[0]
 
@@ -71,30 +59,30 @@ def test_a_local_archive_gives_the_same_bytes_and_names_what_it_lacks(
 def test_a_folder_that_lacks_a_file_needs_the_user_and_prunes_nothing(
     tmp_path: Path, name: str
 ) -> None:
-    subset = miniature(tmp_path, name)
+    subset = build_one(tmp_path, name)
     settings = config(tmp_path, **{f"{name}_raw": as_folder(tmp_path, subset)})
-    assert travel(settings, name) == 4
-    assert products(settings, name) == expected(subset)
-    assert settings.pruned(name).read_bytes() == settings.pristine(name).read_bytes()
+    assert prepare(settings, name) == 4
+    assert products(settings, name) == copied_products(subset)
+    assert is_unpruned(settings, name)
     missing = subset.missing[0]
     (tmp_path / "extracted" / missing).parent.mkdir(parents=True, exist_ok=True)
     (tmp_path / "extracted" / missing).write_bytes(next(iter(subset.raw.values())))
-    assert travel(settings, name) == 0
+    assert prepare(settings, name) == 0
 
 
 @pytest.mark.parametrize("name", SUBSETS)
 @pytest.mark.parametrize("form", [as_zip, as_tar, as_tar_gz])
 def test_a_url_streams_only_what_is_wanted(
-    tmp_path: Path, name: str, form: Callable[[Path, Subset], str]
+    tmp_path: Path, name: str, form: Callable[[Path, MiniatureSubset], str]
 ) -> None:
-    subset = miniature(tmp_path, name)
+    subset = build_one(tmp_path, name)
     content = (tmp_path / form(tmp_path, subset)).read_bytes()
     with FileServer({"/raw": content}) as server:
         settings = config(tmp_path, **{f"{name}_raw": f"{server.url}/raw"})
-        assert travel(settings, name) == 0
-        assert products(settings, name) == expected(subset)
+        assert prepare(settings, name) == 0
+        assert products(settings, name) == copied_products(subset)
         asked = server.requests.total()
-        assert travel(settings, name) == 0
+        assert prepare(settings, name) == 0
         assert server.requests.total() == asked, "a finished subset asks nothing"
 
 
@@ -102,94 +90,103 @@ def test_a_url_streams_only_what_is_wanted(
     "depth", ["", "bdd100k", "bdd100k/images/100k", "bdd100k/images/100k/train"]
 )
 def test_any_folder_on_the_way_down_may_be_named(tmp_path: Path, depth: str) -> None:
-    subset = miniature(tmp_path, "bdd100k")
+    subset = build_one(tmp_path, "bdd100k")
     as_folder(tmp_path, subset)
     settings = config(tmp_path, bdd100k_raw=str(Path("extracted") / depth))
-    travel(settings, "bdd100k")
-    assert products(settings, "bdd100k") == expected(subset)
+    prepare(settings, "bdd100k")
+    assert products(settings, "bdd100k") == copied_products(subset)
 
 
 def test_identical_files_are_left_alone(tmp_path: Path) -> None:
-    subset = miniature(tmp_path, "geode")
+    subset = build_one(tmp_path, "geode")
     settings = config(tmp_path, geode_raw=as_zip(tmp_path, subset))
-    travel(settings, "geode")
-    before = {path: path.stat() for path in settings.images("geode").iterdir()}
+    prepare(settings, "geode")
+    before = {path: path.stat() for path in settings.subset("geode").images.iterdir()}
     (settings.state / "ledger.sqlite").unlink()
-    assert travel(settings, "geode") == 0
+    assert prepare(settings, "geode") == 0
     for path, stat in before.items():
         now = path.stat()
         assert (now.st_ino, now.st_mtime_ns) == (stat.st_ino, stat.st_mtime_ns)
 
 
 def test_another_file_under_a_final_name_is_replaced(tmp_path: Path) -> None:
-    subset = miniature(tmp_path, "geode")
+    subset = build_one(tmp_path, "geode")
     settings = config(tmp_path, geode_raw=as_zip(tmp_path, subset))
-    (name, content), *_ = expected(subset).items()
-    settings.images("geode").mkdir(parents=True)
-    other = list(expected(subset).values())[1]
-    (settings.images("geode") / name).write_bytes(other)
-    assert travel(settings, "geode") == 0
+    (name, content), *_ = copied_products(subset).items()
+    settings.subset("geode").images.mkdir(parents=True)
+    other = list(copied_products(subset).values())[1]
+    (settings.subset("geode").images / name).write_bytes(other)
+    assert prepare(settings, "geode") == 0
     assert products(settings, "geode")[name] == content
 
 
 def test_a_new_archive_is_asked_again_for_what_the_old_one_lacked(tmp_path: Path) -> None:
-    subset = miniature(tmp_path, "geode")
+    subset = build_one(tmp_path, "geode")
     settings = config(tmp_path, geode_raw=as_zip(tmp_path, subset))
-    assert travel(settings, "geode") == 0
+    assert prepare(settings, "geode") == 0
     subset.raw[subset.missing[0]] = next(iter(subset.raw.values()))
     as_zip(tmp_path, subset)
-    assert travel(settings, "geode") == 0
+    assert prepare(settings, "geode") == 0
     assert State.GONE not in states(settings, "geode").values()
-    assert settings.pruned("geode").read_bytes() == settings.pristine("geode").read_bytes()
+    assert (
+        settings.subset("geode").derived.read_bytes()
+        == settings.subset("geode").pristine.read_bytes()
+    )
 
 
 def test_that_everything_is_gone_is_not_believed(tmp_path: Path) -> None:
-    subset = miniature(tmp_path, "geode")
-    (tmp_path / "other.zip").write_bytes(zipped({"readme.txt": b"another archive"}))
+    subset = build_one(tmp_path, "geode")
+    (tmp_path / "other.zip").write_bytes(pack_zip({"readme.txt": b"another archive"}))
     settings = config(tmp_path, geode_raw="other.zip")
     notes = Notes()
-    assert travel(settings, "geode", notes=notes) == 4
-    assert settings.pruned("geode").read_bytes() == settings.pristine("geode").read_bytes()
+    assert prepare(settings, "geode", notes=notes) == 4
+    assert (
+        settings.subset("geode").derived.read_bytes()
+        == settings.subset("geode").pristine.read_bytes()
+    )
     assert any("wrong address" in line for line in notes.lines)
     # The right archive mends it without further ado.
     settings = config(tmp_path, geode_raw=as_zip(tmp_path, subset))
-    assert travel(settings, "geode") == 0
+    assert prepare(settings, "geode") == 0
     assert len(products(settings, "geode")) == 5
 
 
 def test_a_source_that_gives_nothing_is_not_believed_because_something_else_went_wrong(
     tmp_path: Path,
 ) -> None:
-    subset = miniature(tmp_path, "geode")
+    subset = build_one(tmp_path, "geode")
     first = next(iter(subset.raw))
-    (tmp_path / "other.zip").write_bytes(zipped({first: b"no picture at all"}))
+    (tmp_path / "other.zip").write_bytes(pack_zip({first: b"no picture at all"}))
     settings = config(tmp_path, geode_raw="other.zip")
-    assert travel(settings, "geode") == 4
+    assert prepare(settings, "geode") == 4
     assert set(states(settings, "geode").values()) == {State.GONE, State.FAILED}
-    assert settings.pruned("geode").read_bytes() == settings.pristine("geode").read_bytes()
+    assert (
+        settings.subset("geode").derived.read_bytes()
+        == settings.subset("geode").pristine.read_bytes()
+    )
 
 
 def test_the_word_of_one_mirror_is_not_held_against_another(tmp_path: Path) -> None:
-    subset = miniature(tmp_path, "geode")
+    subset = build_one(tmp_path, "geode")
     (first, content), *_ = subset.raw.items()
-    with FileServer({"/bad/raw.zip": zipped({first: content})}) as server:
-        server.files["/good/raw.zip"] = zipped(subset.raw)
-        assert travel(config(tmp_path, geode_raw=f"{server.url}/bad/raw.zip"), "geode") == 0
+    with FileServer({"/bad/raw.zip": pack_zip({first: content})}) as server:
+        server.files["/good/raw.zip"] = pack_zip(subset.raw)
+        assert prepare(config(tmp_path, geode_raw=f"{server.url}/bad/raw.zip"), "geode") == 0
         settings = config(tmp_path, geode_raw=f"{server.url}/good/raw.zip")
-        assert travel(settings, "geode") == 0
+        assert prepare(settings, "geode") == 0
     assert len(products(settings, "geode")) == 5
 
 
 def test_a_cut_archive_prunes_nothing(tmp_path: Path) -> None:
-    subset = miniature(tmp_path, "food_rec")
+    subset = build_one(tmp_path, "food_rec")
     name = as_tar_gz(tmp_path, subset)
     content = (tmp_path / name).read_bytes()
     (tmp_path / name).write_bytes(content[: len(content) // 2])
     settings = config(tmp_path, food_rec_raw=name)
-    assert travel(settings, "food_rec") == 3
+    assert prepare(settings, "food_rec") == 3
     assert State.GONE not in states(settings, "food_rec").values()
     (tmp_path / name).write_bytes(content)
-    assert travel(settings, "food_rec") == 0
+    assert prepare(settings, "food_rec") == 0
 
 
 @pytest.mark.parametrize(
@@ -209,38 +206,43 @@ def test_a_cut_archive_prunes_nothing(tmp_path: Path) -> None:
     ],
 )
 def test_naming_rules(tmp_path: Path, subset: str, member: str, key: str | None) -> None:
-    source = sources.get(subset, config(tmp_path))
+    source = sources.make(config(tmp_path).subset(subset))
     wanted = {"Africa_Egypt_bag_1", "images_bag_1", "x.jpg", "006316.jpg", "sav_000001.mp4"}
     assert source.key_of_member(member, wanted) == key  # type: ignore[attr-defined]
 
 
 def test_food_names_keep_their_last_part_and_suffix(tmp_path: Path) -> None:
-    source = sources.get("food_rec", config(tmp_path))
+    source = sources.make(config(tmp_path).subset("food_rec"))
     assert source.key_of(Product("some_set_2.0_006316.JPG", 1, 1)) == "006316.JPG"
 
 
 @pytest.mark.parametrize("name", SUBSETS)
 def test_nothing_at_hand_says_what_to_click(tmp_path: Path, name: str) -> None:
-    miniature(tmp_path, name)
+    build_one(tmp_path, name)
     settings = config(tmp_path)
-    assert travel(settings, name) == 4
+    assert prepare(settings, name) == 4
     found = set(states(settings, name).values())
     assert found == {State.BLOCKED}
-    assert load(name).access.page in sources.get(name, settings).needs()
+    assert (
+        builtin().find(name).access.page
+        in sources.make(settings.subset(name)).missing_requirement()
+    )
 
 
 def test_a_raw_path_that_does_not_exist_is_named(tmp_path: Path) -> None:
-    miniature(tmp_path, "geode")
+    build_one(tmp_path, "geode")
     settings = config(tmp_path, geode_raw="nowhere.zip")
-    assert travel(settings, "geode") == 4
-    assert "nowhere.zip does not exist" in sources.get("geode", settings).needs()
+    assert prepare(settings, "geode") == 4
+    assert (
+        "nowhere.zip does not exist" in sources.make(settings.subset("geode")).missing_requirement()
+    )
 
 
 def test_a_hostile_archive_writes_nothing_outside(tmp_path: Path) -> None:
     import io
     import tarfile
 
-    subset = miniature(tmp_path, "bdd100k")
+    subset = build_one(tmp_path, "bdd100k")
     (name, content), *others = subset.raw.items()
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
@@ -253,7 +255,7 @@ def test_a_hostile_archive_writes_nothing_outside(tmp_path: Path) -> None:
             archive.addfile(info, io.BytesIO(inner))
     (tmp_path / "evil.tar").write_bytes(buffer.getvalue())
     settings = config(tmp_path, bdd100k_raw="evil.tar")
-    travel(settings, "bdd100k")
+    prepare(settings, "bdd100k")
     file_name = name.rpartition("/")[2]
     assert file_name not in products(settings, "bdd100k")
     assert states(settings, "bdd100k")[file_name] is State.FAILED
@@ -263,16 +265,16 @@ def test_a_hostile_archive_writes_nothing_outside(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("remote", [False, True])
 def test_a_damaged_member_of_a_zip_costs_that_file_alone(tmp_path: Path, remote: bool) -> None:
-    subset = miniature(tmp_path, "bdd100k")
-    content = bytearray(zipped(subset.raw))
-    name = next(n for n in expected(subset) if subset.raw_name[n] != min(subset.raw))
+    subset = build_one(tmp_path, "bdd100k")
+    content = bytearray(pack_zip(subset.raw))
+    name = next(n for n in copied_products(subset) if subset.raw_name[n] != min(subset.raw))
     content[content.index(subset.raw_name[name].encode()) + 200] ^= 1
     (tmp_path / "raw.zip").write_bytes(content)
     with FileServer(tmp_path) as server:
         raw = f"{server.url}/raw.zip" if remote else "raw.zip"
         settings = config(tmp_path, bdd100k_raw=raw)
-        assert travel(settings, "bdd100k") == 3
-    rest = {each: bytes for each, bytes in expected(subset).items() if each != name}
+        assert prepare(settings, "bdd100k") == 3
+    rest = {each: bytes for each, bytes in copied_products(subset).items() if each != name}
     assert products(settings, "bdd100k") == rest
     item = items(settings, "bdd100k")[name]
     assert item.reason is Reason.ARCHIVE_DAMAGED
@@ -280,7 +282,7 @@ def test_a_damaged_member_of_a_zip_costs_that_file_alone(tmp_path: Path, remote:
 
 
 def test_geodes_folder_images_is_found_below_another_of_that_name(tmp_path: Path) -> None:
-    source = sources.get("geode", config(tmp_path))
+    source = sources.make(config(tmp_path).subset("geode"))
     assert isinstance(source, ArchiveSource)
     for above in ("", "images/", "/data/images/", "images/of/"):
         name = f"{above}images/Africa/x.jpg"
@@ -288,14 +290,14 @@ def test_geodes_folder_images_is_found_below_another_of_that_name(tmp_path: Path
 
 
 def test_a_product_made_anew_from_the_raw_file_at_hand_keeps_its_origin(tmp_path: Path) -> None:
-    subset = miniature(tmp_path, "bdd100k")
+    subset = build_one(tmp_path, "bdd100k")
     as_tar(tmp_path, subset)
     with FileServer(tmp_path) as server:
         settings = config(tmp_path, bdd100k_raw=f"{server.url}/raw.tar")
-        travel(settings, "bdd100k")
-        name = next(iter(expected(subset)))
-        (settings.images("bdd100k") / name).unlink()
-        assert travel(settings, "bdd100k") == 0
+        prepare(settings, "bdd100k")
+        name = next(iter(copied_products(subset)))
+        (settings.subset("bdd100k").images / name).unlink()
+        assert prepare(settings, "bdd100k") == 0
         origin = f"{server.url}/raw.tar#{subset.raw_name[name]}"
     assert items(settings, "bdd100k")[name].origin == origin
 
@@ -311,11 +313,11 @@ def test_a_product_made_anew_from_the_raw_file_at_hand_keeps_its_origin(tmp_path
 def test_a_password_in_a_place_that_is_no_url_is_not_told(
     tmp_path: Path, keys: dict[str, Any]
 ) -> None:
-    miniature(tmp_path, "inaturalist")
+    build_one(tmp_path, "inaturalist")
     settings, notes = config(tmp_path, **keys), Notes()
-    assert travel(settings, "inaturalist", notes=notes) == 4
+    assert prepare(settings, "inaturalist", notes=notes) == 4
     known = items(settings, "inaturalist").values()
     said = [*notes.lines, *(f"{item.detail} {item.origin} {item.facts}" for item in known)]
-    said.append(sources.get("inaturalist", settings).needs())
+    said.append(sources.make(settings.subset("inaturalist")).missing_requirement())
     assert any("inaturalist_" in line or "ftp:/h/x" in line for line in said)
     assert not [line for line in said if "secret" in line]

@@ -23,7 +23,7 @@ from saco_data.sandbox.gcs import HOST, GcsServer
 from saco_data.sandbox.http_server import Fault, Faults
 from saco_data.sandbox.proxy import ConnectProxy
 from saco_data.sources.base import Context
-from saco_data.sources.droid import Fetcher, object_name
+from saco_data.sources.droid import DroidSource, object_name
 from saco_data.storage.files import UnsafeName
 
 ROOT = "robotics/droid_raw/1.0.1"
@@ -63,16 +63,18 @@ def server(film: bytes) -> Iterator[GcsServer]:
         yield gcs
 
 
-def source(folder: Path, more: str) -> Fetcher:
-    return Fetcher(config.parse(f"droid_path: d\n{more}", folder / "CONFIG_FRAMES.yaml"))
+def source(folder: Path, more: str) -> DroidSource:
+    return DroidSource(
+        config.parse(f"droid_path: d\n{more}", folder / "CONFIG_FRAMES.yaml").subset("droid")
+    )
 
 
-def over_https(folder: Path, server: GcsServer, more: str = "") -> Fetcher:
-    url = f"{server.public('gresearch')}/{ROOT}"
+def over_https(folder: Path, server: GcsServer, more: str = "") -> DroidSource:
+    url = f"{server.public_url('gresearch')}/{ROOT}"
     return source(folder, f"endpoints: {{droid_https: '{url}'}}\n{more}")
 
 
-def run(fetcher: Fetcher, *videos: str) -> dict[str, Arrival | Outcome]:
+def run(fetcher: DroidSource, *videos: str) -> dict[str, Arrival | Outcome]:
     items = fetcher.fetch([Asset(video, ()) for video in videos], Context())
     return {i.asset.key if isinstance(i, Arrival) else i.key: i for i in items}
 
@@ -186,5 +188,5 @@ def test_the_production_addresses(
         lost = found[LOST]
         assert isinstance(lost, Outcome)
         assert lost.reason is Reason.OBJECT_MISSING
-        assert gsutil.place().startswith("gs://")
+        assert gsutil.location().startswith("gs://")
         assert {request.host for request in proxy.requests} == {HOST}

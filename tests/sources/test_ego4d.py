@@ -18,7 +18,7 @@ from saco_data.model.records import Arrival, Asset, Outcome
 from saco_data.sandbox.proxy import ConnectProxy, forward
 from saco_data.sandbox.s3 import S3Server
 from saco_data.sources.base import Context
-from saco_data.sources.ego4d import Fetcher, parse
+from saco_data.sources.ego4d import Ego4dSource, parse
 
 SHARING = "ego4d-consortium-sharing"
 MANIFEST = "public/v1/clips/manifest.csv"
@@ -40,11 +40,13 @@ def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[S3Server
         yield s3
 
 
-def source(folder: Path, more: str = "") -> Fetcher:
-    return Fetcher(config.parse(f"ego4d_path: e\n{more}", folder / "CONFIG_FRAMES.yaml"))
+def source(folder: Path, more: str = "") -> Ego4dSource:
+    return Ego4dSource(
+        config.parse(f"ego4d_path: e\n{more}", folder / "CONFIG_FRAMES.yaml").subset("ego4d")
+    )
 
 
-def run(fetcher: Fetcher, *uids: str) -> dict[str, Arrival | Outcome]:
+def run(fetcher: Ego4dSource, *uids: str) -> dict[str, Arrival | Outcome]:
     assets = [Asset(f"{uid}.mp4", ()) for uid in uids]
     found: dict[str, Arrival | Outcome] = {}
     for item in fetcher.fetch(assets, Context()):
@@ -120,12 +122,12 @@ def known(found: dict[str, Arrival | Outcome]) -> dict[str, Item]:
 def test_a_clip_that_is_another_one_by_now_is_followed(server: S3Server, tmp_path: Path) -> None:
     fetcher = source(tmp_path)
     before = known(run(fetcher, *CLIPS))
-    assert list(fetcher.changed(before)) == []
+    assert list(fetcher.find_changed(before)) == []
     server.put("ego4d-unict-milan", "clip-1.mp4", b"another version")
     server.put("ego4d-unict-milan", "clip-2.mp4", CLIPS["clip-2"])
     server.delete("ego4d-unict-milan", "clip-0.mp4")
     server.gate.keys["ego4d-unict-milan/clip-3.mp4"] = "AccessDenied"
-    assert list(fetcher.changed(before)) == ["clip-1"]
+    assert list(fetcher.find_changed(before)) == ["clip-1"]
 
 
 @pytest.mark.parametrize("trouble", ["no keys", "expired", "sick", "no manifest"])
@@ -143,7 +145,7 @@ def test_nothing_is_followed_where_nothing_can_be_learned(
             server.gate.all = "ExpiredToken" if trouble == "expired" else "InternalError"
         case _:
             more = "endpoints: {ego4d_manifest: 'https://a/b'}"
-    assert list(source(tmp_path, more).changed(before)) == []
+    assert list(source(tmp_path, more).find_changed(before)) == []
 
 
 @pytest.mark.parametrize("place", ["https://me:secret@a/manifest.csv", "manifest.csv", "s3://B"])

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import io
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from PIL import Image
 
 from saco_data.config.settings import Settings
 from saco_data.engine.sync import sync
@@ -23,26 +20,14 @@ from saco_data.storage.files import UnsafeName
 from saco_data.transports.base import Failure, Policy
 from saco_data.transports.services import retrying_adapter
 from saco_data.transports.services.fathomnet import FathomNetApi
-from tests.builders import annotate, config, document, image
-from tests.inline_executor import Inline
-from tests.pipeline_helpers import Notes, items, products, travel
-from tests.sources.web_helpers import ask, production, reasons, uuid
+from tests.helpers.annotations import annotate, document, image
+from tests.helpers.executor import InlineExecutor
+from tests.helpers.folders import config
+from tests.helpers.pipeline import Notes, items, prepare, products
+from tests.helpers.web import ask, production, reasons, uuid
 
 BATCH = "/fathomnet/api/images/query/uuids"
 API = "/fathomnet/api/"
-
-
-@pytest.fixture(scope="module")
-def jpeg() -> bytes:
-    buffer = io.BytesIO()
-    Image.effect_noise((160, 120), 60).convert("RGB").save(buffer, "JPEG", quality=30)
-    return buffer.getvalue()
-
-
-@pytest.fixture
-def server() -> Iterator[FileServer]:
-    with FileServer() as running:
-        yield running
 
 
 def opened(folder: Path, server: FileServer, net: FathomNet, *more: int, **keys: Any) -> Settings:
@@ -65,7 +50,7 @@ def test_images_are_kept_unchanged_under_the_name_of_the_annotation(
 ) -> None:
     net = FathomNet({uuid(n): jpeg for n in range(3)}, suffix=".JPG", missing={uuid(2)})
     settings = opened(tmp_path, server, net, 3)
-    assert travel(settings, "fathomnet") == 0
+    assert prepare(settings, "fathomnet") == 0
     assert products(settings, "fathomnet") == {f"{uuid(n)}.png": jpeg for n in range(2)}
     known = items(settings, "fathomnet")
     assert known[f"{uuid(2)}.png"].reason is Reason.HTTP_404
@@ -75,7 +60,7 @@ def test_images_are_kept_unchanged_under_the_name_of_the_annotation(
     assert facts["size"] == [160, 120] and facts["verified"] == "sha256"
     assert known[f"{uuid(0)}.png"].origin == f"{server.url}/fathomnet/static/{uuid(0)}.JPG"
     before = server.requests.total()
-    assert travel(settings, "fathomnet") == 0
+    assert prepare(settings, "fathomnet") == 0
     assert server.requests.total() == before
 
 
@@ -98,7 +83,7 @@ def test_a_hundred_images_of_which_some_are_gone_cost_two_requests(
 def test_a_few_that_one_answer_leaves_out_are_not_gone(
     tmp_path: Path, server: FileServer, jpeg: bytes
 ) -> None:
-    net = FathomNet({uuid(n): jpeg for n in range(9)}, most=8)
+    net = FathomNet({uuid(n): jpeg for n in range(9)}, max_records=8)
     assert set(reasons(ask(opened(tmp_path, server, net), "fathomnet")).values()) == {Reason.OK}
 
 
@@ -165,14 +150,16 @@ def test_other_content_than_recorded_is_refused(
     assert [path.name for path in (tmp_path / "data/fathomnet/raw").iterdir()] == [uuid(2)]
 
 
-@pytest.mark.parametrize("options", [{"batches": False}, {"odd": {uuid(1)}}, {"most": 2}])
+@pytest.mark.parametrize(
+    "options", [{"batches": False}, {"unreadable": {uuid(1)}}, {"max_records": 2}]
+)
 def test_an_answer_that_fails_or_falls_short_costs_no_image(
     tmp_path: Path, server: FileServer, jpeg: bytes, options: dict[str, Any]
 ) -> None:
     net = FathomNet({uuid(n): jpeg for n in range(6)}, **options)
     found = reasons(ask(opened(tmp_path, server, net, 99), "fathomnet"))
     assert found.pop(uuid(99)) is Reason.NOT_IN_CATALOGUE
-    if "odd" in options:
+    if "unreadable" in options:
         assert found.pop(uuid(1)) is Reason.EXTRACTOR_ERROR
     assert set(found.values()) == {Reason.OK} and len(found) >= 5
 
@@ -200,7 +187,7 @@ def test_a_password_in_the_address_of_the_api_is_not_told(
     with_password = server.url.replace("//", "//me:secret@")
     for root in (f"{with_password}/fathomnet/api", f"{with_password}/elsewhere"):
         notes = Notes()
-        travel(config(tmp_path, endpoints={"fathomnet_api": root}), "fathomnet", notes=notes)
+        prepare(config(tmp_path, endpoints={"fathomnet_api": root}), "fathomnet", notes=notes)
         known = items(settings, "fathomnet").values()
         assert not [line for line in notes.lines if "secret" in line]
         assert not [
@@ -238,22 +225,22 @@ def test_a_throttled_api_is_left_in_peace_and_finished_later(
 ) -> None:
     settings = opened(tmp_path, server, FathomNet({uuid(n): jpeg for n in range(3)}))
     server.faults = Faults((Fault.THROTTLED,), probability=1, retry_after=3600)
-    assert travel(settings, "fathomnet") == 4
+    assert prepare(settings, "fathomnet") == 4
     known = items(settings, "fathomnet").values()
     assert {(item.reason, item.attempts) for item in known} == {(Reason.THROTTLED, 0)}
     server.faults = None
-    assert travel(settings, "fathomnet") == 0
+    assert prepare(settings, "fathomnet") == 0
 
 
 def test_an_image_that_changed_is_followed(tmp_path: Path, server: FileServer, jpeg: bytes) -> None:
     net = FathomNet({uuid(n): jpeg for n in range(3)})
     settings = opened(tmp_path, server, net)
-    travel(settings, "fathomnet")
+    prepare(settings, "fathomnet")
     net.images[uuid(1)] = jpeg + b"another version"
-    synced = sync(settings, ["fathomnet"], Notes(), executor=Inline())
+    synced = sync(settings, ["fathomnet"], Notes(), executor=InlineExecutor())
     assert synced.checked["fathomnet"].followed == [uuid(1)]
     assert products(settings, "fathomnet")[f"{uuid(1)}.png"] == net.images[uuid(1)]
-    synced = sync(settings, ["fathomnet"], Notes(), executor=Inline())
+    synced = sync(settings, ["fathomnet"], Notes(), executor=InlineExecutor())
     assert synced.checked["fathomnet"].followed == []
 
 

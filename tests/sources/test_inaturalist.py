@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import gzip
 import hashlib
-import io
 import json
 import logging
 from collections.abc import Iterator
@@ -12,36 +10,29 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from PIL import Image
 
-from saco_data.catalog.manifest import load
+from saco_data.catalog.registry import builtin
 from saco_data.config.settings import Settings
 from saco_data.model.errors import Blocked
 from saco_data.model.reasons import Reason
 from saco_data.model.records import Arrival
 from saco_data.sandbox.http_server import Fault, Faults, FileServer
-from saco_data.sandbox.miniature import tarred
+from saco_data.sandbox.packing import pack_tar_gz
 from saco_data.sources.inaturalist import read
 from saco_data.transports.base import Failure
-from tests.builders import annotate, config, document, image
-from tests.pipeline_helpers import items, products, travel
-from tests.sources.web_helpers import ask, production, reasons
+from tests.helpers.annotations import annotate, document, image
+from tests.helpers.folders import config
+from tests.helpers.pipeline import items, prepare, products
+from tests.helpers.web import ask, production, reasons
 
 NAMES = {"1.jpg": "Aves/Parus major/a1.jpg", "2.jpg": "Aves/Parus major/b2.jpg"}
 OTHER = "Plantae/Quercus alba/c3.jpg"
 
 
 @pytest.fixture(scope="module")
-def jpeg() -> bytes:
-    buffer = io.BytesIO()
-    Image.effect_noise((160, 120), 60).convert("RGB").save(buffer, "JPEG", quality=30)
-    return buffer.getvalue()
-
-
-@pytest.fixture(scope="module")
 def archive(jpeg: bytes) -> bytes:
     members = {f"train_val_images/{name}": jpeg for name in (OTHER, *NAMES.values())}
-    return gzip.compress(tarred(members), mtime=0)
+    return pack_tar_gz(members)
 
 
 @pytest.fixture
@@ -65,13 +56,13 @@ def test_members_arrive_unchanged_and_what_is_missing_has_its_reason(
 ) -> None:
     server.files["/m.json"] = json.dumps({**NAMES, "3.jpg": "Aves/Parus major/d4.jpg"}).encode()
     settings = opened(tmp_path, server, "1.jpg", "2.jpg", "3.jpg", "4.jpg")
-    assert travel(settings, "inaturalist") == 0
+    assert prepare(settings, "inaturalist") == 0
     assert products(settings, "inaturalist") == {"1.jpg": jpeg, "2.jpg": jpeg}
     known = items(settings, "inaturalist")
     assert known["3.jpg"].reason is Reason.NOT_IN_ARCHIVE
     assert known["4.jpg"].reason is Reason.NOT_IN_CATALOGUE
     before = server.requests.total()
-    assert travel(settings, "inaturalist") == 0
+    assert prepare(settings, "inaturalist") == 0
     assert server.requests.total() == before
 
 
@@ -162,9 +153,12 @@ def test_the_production_addresses_are_right_and_the_mapping_is_pinned(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     mapping = (shared_data / "inaturalist_image_subset.json").read_bytes()
-    assert hashlib.sha256(mapping).hexdigest() == load("inaturalist").pinned["mapping"].sha256
+    assert (
+        hashlib.sha256(mapping).hexdigest()
+        == builtin().find("inaturalist").pinned["mapping"].sha256
+    )
     member = json.loads(mapping)["0.jpg"]
-    packed = gzip.compress(tarred({f"train_val_images/{member}": jpeg}), mtime=0)
+    packed = pack_tar_gz({f"train_val_images/{member}": jpeg})
     at_production(server, mapping, packed)
     annotate(tmp_path, "inaturalist", document(image(0, "0.jpg")))
     with production(server, *HOSTS) as proxy:

@@ -22,24 +22,14 @@ from saco_data.sandbox.nga import Gallery, Picture
 from saco_data.sources.nga import Row, read
 from saco_data.storage.files import UnsafeName
 from saco_data.transports.base import Failure
-from tests.builders import annotate, config, document, image
-from tests.inline_executor import Inline
-from tests.pipeline_helpers import Notes, items, products, travel
-from tests.sources.web_helpers import ask, production, reasons, uuid
+from tests.helpers.annotations import annotate, document, image
+from tests.helpers.executor import InlineExecutor
+from tests.helpers.folders import config
+from tests.helpers.pictures import noise_jpeg
+from tests.helpers.pipeline import Notes, items, prepare, products
+from tests.helpers.web import ask, production, reasons, uuid
 
 FAST = {"limits": {"nga": {"requests_per_second": 0}}}
-
-
-def jpeg(width: int, height: int, mode: str = "RGB") -> bytes:
-    buffer = io.BytesIO()
-    Image.effect_noise((width, height), 60).convert(mode).save(buffer, "JPEG", quality=40)
-    return buffer.getvalue()
-
-
-@pytest.fixture
-def server() -> Iterator[FileServer]:
-    with FileServer() as running:
-        yield running
 
 
 def opened(folder: Path, server: FileServer, house: Gallery, **keys: Any) -> Settings:
@@ -80,11 +70,11 @@ def test_never_more_is_asked_for_than_is_allowed(width: int, height: int, limit:
 def test_pictures_arrive_in_the_annotated_size_and_unchanged_where_they_have_it(
     tmp_path: Path, server: FileServer
 ) -> None:
-    same, large, grey = jpeg(160, 120), jpeg(640, 480), jpeg(320, 240, "L")
+    same, large, grey = noise_jpeg(160, 120), noise_jpeg(640, 480), noise_jpeg(320, 240, "L")
     pictures = {uuid(0): Picture(same), uuid(1): Picture(large, 160), uuid(2): Picture(grey)}
-    pictures[uuid(3)] = Picture(same, there=False)
+    pictures[uuid(3)] = Picture(same, available=False)
     settings = opened(tmp_path, server, Gallery(pictures))
-    assert travel(settings, "nga") == 0
+    assert prepare(settings, "nga") == 0
     made = products(settings, "nga")
     assert set(made) == {f"{uuid(n)}.jpg" for n in range(3)}
     assert made[f"{uuid(0)}.jpg"] == same
@@ -96,37 +86,37 @@ def test_pictures_arrive_in_the_annotated_size_and_unchanged_where_they_have_it(
     assert facts.items() <= known[f"{uuid(1)}.jpg"].facts.items()
     assert known[f"{uuid(3)}.jpg"].reason is Reason.HTTP_404
     before = server.requests.total()
-    assert travel(settings, "nga") == 0
+    assert prepare(settings, "nga") == 0
     assert server.requests.total() == before
 
 
 def test_a_picture_that_changed_is_followed(tmp_path: Path, server: FileServer) -> None:
-    pictures = {uuid(n): Picture(jpeg(160, 120)) for n in range(3)}
+    pictures = {uuid(n): Picture(noise_jpeg(160, 120)) for n in range(3)}
     settings = opened(tmp_path, server, Gallery(pictures))
-    travel(settings, "nga")
-    pictures[uuid(1)] = Picture(jpeg(160, 120))
-    synced = sync(settings, ["nga"], Notes(), executor=Inline())
+    prepare(settings, "nga")
+    pictures[uuid(1)] = Picture(noise_jpeg(160, 120))
+    synced = sync(settings, ["nga"], Notes(), executor=InlineExecutor())
     assert synced.checked["nga"].followed == [uuid(1)]
     assert products(settings, "nga")[f"{uuid(1)}.jpg"] == pictures[uuid(1)].content
-    assert sync(settings, ["nga"], Notes(), executor=Inline()).checked["nga"].followed == []
+    assert sync(settings, ["nga"], Notes(), executor=InlineExecutor()).checked["nga"].followed == []
 
 
 def test_the_limit_is_asked_for_as_an_integer(tmp_path: Path, server: FileServer) -> None:
-    settings = opened(tmp_path, server, Gallery({uuid(0): Picture(jpeg(640, 480), 160)}))
+    settings = opened(tmp_path, server, Gallery({uuid(0): Picture(noise_jpeg(640, 480), 160)}))
     assert reasons(ask(settings, "nga")) == {uuid(0): Reason.OK}
     assert server.requests[f"/nga/iiif/{uuid(0)}/full/!160,160/0/default.jpg"] == 1
 
 
 def test_a_picture_above_the_limit_is_never_kept(tmp_path: Path, server: FileServer) -> None:
-    house = Gallery({uuid(0): Picture(jpeg(640, 480), 160)}, generous=True)
+    house = Gallery({uuid(0): Picture(noise_jpeg(640, 480), 160)}, ignores_size=True)
     settings = opened(tmp_path, server, house)
     (found,) = ask(settings, "nga").values()
     assert isinstance(found, Outcome)
     assert found.reason is Reason.WRONG_SIZE and "640 x 480" in found.detail
     assert list((tmp_path / "data/nga/raw").iterdir()) == []
     # One that a killed run left there is not used either.
-    (tmp_path / f"data/nga/raw/{uuid(0)}.jpg").write_bytes(jpeg(640, 480))
-    house.generous = False
+    (tmp_path / f"data/nga/raw/{uuid(0)}.jpg").write_bytes(noise_jpeg(640, 480))
+    house.ignores_size = False
     (found,) = ask(settings, "nga").values()
     assert isinstance(found, Arrival) and isinstance(found.raw, Path)
     assert Image.open(found.raw).size == (160, 120)
@@ -134,7 +124,10 @@ def test_a_picture_above_the_limit_is_never_kept(tmp_path: Path, server: FileSer
 
 
 def test_the_server_gives_4096_pixels_a_side_at_most(tmp_path: Path, server: FileServer) -> None:
-    pictures = {uuid(0): Picture(jpeg(5000, 50)), uuid(1): Picture(jpeg(5000, 50), 4500)}
+    pictures = {
+        uuid(0): Picture(noise_jpeg(5000, 50)),
+        uuid(1): Picture(noise_jpeg(5000, 50), 4500),
+    }
     found = ask(opened(tmp_path, server, Gallery(pictures)), "nga")
     for each in found.values():
         assert isinstance(each, Arrival) and isinstance(each.raw, Path)
@@ -142,8 +135,8 @@ def test_the_server_gives_4096_pixels_a_side_at_most(tmp_path: Path, server: Fil
 
 
 def test_what_is_gone_has_its_reason(tmp_path: Path, server: FileServer) -> None:
-    picture = jpeg(160, 120)
-    pictures = {uuid(1): Picture(picture, there=False), uuid(2): Picture(picture, listed=False)}
+    picture = noise_jpeg(160, 120)
+    pictures = {uuid(1): Picture(picture, available=False), uuid(2): Picture(picture, listed=False)}
     settings = opened(tmp_path, server, Gallery(pictures))
     assert reasons(ask(settings, "nga")) == {
         uuid(1): Reason.HTTP_404,
@@ -154,7 +147,7 @@ def test_what_is_gone_has_its_reason(tmp_path: Path, server: FileServer) -> None
 def test_the_catalogue_is_asked_for_again_only_where_something_is_missing(
     tmp_path: Path, server: FileServer
 ) -> None:
-    picture = jpeg(160, 120)
+    picture = noise_jpeg(160, 120)
     house = Gallery({uuid(0): Picture(picture)})
     settings = opened(tmp_path, server, house)
     assert reasons(ask(settings, "nga")) == {uuid(0): Reason.OK}
@@ -178,17 +171,17 @@ def test_the_catalogue_is_asked_for_again_only_where_something_is_missing(
 def test_one_that_cannot_be_looked_up_again_does_not_hold_the_others(
     tmp_path: Path, server: FileServer
 ) -> None:
-    house = Gallery({uuid(0): Picture(jpeg(160, 120))})
+    house = Gallery({uuid(0): Picture(noise_jpeg(160, 120))})
     assert reasons(ask(opened(tmp_path, server, house), "nga")) == {uuid(0): Reason.OK}
     (tmp_path / f"data/nga/raw/{uuid(0)}.jpg").unlink()
-    house.pictures[uuid(1)] = Picture(jpeg(160, 120), listed=False)
+    house.pictures[uuid(1)] = Picture(noise_jpeg(160, 120), listed=False)
     settings = opened(tmp_path, server, house)
     known = (tmp_path / "data/nga/published_images.csv").read_bytes()
     settings = config(
         tmp_path,
         endpoints={
             "nga_catalogue": f"{server.url}/elsewhere.csv",
-            "nga_iiif": settings.endpoint("nga", "iiif"),
+            "nga_iiif": settings.subset("nga").endpoint("iiif"),
         },
     )
     assert reasons(ask(settings, "nga")) == {uuid(0): Reason.OK, uuid(1): Reason.RAW_MISSING}
@@ -201,7 +194,7 @@ def test_one_that_cannot_be_looked_up_again_does_not_hold_the_others(
 def test_no_picture_is_gone_because_the_catalogue_came_damaged(
     tmp_path: Path, server: FileServer, fault: Fault
 ) -> None:
-    house = Gallery({uuid(n): Picture(jpeg(16, 12)) for n in range(2)})
+    house = Gallery({uuid(n): Picture(noise_jpeg(16, 12)) for n in range(2)})
     settings = opened(tmp_path, server, house)
     server.faults = Faults((fault,), probability=1, first=2)
     found = reasons(ask(settings, "nga"))
@@ -209,7 +202,7 @@ def test_no_picture_is_gone_because_the_catalogue_came_damaged(
 
 
 def test_a_catalogue_that_has_moved_makes_nothing_gone(tmp_path: Path, server: FileServer) -> None:
-    opened(tmp_path, server, Gallery({uuid(0): Picture(jpeg(160, 120))}))
+    opened(tmp_path, server, Gallery({uuid(0): Picture(noise_jpeg(160, 120))}))
     settings = config(tmp_path, endpoints={"nga_catalogue": f"{server.url}/elsewhere.csv"})
     with pytest.raises(Blocked, match="Correct its address") as caught:
         ask(settings, "nga")
@@ -243,20 +236,22 @@ def test_a_name_without_a_uuid_is_refused(tmp_path: Path) -> None:
 def test_a_throttled_gallery_is_left_in_peace_and_finished_later(
     tmp_path: Path, server: FileServer
 ) -> None:
-    house = Gallery({uuid(n): Picture(jpeg(160, 120)) for n in range(3)})
+    house = Gallery({uuid(n): Picture(noise_jpeg(160, 120)) for n in range(3)})
     settings = opened(tmp_path, server, house)
     server.faults = Faults((Fault.THROTTLED,), probability=1, retry_after=3600)
-    assert travel(settings, "nga") == 4
+    assert prepare(settings, "nga") == 4
     known = items(settings, "nga").values()
     assert {(item.reason, item.attempts) for item in known} == {(Reason.THROTTLED, 0)}
     server.faults = None
-    assert travel(settings, "nga") == 0
+    assert prepare(settings, "nga") == 0
 
 
 def test_the_production_addresses_are_right(
     tmp_path: Path, server: FileServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    house = Gallery({uuid(0): Picture(jpeg(640, 480), 160), uuid(1): Picture(jpeg(160, 120))})
+    house = Gallery(
+        {uuid(0): Picture(noise_jpeg(640, 480), 160), uuid(1): Picture(noise_jpeg(160, 120))}
+    )
     house.mount_images(server, "/iiif")
     path = "/NationalGalleryOfArt/opendata/main/data/published_images.csv"
     server.route(path, lambda query: Answer(house.catalogue()))

@@ -9,10 +9,11 @@ import pytest
 from saco_data.model.errors import Blocked
 from saco_data.model.reasons import State
 from saco_data.sandbox.http_server import FileServer
-from saco_data.sandbox.miniature import tarred
+from saco_data.sandbox.packing import pack_tar
 from saco_data.sources.sav import link_of
-from tests.builders import config, miniature
-from tests.pipeline_helpers import Notes, states, travel
+from tests.helpers.folders import config
+from tests.helpers.miniatures import build_one
+from tests.helpers.pipeline import Notes, prepare, states
 
 TAR = "videos_fps_6.tar"
 
@@ -45,12 +46,12 @@ def test_a_file_without_it_is_named(tmp_path: Path, content: bytes) -> None:
 
 
 def test_the_links_file_leads_to_the_frames(tmp_path: Path) -> None:
-    subset = miniature(tmp_path, "sav")
-    with FileServer({f"/{TAR}": tarred(subset.raw)}) as server:
+    subset = build_one(tmp_path, "sav")
+    with FileServer({f"/{TAR}": pack_tar(subset.raw)}) as server:
         links(tmp_path, f"{TAR}\t{server.url}/{TAR}?Expires=1&Signature=secret")
         settings = config(tmp_path, sav_links_file="links.txt")
         notes = Notes()
-        assert travel(settings, "sav", notes=notes) == 0
+        assert prepare(settings, "sav", notes=notes) == 0
     found = list(states(settings, "sav").values())
     assert found.count(State.DONE) == 9 and found.count(State.GONE) == 3
     state = (settings.state / "ledger.sqlite").read_bytes()
@@ -58,12 +59,12 @@ def test_the_links_file_leads_to_the_frames(tmp_path: Path) -> None:
 
 
 def test_a_video_gone_by_one_link_rests_although_the_link_changes(tmp_path: Path) -> None:
-    subset = miniature(tmp_path, "sav")
-    with FileServer({f"/{TAR}": tarred(subset.raw)}) as server:
+    subset = build_one(tmp_path, "sav")
+    with FileServer({f"/{TAR}": pack_tar(subset.raw)}) as server:
         for signature in "ab":
             links(tmp_path, f"{TAR}\t{server.url}/{TAR}?Signature={signature}")
             settings = config(tmp_path, sav_links_file="links.txt")
-            assert travel(settings, "sav") == 0
+            assert prepare(settings, "sav") == 0
         asked = server.requests.total()
-        assert travel(settings, "sav") == 0
+        assert prepare(settings, "sav") == 0
         assert server.requests.total() == asked

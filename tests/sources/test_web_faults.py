@@ -2,57 +2,49 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
 from saco_data.config.settings import Settings
 from saco_data.model.reasons import Reason, State
-from saco_data.sandbox import miniature
+from saco_data.sandbox import recipe
 from saco_data.sandbox.http_server import Fault, Faults, FileServer
-from saco_data.sandbox.miniature import World, build
-from saco_data.sandbox.mounts import STANDS, Ground
-from tests.builders import config
-from tests.pipeline_helpers import items, products, states, travel
+from saco_data.sandbox.miniature import Miniature, build
+from saco_data.sandbox.mounts import Mounts
+from saco_data.sandbox.recipes import recipe_of
+from tests.helpers.folders import config
+from tests.helpers.pipeline import items, prepare, products, states
 
 NAMES = ("nga", "inaturalist", "fathomnet")
 FILES = 30
 
 
 @pytest.fixture(scope="module")
-def small_silver(tmp_path_factory: pytest.TempPathFactory) -> World:
+def small_silver(tmp_path_factory: pytest.TempPathFactory) -> Miniature:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(miniature, "FILES", FILES)
-        return build(tmp_path_factory.mktemp("world"), NAMES)
+        patch.setattr(recipe, "FILES", FILES)
+        return build(tmp_path_factory.mktemp("miniature"), NAMES)
 
 
-@pytest.fixture
-def server() -> Iterator[FileServer]:
-    with FileServer() as running:
-        yield running
+def opened(folder: Path, server: FileServer, silver: Miniature) -> Settings:
+    with Mounts(folder, server) as mounts:
+        for name, subset in silver.subsets.items():
+            recipe_of(name).mount(subset, mounts)
+        return config(folder, **{**mounts.keys, "path_annotations": str(silver.annotations)})
 
 
-def opened(folder: Path, server: FileServer, silver: World) -> Settings:
-    with ExitStack() as others:
-        ground = Ground(folder, server, others)
-        for name in NAMES:
-            STANDS[name](silver.subsets[name], ground)
-        return config(folder, **{**ground.keys, "path_annotations": str(silver.annotations)})
-
-
-def originals(folder: Path, silver: World) -> dict[str, dict[str, bytes]]:
+def originals(folder: Path, silver: Miniature) -> dict[str, dict[str, bytes]]:
     """What a server without faults gives: the right products."""
     with FileServer() as server:
         settings = opened(folder, server, silver)
-        assert travel(settings, *NAMES) == 0
+        assert prepare(settings, *NAMES) == 0
         return {name: products(settings, name) for name in NAMES}
 
 
 @pytest.fixture(scope="module")
 def right(
-    tmp_path_factory: pytest.TempPathFactory, small_silver: World
+    tmp_path_factory: pytest.TempPathFactory, small_silver: Miniature
 ) -> dict[str, dict[str, bytes]]:
     return originals(tmp_path_factory.mktemp("right"), small_silver)
 
@@ -61,7 +53,7 @@ def right(
 def test_three_runs_bring_everything_and_nothing_wrong(
     tmp_path: Path,
     server: FileServer,
-    small_silver: World,
+    small_silver: Miniature,
     right: dict[str, dict[str, bytes]],
     seed: int,
 ) -> None:
@@ -69,7 +61,7 @@ def test_three_runs_bring_everything_and_nothing_wrong(
     server.faults = Faults(seed=seed, stall=0.2, drip=50_000)
     codes = []
     for _ in range(3):
-        codes.append(travel(settings, *NAMES))
+        codes.append(prepare(settings, *NAMES))
         for name in NAMES:
             made = products(settings, name)
             assert made.items() <= right[name].items()
@@ -80,19 +72,19 @@ def test_three_runs_bring_everything_and_nothing_wrong(
     assert codes[-1] == 0 and server.injected.total() > 8, (codes, server.injected)
     assert {name: products(settings, name) for name in NAMES} == right
     before = server.requests.total()
-    assert travel(settings, *NAMES) == 0
+    assert prepare(settings, *NAMES) == 0
     assert server.requests.total() == before
 
 
 def test_throttled_sources_are_left_and_finished_later(
-    tmp_path: Path, server: FileServer, small_silver: World, right: dict[str, dict[str, bytes]]
+    tmp_path: Path, server: FileServer, small_silver: Miniature, right: dict[str, dict[str, bytes]]
 ) -> None:
     settings = opened(tmp_path, server, small_silver)
     server.faults = Faults((Fault.THROTTLED,), probability=1, retry_after=3600)
-    assert travel(settings, *NAMES) == 4
+    assert prepare(settings, *NAMES) == 4
     for name in NAMES:
         known = items(settings, name).values()
         assert {(each.reason, each.attempts) for each in known} == {(Reason.THROTTLED, 0)}
     server.faults = None
-    assert travel(settings, *NAMES) == 0
+    assert prepare(settings, *NAMES) == 0
     assert {name: products(settings, name) for name in NAMES} == right

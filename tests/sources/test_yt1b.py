@@ -25,7 +25,7 @@ from saco_data.model.records import Arrival, Asset, Outcome
 from saco_data.sandbox.proxy import ConnectProxy
 from saco_data.sandbox.youtube import Fault, Video, YouTube
 from saco_data.sources.base import Context
-from saco_data.sources.yt1b import MAX_DENIALS, Fetcher
+from saco_data.sources.yt1b import MAX_DENIALS, Yt1bSource
 from saco_data.storage.files import UnsafeName
 
 IDS = [f"video_id_0{number}" for number in range(6)]
@@ -69,10 +69,10 @@ def start(monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
         proxy.__exit__(None, None, None)
 
 
-def fetcher(folder: Path, *, rps: float = 0, sleep: float = 0, more: str = "") -> Fetcher:
+def fetcher(folder: Path, *, rps: float = 0, sleep: float = 0, more: str = "") -> Yt1bSource:
     limits = f"{{requests_per_second: {rps}, sleep_seconds: [{sleep}, {sleep}]}}"
     text = f"limits:\n  yt1b: {limits}\n{more}"
-    return Fetcher(config.parse(text, folder / "CONFIG_FRAMES.yaml"))
+    return Yt1bSource(config.parse(text, folder / "CONFIG_FRAMES.yaml").subset("yt1b"))
 
 
 def assets(*ids: str) -> list[Asset]:
@@ -213,7 +213,7 @@ def test_the_server_never_sees_more_than_the_configured_rate(
 
 
 def test_manifest_rates_are_polite_when_nothing_is_configured(tmp_path: Path) -> None:
-    rates = config.parse("", tmp_path / "c.yaml").rates("yt1b")
+    rates = config.parse("", tmp_path / "c.yaml").subset("yt1b").rates
     # About 300 videos an hour is what a session is allowed.
     assert 3600 / rates.sleep_seconds[0] <= 360
     assert rates.requests_per_second <= 1.5
@@ -241,8 +241,8 @@ def test_kill_9_at_random_points_leaves_the_undisturbed_bytes(
     code = (
         "import sys; from pathlib import Path; from saco_data.config import settings as config\n"
         "from saco_data.model.records import Asset; from saco_data.sources.base import Context\n"
-        "from saco_data.sources.yt1b import Fetcher\n"
-        "source = Fetcher(config.load(Path(sys.argv[1])))\n"
+        "from saco_data.sources.yt1b import Yt1bSource\n"
+        "source = Yt1bSource(config.load(Path(sys.argv[1])).subset('yt1b'))\n"
         "print('on', flush=True)\n"
         "for _ in source.fetch([Asset(i, ()) for i in sys.argv[2:]], Context()): pass\n"
     )
@@ -309,6 +309,6 @@ def test_expired_cookies_turn_a_bot_check_into_fresh_cookies_please(
 
 
 def test_the_place_is_the_watch_address_and_can_be_moved(tmp_path: Path) -> None:
-    assert fetcher(tmp_path).place() == WATCH
+    assert fetcher(tmp_path).location() == WATCH
     moved = fetcher(tmp_path, more="endpoints: {yt1b_watch: 'https://m.youtube.com/watch?v='}\n")
-    assert moved.place() == "https://m.youtube.com/watch?v="
+    assert moved.location() == "https://m.youtube.com/watch?v="

@@ -21,8 +21,8 @@ from saco_data.engine.pipeline import STOPPING
 from saco_data.model.errors import LockHeld
 from saco_data.state import lock as module
 from saco_data.state.lock import Lock
-from tests.inline_executor import Inline
-from tests.tiny_subset import NAMES, SUBSET, Small
+from tests.helpers.executor import InlineExecutor
+from tests.helpers.tiny_subset import NAMES, SUBSET, TinySubset
 
 R = TypeVar("R")
 
@@ -31,7 +31,7 @@ NOBODY = 1 << 22
 HOLD = """
 import sys, time
 from pathlib import Path
-from saco_data.lock import Lock
+from saco_data.state.lock import Lock
 with Lock(Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(60)
@@ -243,7 +243,7 @@ def test_who_lost_it_is_told_and_leaves_the_new_holder_alone(
     assert (tmp_path / "lock").read_text() == other
 
 
-class Slept(Inline):
+class Slept(InlineExecutor):
     """While its first task runs, another machine takes over, and this one notices."""
 
     def __init__(self, lock: Path) -> None:
@@ -263,7 +263,7 @@ class Slept(Inline):
 
 def test_a_run_that_lost_its_lock_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "TOUCH_SECONDS", 0.02)
-    small = Small(tmp_path)
+    small = TinySubset(tmp_path)
     executor = Slept(small.settings.state / "lock")
     finished = session.go(small.settings, [SUBSET], "prepare", small.notes, executor=executor)
     assert finished.code == 3

@@ -13,8 +13,8 @@ import aiohttp
 from multidict import CIMultiDict
 from yarl import URL
 
-from saco_data import __version__
 from saco_data.model.reasons import Reason
+from saco_data.model.version import __version__
 from saco_data.transports.base import Policy
 from saco_data.transports.http import environment
 from saco_data.transports.http.addresses import is_usable, origin_of

@@ -13,14 +13,16 @@ from pathlib import Path
 import pytest
 
 from saco_data import sources
+from saco_data.engine.subset import bind_one
 from saco_data.model.reasons import Reason
 from saco_data.model.records import Arrival, Asset, Product
 from saco_data.sandbox.http_server import Fault, Faults, FileServer
-from saco_data.sandbox.miniature import tarred
+from saco_data.sandbox.packing import pack_tar as tarred
 from saco_data.transports import archive
 from saco_data.transports.base import Policy, Request, Stopped
 from saco_data.transports.http import Http
-from tests.builders import annotate, config, document, image
+from tests.helpers.annotations import annotate, document, image
+from tests.helpers.folders import config
 
 DATA = random.Random(8).randbytes(3 << 20)
 SLOW = 500_000  # bytes a second
@@ -73,7 +75,7 @@ def test_a_stop_ends_a_source_in_mid_video(tmp_path: Path) -> None:
     )
     video = "/RAIL/success/2023-07-07/Fri/recordings/MP4/1.mp4"
     with FileServer({video: b"\0\0\0\x18ftyp" + DATA}, bandwidth=SLOW) as server:
-        source = sources.get("droid", config(tmp_path, endpoints={"droid_https": server.url}))
+        source = bind_one(config(tmp_path, endpoints={"droid_https": server.url}), "droid").source
         asset = Asset(name, (Product("a/1.jpg", 9, 9, name, 0, (9, 9)),))
         with stopped_soon() as stop:
             assert list(source.fetch([asset], sources.Context(stop))) == []
@@ -92,7 +94,7 @@ def test_a_stop_ends_an_archive_that_streams_past_the_unwanted(tmp_path: Path) -
     files = {"/a.tgz": gzip.compress(body, 1)}
     with FileServer(files, bandwidth=SLOW) as server:
         settings = config(tmp_path, bdd100k_raw=f"{server.url}/a.tgz")
-        source = sources.get("bdd100k", settings)
+        source = sources.make(settings.subset("bdd100k"))
         with stopped_soon() as stop:
             assert list(source.fetch([asset], sources.Context(stop))) == []
         server.bandwidth = 0
@@ -106,7 +108,7 @@ def test_a_stop_ends_an_archive_on_disk_too(tmp_path: Path) -> None:
     (tmp_path / "a.tar").write_bytes(body)
     context = sources.Context()
     context.stop.set()
-    source = sources.get("bdd100k", config(tmp_path, bdd100k_raw="a.tar"))
+    source = bind_one(config(tmp_path, bdd100k_raw="a.tar"), "bdd100k").source
     assert list(source.fetch([asset], context)) == []
     with pytest.raises(Stopped):
         list(archive.members(tmp_path / "a.tar", lambda name: False, stop=context.stop))

@@ -17,7 +17,7 @@ from saco_data.sandbox.hub import Roboflow as Service
 from saco_data.transports.base import Policy
 from saco_data.transports.services import roboflow
 from saco_data.transports.services.roboflow import WORKSPACE, Names, Roboflow, original_name
-from tests.sources.web_helpers import production
+from tests.helpers.web import production
 
 KEY = "rf-very-secret-key"
 EXPORT = {"geode": {"test/a.jpg": b"picture"}}

@@ -1,0 +1,5 @@
+"""`python -m saco_data` is the command `saco`."""
+
+from saco_data.cli.main import main
+
+main()

@@ -1,0 +1,188 @@
+"""Which collections and subsets there are: what lies in `manifests/<collection>/`.
+
+A collection is a folder of manifests with a `collection.yaml` that names it and orders its
+subsets. Three places are read: the folder that comes with this package, the folders that installed
+packages name (entry point group `saco_data.collections`), and those that the config names
+(`collections: {mine: {manifests: FOLDER}}`).
+"""
+
+from __future__ import annotations
+
+import difflib
+import functools
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from saco_data.catalog.manifest import DEFAULT_COLLECTION, NAME, Manifest, read, read_yaml, wrong
+from saco_data.model.errors import ManifestError, UsageError
+
+FILE_NAME = "collection.yaml"
+ENTRY_POINTS = "saco_data.collections"
+
+
+class CollectionFacts(BaseModel):
+    """The keys of `collection.yaml`. `subsets`: in the order in which they are shown."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: Annotated[str, Field(pattern=NAME)]
+    title: str
+    # The dataset of the Hugging Face Hub that holds the annotation files.
+    hub_dataset: str | None = None
+    subsets: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Collection:
+    """A named group of subsets with one output root, one kind of annotation, one evaluator."""
+
+    facts: CollectionFacts
+    manifests: tuple[Manifest, ...]
+
+    @property
+    def name(self) -> str:
+        """Its name on the command line."""
+        return self.facts.name
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The ids of its subsets, in order."""
+        return tuple(manifest.id for manifest in self.manifests)
+
+
+class Registry:
+    """All collections by name. Names are found in any case."""
+
+    def __init__(self, collections: Iterable[Collection]) -> None:
+        self.collections: dict[str, Collection] = {}
+        for collection in collections:
+            if collection.name in self.collections:
+                raise ManifestError(
+                    "two folders bring a collection of this name",
+                    item=collection.name,
+                    remedy="Rename one of them",
+                )
+            self.collections[collection.name] = collection
+        self._manifests = {
+            manifest.id: manifest
+            for collection in self.collections.values()
+            for manifest in collection.manifests
+        }
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The ids of all subsets: the default collection first."""
+        return tuple(self._manifests)
+
+    @property
+    def manifests(self) -> tuple[Manifest, ...]:
+        """All manifests, in the order of `ids`."""
+        return tuple(self._manifests.values())
+
+    def collection_of(self, manifest: Manifest) -> Collection:
+        """The collection of a subset."""
+        return self.collections[manifest.collection]
+
+    def find(self, name: str) -> Manifest:
+        """The manifest of a subset: `nga`, `silver/nga`, `sa-v/val`. Raises UsageError."""
+        found = self.select([name])
+        if len(found) != 1 or name.lower() in self.collections:
+            raise UsageError(
+                f"{name!r} is a collection",
+                remedy=f"Name one of its subsets: {', '.join(found)}",
+            )
+        return self._manifests[found[0]]
+
+    def select(self, names: Iterable[str]) -> tuple[str, ...]:
+        """The ids of the subsets that are named, each once.
+
+        A collection stands for all its subsets; no name stands for the default collection.
+        Raises UsageError for an unknown name, with the nearest one.
+        """
+        ids: dict[str, None] = {}
+        for name in names:
+            ids.update(dict.fromkeys(self._ids_of(name)))
+        return tuple(ids) or self.collections[DEFAULT_COLLECTION].ids
+
+    def _ids_of(self, name: str) -> tuple[str, ...]:
+        wanted = name.lower()
+        if wanted in self._manifests:
+            return (wanted,)
+        by_full_name = {each.full_name: each.id for each in self._manifests.values()}
+        if wanted in by_full_name:
+            return (by_full_name[wanted],)
+        if wanted in self.collections:
+            return self.collections[wanted].ids
+        known = [*self._manifests, *by_full_name, *self.collections]
+        near = difflib.get_close_matches(wanted, known, n=1, cutoff=0.5)
+        hint = f"Did you mean {near[0]!r}? " if near else ""
+        raise UsageError(
+            f"unknown subset {name!r}",
+            remedy=f"{hint}There are: {', '.join(self._manifests)}; "
+            f"collections: {', '.join(self.collections)}",
+        )
+
+
+def read_collection(folder: Path) -> Collection:
+    """The collection in a folder of manifests. Raises ManifestError."""
+    path = folder / FILE_NAME
+    try:
+        facts = CollectionFacts.model_validate(read_yaml(path))
+    except ValidationError as error:
+        raise wrong(path, error) from error
+    there = {each.stem for each in folder.glob("*.yaml") if each.name != FILE_NAME}
+    if there != set(facts.subsets) or len(there) != len(facts.subsets):
+        missing = sorted(there.symmetric_difference(facts.subsets)) or ["a name twice"]
+        raise ManifestError(
+            f"`subsets` and the manifests beside it differ: {', '.join(missing)}",
+            item=str(path),
+            remedy="Name each subset once, and give each a manifest",
+        )
+    manifests = (read(folder / f"{name}.yaml", facts.name) for name in facts.subsets)
+    return Collection(facts, tuple(manifests))
+
+
+def manifests_folder() -> Path:
+    """The folder of our own manifests: inside an installed package, beside it in a checkout."""
+    package = Path(__file__).parents[1]
+    inside = package / "manifests"
+    return inside if inside.is_dir() else package.parent / "manifests"
+
+
+@functools.cache
+def builtin() -> Registry:
+    """The collections of this package and of installed packages. Raises ManifestError."""
+    return Registry(_installed())
+
+
+def with_folders(folders: Mapping[str, Path]) -> Registry:
+    """`builtin()` and the collections in these folders, by name. Raises ManifestError."""
+    if not folders:
+        return builtin()
+    own = []
+    for name, folder in folders.items():
+        collection = read_collection(folder)
+        if collection.name != name:
+            raise ManifestError(
+                f"says that its collection is {collection.name!r}",
+                item=str(folder / FILE_NAME),
+                remedy=f"Call it {collection.name!r} in the config too",
+            )
+        own.append(collection)
+    return Registry([*builtin().collections.values(), *own])
+
+
+def _installed() -> list[Collection]:
+    root = manifests_folder()
+    ours = [read_collection(root / DEFAULT_COLLECTION)]
+    others = (path.parent for path in sorted(root.glob(f"*/{FILE_NAME}")))
+    ours += [read_collection(each) for each in others if each.name != DEFAULT_COLLECTION]
+    for entry in metadata.entry_points(group=ENTRY_POINTS):
+        # An entry point leads to a function without arguments that returns the folder.
+        ours.append(read_collection(Path(entry.load()())))
+    return ours

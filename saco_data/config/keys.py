@@ -1,0 +1,59 @@
+"""The keys of the config and their types, one model for each mapping."""
+
+from __future__ import annotations
+
+import os
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
+
+from saco_data.catalog.manifest import Pause
+
+
+class Limits(BaseModel):
+    """Overrides of a source's polite rates."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    concurrency: int | None = Field(None, ge=1, le=256)
+    requests_per_second: float | None = Field(None, ge=0)
+    sleep_seconds: Pause | None = Field(None, strict=False)
+
+
+class CollectionKeys(BaseModel):
+    """The keys of one entry of `collections`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    # The root of what is prepared; `data/<collection>` by default.
+    path: str | None = Field(default=None, min_length=1)
+    # A folder that brings the collection: `collection.yaml` and a manifest for each subset.
+    manifests: str | None = Field(default=None, min_length=1)
+    # The raw media at hand, by subset: a folder, an archive, a URL.
+    raw: dict[str, str] = Field(default_factory=dict)
+    update_annotation: bool = True
+    remove_downloaded_videos: bool = False
+
+
+class Keys(BaseModel):
+    """Every key of the config except those that exist once for each subset of Silver."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    path_annotations: str = Field("data/annotations", min_length=1)
+    silver_path: str = Field("data/silver", min_length=1)
+    cookies_path: str | None = None
+    sav_links_file: str | None = None
+    num_images_show: int = Field(5, ge=1, le=1000)
+    saco_subset_show: str = "yt1b"
+    directory_save: str = Field("data/previews", min_length=1)
+    aws_access_key_id: SecretStr | None = None
+    aws_secret_access_key: SecretStr | None = None
+    hf_token: SecretStr | None = None
+    roboflow_api_key: SecretStr | None = None
+    endpoints: dict[str, str] = Field(default_factory=dict)
+    limits: dict[str, Limits] = Field(default_factory=dict)
+    transport: dict[str, str] = Field(default_factory=dict)
+    gone_confirm_hours: float = Field(0, ge=0)
+    jobs: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1, le=1024)
+    executor: str = "local"
+    collections: dict[str, CollectionKeys] = Field(default_factory=dict)

@@ -1,0 +1,162 @@
+"""Everything that the config and the manifest say about one subset: paths, rates, clients."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from saco_data.catalog.manifest import DEFAULT_COLLECTION, Manifest, Rates
+from saco_data.config.yaml_text import is_url
+
+if TYPE_CHECKING:
+    from saco_data.config.keys import Keys
+    from saco_data.config.settings import Settings
+
+
+@dataclass(frozen=True)
+class Places:
+    """Folders that an official image script names by its flags, instead of ours."""
+
+    annotation_file: Path | None = None
+    raw_folder: Path | None = None
+    images: Path | None = None
+
+
+@dataclass(frozen=True)
+class SubsetConfig:
+    """One subset as the config has it. Paths are absolute; nothing here touches the disk but
+    `pristine`."""
+
+    settings: Settings
+    manifest: Manifest
+
+    @property
+    def id(self) -> str:
+        """How the subset is called everywhere: `nga`, `sa-v/val`."""
+        return self.manifest.id
+
+    @property
+    def hub_dataset(self) -> str:
+        """The dataset of the Hugging Face Hub that holds the annotation file; "" for none."""
+        return self.settings.registry.collection_of(self.manifest).facts.hub_dataset or ""
+
+    @property
+    def keys(self) -> Keys:
+        """The keys of the config that are no subset's own."""
+        return self.settings.keys
+
+    @cached_property
+    def root(self) -> Path:
+        """The folder of everything that is prepared of this collection."""
+        if self.manifest.collection == DEFAULT_COLLECTION:
+            return self.settings.silver
+        own = self.settings.collection(self.manifest.collection)
+        return self.settings.path(own.path or f"data/{self.manifest.collection}")
+
+    @cached_property
+    def images(self) -> Path:
+        """Where evaluation reads the products."""
+        return self.settings.places.images or self.root / "images" / self.manifest.name
+
+    @cached_property
+    def derived(self) -> Path:
+        """The annotation file that evaluation reads."""
+        return self.root / "annotations" / self.manifest.annotations.file
+
+    @cached_property
+    def downloaded(self) -> Path:
+        """Where the annotation file lies under its official name."""
+        folder = self.settings.annotations
+        if self.manifest.collection != DEFAULT_COLLECTION:
+            folder = folder / self.manifest.collection
+        return self.settings.places.annotation_file or folder / self.manifest.annotations.file
+
+    @property
+    def pristine(self) -> Path:
+        """The annotation file as downloaded: `_original.json` where a drop-in pruned in place."""
+        original = self.downloaded.with_name(f"{self.downloaded.stem}_original.json")
+        return original if original.exists() else self.downloaded
+
+    @cached_property
+    def folder(self) -> Path:
+        """The subset's own folder, for raw media and what belongs to them."""
+        if self.manifest.collection == DEFAULT_COLLECTION:
+            given = self.settings.by_subset.get(f"{self.id}_path")
+            return self.settings.path(given or f"data/{self.id}")
+        return self.root / "raw" / self.manifest.name
+
+    @cached_property
+    def raw_folder(self) -> Path:
+        """Where fetched raw media lie."""
+        return self.settings.places.raw_folder or self.folder / self.manifest.raw.folder
+
+    @cached_property
+    def frames_view(self) -> Path | None:
+        """The official `frames/` folder of a frame subset; None for image subsets."""
+        return self.folder / "frames" if self.manifest.frames else None
+
+    @cached_property
+    def raw(self) -> str | Path | None:
+        """The raw medium that the user names: a URL (str), a folder or archive (Path), or None."""
+        if self.manifest.collection == DEFAULT_COLLECTION:
+            value = self.settings.by_subset.get(self.manifest.raw.config_key or "")
+        else:
+            value = self.settings.collection(self.manifest.collection).raw.get(self.manifest.name)
+        if not value:
+            return None
+        return value if is_url(value) else self.settings.path(value)
+
+    def endpoint(self, name: str) -> str:
+        """A URL of the manifest, or its override: `endpoints: {<subset>_<name>: URL}`."""
+        override = self.keys.endpoints.get(endpoint_key(self.manifest, name))
+        return (override or self.manifest.endpoints[name]).rstrip("/")
+
+    @cached_property
+    def rates(self) -> Rates:
+        """The manifest's polite rates with the config's overrides."""
+        limits = self.keys.limits.get(self.id)
+        changed = limits.model_dump(exclude_none=True) if limits else {}
+        rates = self.manifest.rates.model_copy(update=changed)
+        if self.removes_videos:
+            # The disk stays bounded: at most two videos are fetched at a time.
+            rates = rates.model_copy(update={"concurrency": min(rates.concurrency, 2)})
+        return rates
+
+    @cached_property
+    def client(self) -> str:
+        """The client that fetches the subset, where there is a choice; the first is the default."""
+        return self.keys.transport.get(self.id, next(iter(self.manifest.clients), ""))
+
+    @cached_property
+    def may_prune(self) -> bool:
+        """Whether entries that are gone may be pruned."""
+        if self.manifest.collection == DEFAULT_COLLECTION:
+            return bool(self.settings.by_subset.get(f"update_annotation_{self.id}", True))
+        return self.settings.collection(self.manifest.collection).update_annotation
+
+    @cached_property
+    def removes_videos(self) -> bool:
+        """Whether a video is removed once its frames are done."""
+        if self.manifest.collection == DEFAULT_COLLECTION:
+            return bool(self.settings.by_subset.get(f"remove_downloaded_videos_{self.id}", False))
+        return self.settings.collection(self.manifest.collection).remove_downloaded_videos
+
+    def path(self, value: str) -> Path:
+        """A path of the config made absolute."""
+        return self.settings.path(value)
+
+
+def endpoint_key(manifest: Manifest, name: str) -> str:
+    """The key under `endpoints` that overrides a URL of a manifest."""
+    return f"{manifest.id.replace('/', '_')}_{name}"
+
+
+def has_token(keys: Keys) -> bool:
+    """Whether a token for the Hugging Face Hub is at hand: config, environment or login."""
+    if keys.hf_token or os.environ.get("HF_TOKEN"):
+        return True
+    home = os.environ.get("HF_HOME") or "~/.cache/huggingface"
+    return Path(os.environ.get("HF_TOKEN_PATH") or f"{home}/token").expanduser().is_file()

@@ -1,0 +1,113 @@
+"""Ends the run of one subset: confirms what is gone, prunes, and settles the exit code."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Mapping
+
+from saco_data.dataset import pruned
+from saco_data.dataset.index import Index
+from saco_data.engine import freshness, gone_policy
+from saco_data.engine.events import Reporter, Result, Stages
+from saco_data.engine.subset import Subset
+from saco_data.model.errors import Blocked, SacoError, most_severe
+from saco_data.model.items import SubsetFacts
+from saco_data.model.reasons import Effect
+from saco_data.model.snapshot import Snapshot
+from saco_data.state.ledger import Ledger, LedgerDamaged
+
+_ALL_GONE = (
+    "the source says that files are gone and has not given a single one; a wrong address would say "
+    "so too, so nothing was left out. Check the raw medium and `endpoints` in the config; if it is "
+    "true, say so: `saco prune --confirm-gone`"
+)
+
+
+def conclude(
+    subset: Subset,
+    ledger: Ledger,
+    reporter: Reporter,
+    result: Result,
+    *,
+    stages: Stages,
+    index: Index | None,
+    confirm_gone: bool,
+    stopped: bool,
+) -> None:
+    """Prunes what may be pruned and settles the exit code of `result`.
+
+    `index`: the annotations to prune; None where they were not read, or only a list was given.
+    `confirm_gone`: the user confirms what the source says. Raises LedgerDamaged.
+    """
+    error = result.error
+    throttled = isinstance(error, Blocked) and error.reason.has(Effect.REST)
+    if not (result.throttled or throttled):
+        ledger.witness(subset.id, result.seen_gone)
+    if confirm_gone:
+        ledger.confirm_gone(subset.id)
+    snapshot = ledger.snapshot(subset.id)
+    facts = snapshot.facts
+    try:
+        if index is not None:
+            _prune(subset, index, snapshot, facts)
+            if gone_policy.needs_confirmation(subset, snapshot):
+                reporter.note(subset.id, _ALL_GONE)
+    except LedgerDamaged:
+        raise
+    except Exception as failed:
+        error = error or failed
+    result.error = error
+    if index is not None and error is None and stages.process and not stopped:
+        facts.ended = freshness.describe_end(subset, result.stamped)
+    facts.waits = [error.reason, str(error)] if isinstance(error, Blocked) else []
+    ledger.set_facts(subset.id, facts)
+    ledger.commit()
+    result.code = _code(subset, snapshot, error, stages)
+    if error is not None:
+        reporter.note(subset.id, _describe(error))
+    reporter.end(subset.id, result.code)
+
+
+def _prune(subset: Subset, index: Index, snapshot: Snapshot, facts: SubsetFacts) -> None:
+    """Derives the annotations for evaluation, unless they are up to date."""
+    gone = gone_policy.find_removable(subset, snapshot)
+    removed = pruned.removed_sha256(gone)
+    if not _is_up_to_date(subset, index, facts, gone):
+        to = subset.config.derived
+        done = pruned.run(index.path, index.sha256, to, index.products, gone)
+        facts.image_nps_kept, facts.masks_kept = done.image_nps, done.masks
+        facts.keep_list_sha256 = done.keep_list_sha256
+    facts.derived_from = index.sha256
+    facts.derived_stamp = subset.derived_stamp()
+    facts.removed_sha256 = removed
+    unconfirmed = snapshot.gone.keys() - gone.keys()
+    facts.unconfirmed = len(unconfirmed) if subset.config.may_prune else 0
+
+
+def _is_up_to_date(
+    subset: Subset, index: Index, facts: SubsetFacts, gone: Mapping[str, str]
+) -> bool:
+    return (
+        facts.derived_stamp == subset.derived_stamp()
+        and facts.derived_from == index.sha256
+        and facts.keep_list_sha256
+        == pruned.keep_list_sha256(name for name in index.products if name not in gone)
+        and facts.removed_sha256 == pruned.removed_sha256(gone)
+    )
+
+
+def _code(subset: Subset, snapshot: Snapshot, error: BaseException | None, stages: Stages) -> int:
+    codes = []
+    if error is not None:
+        codes.append(error.exit_code if isinstance(error, SacoError) else 1)
+    # A download alone has made nothing yet: files to be made do not count as missing.
+    whole = stages.process or not stages.fetch
+    codes += gone_policy.exit_codes(subset, snapshot, whole=whole)
+    return most_severe(codes)
+
+
+def _describe(error: BaseException) -> str:
+    if isinstance(error, SacoError):
+        return str(error)
+    lines = "".join(traceback.format_exception(error))
+    return f"this is a bug in saco-data, please report it:\n{lines}"

@@ -1,0 +1,175 @@
+"""Begins the run of one subset: reads its annotations, plans, and reserves room on the disk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container, Mapping, Set
+from dataclasses import dataclass, replace
+from typing import Any
+
+from saco_data.dataset.index import Index
+from saco_data.engine import freshness, gone_policy, reading, verify
+from saco_data.engine.events import Reporter, Result, Stages
+from saco_data.engine.subset import Subset
+from saco_data.model.items import Item, SubsetFacts
+from saco_data.model.reasons import Reason, State
+from saco_data.model.records import Outcome
+from saco_data.model.snapshot import Snapshot
+from saco_data.planning import costs, disk, plan
+from saco_data.planning.decisions import SubsetPlan
+from saco_data.planning.view import View, gather_view
+from saco_data.sources.annotation_files import Annotations
+from saco_data.state.ledger import Ledger
+from saco_data.storage.files import stamp
+
+_OTHER = "the annotations mean another frame or size by it now"
+IsDue = Callable[[Subset, Item], bool]
+
+
+@dataclass(frozen=True)
+class Planned:
+    """What a subset's run is to do. `assets`: what the ledger knows of its raw assets, by key."""
+
+    index: Index
+    steps: SubsetPlan
+    assets: Mapping[str, Item]
+
+
+class Planner:
+    """Plans one subset after the other for a run.
+
+    `is_due`: which items that are not done are looked at again. `renew`: assets by subset that
+    the source has in another version, to be fetched anew. `indices`: products by subset that are
+    given as a list instead of an annotation file.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        reporter: Reporter,
+        *,
+        stages: Stages,
+        is_due: IsDue,
+        renew: Mapping[str, Container[str]],
+        indices: Mapping[str, Index],
+    ) -> None:
+        self.ledger = ledger
+        self.reporter = reporter
+        self.stages = stages
+        self.is_due = is_due
+        self.renew = renew
+        self.indices = indices
+        self._annotations = Annotations()
+        self._room = disk.Room()
+
+    def is_unchanged(self, subset: Subset, snapshot: Snapshot) -> bool:
+        """Whether the last run left the subset finished, and nothing has changed since."""
+        if subset.id in self.indices or self.renew.get(subset.id):
+            return False
+        return freshness.is_unchanged(subset, snapshot, lambda item: self.is_due(subset, item))
+
+    def read_index(self, subset: Subset, result: Result) -> Index:
+        """The products that are given, else those of the annotations, fetched where missing."""
+        given = self.indices.get(subset.id)
+        if given is None and self.stages.fetch and (got := self._annotations.ensure(subset.config)):
+            self.reporter.note(subset.id, f"annotation file fetched from {got.origin}")
+        path = subset.config.pristine if given is None else given.path
+        # Before the reading: what comes later is another file.
+        result.stamped = stamp(path)
+        return given or subset.read_index()
+
+    def plan(self, subset: Subset, index: Index, result: Result) -> Planned:
+        """The plan of a subset; the ledger is brought up to the annotations."""
+        recalled = self.ledger.restore_rows(subset.id, index.products)
+        snapshot = self.ledger.snapshot(subset.id, products=True, assets=True)
+        facts, assets = snapshot.facts, snapshot.assets or {}
+        known = dict(snapshot.products or {})
+        for warning in index.warnings:
+            self.reporter.note(subset.id, f"warning: {warning}")
+        result.changes.annotations = _compare(facts, index, known.keys() - recalled)
+        other = self._other_meaning(subset, snapshot, index)
+        reading.fill_facts(facts, index, result.stamped)
+        # From here on, the subset is under way: it is not finished, whatever stops this run.
+        facts.ended = []
+        view = gather_view(
+            subset.source,
+            known,
+            look_again=lambda item: self.is_due(subset, item),
+            renew=self.renew.get(subset.id, ()),
+            other=other,
+        )
+        self._record_lost(subset, index, known, view, result)
+        if self.stages.process:
+            facts.compared_sha256 = index.sha256
+        self.ledger.set_facts(subset.id, facts)
+        steps = plan.make(subset.id, index.products.values(), view)
+        self.ledger.archive_rows(subset.id, known.keys() - index.products.keys())
+        self.ledger.commit()
+        return Planned(index, steps, assets)
+
+    def _other_meaning(self, subset: Subset, snapshot: Snapshot, index: Index) -> set[str]:
+        if not self.stages.process or snapshot.facts.compared_sha256 == index.sha256:
+            return set()
+        items = self.ledger.items(subset.id)
+        return gone_policy.find_other_meaning(snapshot, index, items)
+
+    def _record_lost(
+        self, subset: Subset, index: Index, known: dict[str, Item], view: View, result: Result
+    ) -> None:
+        """Records products that were done and are lost, cut off, or of another revision.
+
+        With `process`, removes what is left of them. For those that are to be made again as they
+        were, `known` gets the digest.
+        """
+        lost: list[Outcome] = []
+        same: list[str] = []
+        for name, product in index.products.items():
+            item = known.get(name)
+            if item is None:
+                continue
+            detail = _why_lost(item, name, view)
+            if not detail:
+                continue
+            if item.state is State.DONE:
+                lost.append(Outcome(subset.id, name, Reason.PRODUCT_LOST, detail, tried=False))
+                if detail != _OTHER:
+                    same.append(name)
+            view.sizes.pop(name, None)
+            if self.stages.process:
+                verify.discard(subset, product, Reason.WRONG_DIGEST)
+        result.changes.add(self.ledger.record(lost))
+        before = self.ledger.not_done(subset.id) if same else {}
+        known.update({name: replace(known[name], sha256=before[name].sha256) for name in same})
+
+    def reserve_room(self, subset: Subset, planned: Planned) -> None:
+        """Warns of what may not fit on the disk. Raises DiskFull for what certainly does not."""
+        if self.stages.fetch:
+            cost = costs.of_plan(
+                subset.source, planned.steps, planned.assets, products=self.stages.process
+            )
+            for warning in self._room.reserve(cost):
+                self.reporter.note(subset.id, f"warning: may not fit on the disk: {warning}")
+
+
+def _compare(facts: SubsetFacts, index: Index, known: Set[str]) -> dict[str, Any]:
+    """What became of the annotations since the last run; empty if they are the same."""
+    if not facts.sha256 or facts.sha256 == index.sha256:
+        return {}
+    return {
+        "before": facts.sha256,
+        "now": index.sha256,
+        "added": len(index.products.keys() - known),
+        "dropped": len(known - index.products.keys()),
+    }
+
+
+def _why_lost(item: Item, name: str, view: View) -> str:
+    """Why a product that the ledger knows is not there as it was made; "" if it is."""
+    size = view.sizes.get(name)
+    other = name in view.other
+    if item.state is not State.DONE and not (other and size is not None):
+        return ""
+    if other:
+        return _OTHER
+    if size is None:
+        return "the file is missing"
+    return "" if size == item.bytes else f"has {size} of {item.bytes} bytes"

@@ -1,0 +1,63 @@
+"""One subset, bound once a run: what the config and the manifest say of it, and its source."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from saco_data import sources
+from saco_data.catalog.manifest import Manifest
+from saco_data.config.settings import Settings
+from saco_data.config.subset import SubsetConfig
+from saco_data.dataset.index import Index, read
+from saco_data.dataset.pruned import sidecar
+from saco_data.sources import Source
+from saco_data.storage import folders
+from saco_data.storage.files import stamp
+
+
+@dataclass(frozen=True)
+class Subset:
+    """A subset with all that a run needs to know of it, besides the ledger."""
+
+    config: SubsetConfig
+    source: Source
+
+    @property
+    def id(self) -> str:
+        """How it is called in the ledger, the config and all output."""
+        return self.config.id
+
+    @property
+    def manifest(self) -> Manifest:
+        """Its facts."""
+        return self.config.manifest
+
+    def read_index(self) -> Index:
+        """The products that the pristine annotations name. Raises AnnotationError."""
+        return read(self.config.pristine, self.manifest)
+
+    def annotations_stamp(self) -> list[Any]:
+        """The stamp of the annotation file as downloaded."""
+        return stamp(self.config.pristine)
+
+    def derived_stamp(self) -> list[Any]:
+        """The stamps of the annotations for evaluation and of the record of what they lack."""
+        return [*stamp(self.config.derived), *stamp(sidecar(self.config.derived))]
+
+    def has_raw_files(self) -> bool:
+        """Whether any raw file lies in its folder; hidden files are notes of ours."""
+        names = folders.listing(self.config.raw_folder)
+        return not all(name.rpartition("/")[2].startswith(".") for name in names)
+
+
+def bind(settings: Settings, names: Iterable[str] = ()) -> list[Subset]:
+    """The subsets of these names (none: the default collection). Raises UsageError."""
+    return [bind_one(settings, name) for name in settings.registry.select(names)]
+
+
+def bind_one(settings: Settings, name: str) -> Subset:
+    """The subset of one name. Raises UsageError for an unknown one."""
+    config = settings.subset(name)
+    return Subset(config, sources.make(config))

@@ -1,0 +1,12 @@
+"""What several tests of sources use."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.helpers.pictures import noise_jpeg
+
+
+@pytest.fixture(scope="module")
+def jpeg() -> bytes:
+    return noise_jpeg()
