@@ -127,7 +127,7 @@ def test_content_can_be_read_once_until_the_next_member(place: Path) -> None:
         second.read()
     # Half a member taken does not shift those that follow.
     third = next(found)
-    next(third._take())
+    next(third._open())
     assert next(found).read() == FILES["root/cat/003.jpg"]
 
 
