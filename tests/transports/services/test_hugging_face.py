@@ -157,7 +157,11 @@ def _new_client() -> None:
     close_session()
 
 
-def test_signed_addresses_are_logged_without_their_query(caplog: pytest.LogCaptureFixture) -> None:
+def test_signed_addresses_are_logged_without_their_query(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logging.getLogger("huggingface_hub"), "propagate", True)
+    caplog.set_level(logging.WARNING, "huggingface_hub")
     logger = logging.getLogger("huggingface_hub.file_download")
     logger.warning("Error while downloading from %s: %s", "https://a/b?Signature=s3cret", "reset")
     assert "https://a/b: reset" in caplog.text
