@@ -205,8 +205,8 @@ def _as_utf8(content: bytes, repairs: list[str]) -> bytes:
     text = b"".join(part.encode() for part in _texts(content, _LATIN_1))
     # Each such byte is one character of Latin-1 and two bytes of UTF-8.
     repairs.append(
-        f"holds {len(text) - len(content)} bytes that are not UTF-8, the first at byte {first};"
-        " they are read as Latin-1"
+        f"holds {len(text) - len(content)} × a byte that is not UTF-8, first at byte {first};"
+        " read as Latin-1"
     )
     return text
 
@@ -230,11 +230,11 @@ def _as_strict_json(text: bytes, repairs: list[str]) -> bytes:
     """The text without what Python's `json` reads and other readers refuse."""
     text, numbers = _replace(text, _outside_strings(text), b"null")
     if numbers:
-        repairs.append(f"holds NaN or Infinity {numbers} times, which JSON lacks; read as null")
+        repairs.append(f"holds {numbers} × NaN or Infinity, which JSON lacks; read as null")
     halves = (match.span() for match in _ESCAPE.finditer(text) if match[1])
     text, count = _replace(text, halves, b"\\ufffd")
     if count:
-        repairs.append(f"holds half a surrogate pair {count} times; read as U+FFFD")
+        repairs.append(f"holds {count} × half a surrogate pair; read as U+FFFD")
     return text
 
 

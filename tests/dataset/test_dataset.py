@@ -19,7 +19,7 @@ from pycocotools import mask as rle
 from saco_data.dataset.dataset import Dataset, Subset, SubsetFiles
 from saco_data.dataset.item import Item
 from saco_data.model.errors import AnnotationError, Incomplete
-from tests.builders import document, image
+from tests.helpers.annotations import document, image
 
 WIDTH, HEIGHT = 160, 120
 

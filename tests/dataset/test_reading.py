@@ -15,7 +15,7 @@ from saco_data.catalog.registry import builtin
 from saco_data.dataset import index, pairs
 from saco_data.dataset.derive import coverage, derive
 from saco_data.model.errors import AnnotationError
-from tests.builders import document, image
+from tests.helpers.annotations import document, image
 
 GEODE = builtin().find("geode")
 READERS: tuple[Callable[[Path], object], ...] = (
@@ -57,15 +57,15 @@ def example() -> bytes:
 
 UNUSUAL = {
     "byte order mark": (lambda content: b"\xef\xbb\xbf" + content, "byte order mark"),
-    "NaN": (lambda content: content.replace(b"0.25", b"NaN"), "NaN or Infinity 1 times"),
+    "NaN": (lambda content: content.replace(b"0.25", b"NaN"), "1 × NaN or Infinity"),
     "-Infinity": (lambda content: content.replace(b"0.25", b"-Infinity"), "NaN or Infinity"),
-    "Latin-1 phrase": (lambda content: content.replace(b"cafe", b"caf\xe9"), "1 bytes that are"),
-    "bytes in RLE": (lambda content: content.replace(b"PPYo1", b"PP\xff\xfe1"), "2 bytes that are"),
+    "Latin-1 phrase": (lambda content: content.replace(b"cafe", b"caf\xe9"), "1 × a byte that is not"),
+    "bytes in RLE": (lambda content: content.replace(b"PPYo1", b"PP\xff\xfe1"), "2 × a byte that is not"),
     "float width": (lambda content: content.replace(b": 64,", b": 64.0,"), ""),
     "float id": (lambda content: content.replace(b'"image_id": 10000000', b'"image_id": 1e7'), ""),
     "surrogate": (
         lambda content: content.replace(b"cafe", b"caf\\ud800"),
-        "half a surrogate pair 1",
+        "1 × half a surrogate pair",
     ),
     "no phrase": (lambda content: content.replace(b'"cafe"', b"null"), ""),
     "a large number": (lambda content: content.replace(b"0.25", b"1e999"), ""),
@@ -136,7 +136,7 @@ def test_bytes_that_are_not_utf8_are_counted_across_slices(tmp_path: Path) -> No
     content = start + filling + "€".encode() + b'\xe9", ' + example()[1:]
     path = written(tmp_path, content)
     (repair,) = pairs.read(path).repairs
-    assert f"1 bytes that are not UTF-8, the first at byte {(1 << 20) + 2}" in repair
+    assert f"1 × a byte that is not UTF-8, first at byte {(1 << 20) + 2}" in repair
 
 
 @pytest.mark.parametrize(
@@ -150,7 +150,7 @@ def test_bytes_that_are_not_utf8_are_counted_across_slices(tmp_path: Path) -> No
         (b'"id": 10000001', b'"global_frame_idx": 1.5, "id": 5', "frame number 1.5"),
     ],
 )
-def test_what_cannot_be_meant_is_refused_by_all_with_its_place(
+def test_values_that_make_no_sense_are_refused_by_all_with_their_place(
     tmp_path: Path, old: bytes, new: bytes, place: str
 ) -> None:
     assert old in example()
@@ -191,7 +191,6 @@ def test_all_accept_or_all_refuse(
                 pairs.area_of(each)
 
 
-def test_a_long_row_of_quotes_is_answered_at_once(tmp_path: Path) -> None:
-    # An unfinished string is scanned once, not once for each quote in it.
+def test_an_unfinished_string_of_quotes_is_refused(tmp_path: Path) -> None:
     with pytest.raises(AnnotationError, match="not whole JSON"):
         pairs.read(written(tmp_path, b'{"NaN": "' + b'\\"' * 500_000))
