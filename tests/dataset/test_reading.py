@@ -59,8 +59,8 @@ UNUSUAL = {
     "byte order mark": (lambda content: b"\xef\xbb\xbf" + content, "byte order mark"),
     "NaN": (lambda content: content.replace(b"0.25", b"NaN"), "1 × NaN or Infinity"),
     "-Infinity": (lambda content: content.replace(b"0.25", b"-Infinity"), "NaN or Infinity"),
-    "Latin-1 phrase": (lambda content: content.replace(b"cafe", b"caf\xe9"), "1 × a byte that is not"),
-    "bytes in RLE": (lambda content: content.replace(b"PPYo1", b"PP\xff\xfe1"), "2 × a byte that is not"),
+    "Latin-1 phrase": (lambda content: content.replace(b"cafe", b"caf\xe9"), "1 × a byte"),
+    "bytes in RLE": (lambda content: content.replace(b"PPYo1", b"PP\xff\xfe1"), "2 × a byte"),
     "float width": (lambda content: content.replace(b": 64,", b": 64.0,"), ""),
     "float id": (lambda content: content.replace(b'"image_id": 10000000', b'"image_id": 1e7'), ""),
     "surrogate": (
@@ -122,6 +122,17 @@ def test_nan_in_a_phrase_is_text(tmp_path: Path) -> None:
     derived = strict(tmp_path / "derived.json")
     assert derived["images"][0]["text_input"] == 'a "NaN" sign, -Infinity'
     assert derived["annotations"][0]["area"] is None
+
+
+def test_ids_and_names_cannot_forge_a_line_of_a_warning(tmp_path: Path) -> None:
+    first = image(0, "a\u202egpj.exe.jpg", id="x\n2026-01-01 complete")
+    content = document(first, {**first, "id": 2, "width": 7})
+    warnings = index.read(written(tmp_path, json.dumps(content).encode()), GEODE).warnings
+    assert any("x\ufffd2026-01-01 complete and 2 disagree" in each for each in warnings)
+    assert all(each.isprintable() for each in warnings)
+    with pytest.raises(AnnotationError) as caught:
+        pairs.read(written(tmp_path, json.dumps(document({**first, "width": 0})).encode()))
+    assert str(caught.value).isprintable()
 
 
 def test_only_halves_of_surrogate_pairs_are_replaced(tmp_path: Path) -> None:
