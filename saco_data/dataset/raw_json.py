@@ -107,6 +107,10 @@ class Document:
             entries = msgspec.json.decode(self.members[key], type=list[msgspec.Raw])
         except msgspec.ValidationError as error:
             raise _invalid(self.path, key, error) from error
+        except RecursionError as error:
+            raise AnnotationError(
+                f"{key} is nested too deep", item=str(self.path), remedy=AGAIN
+            ) from error
         # One at a time: all entries decoded at once would take several times the file's size.
         decode = msgspec.json.Decoder(kind).decode
         number = 0
@@ -115,7 +119,7 @@ class Document:
                 yield raw, decode(raw)
         except msgspec.ValidationError as error:
             raise _invalid(self.path, f"{key}[{number}]", error) from error
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, RecursionError) as error:
             raise AnnotationError(
                 f"{key}[{number}] cannot be read ({error})", item=str(self.path), remedy=_CORRECT
             ) from error

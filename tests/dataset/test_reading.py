@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -200,6 +201,26 @@ def test_all_accept_or_all_refuse(
             pairs.decode_masks(pair, content.of(pair))
             for each in content.of(pair):
                 pairs.area_of(each)
+
+
+def nested(levels: int) -> bytes:
+    return example().replace(b'"text_input": "cafe"', b'"x": ' + b"[" * levels + b"]" * levels)
+
+
+def test_deep_nesting_is_refused_wherever_the_reader_is_called_from(tmp_path: Path) -> None:
+    def read_from(depth: int, reader: Callable[[Path], object], path: Path) -> None:
+        if depth:
+            read_from(depth - 1, reader, path)
+            return
+        with contextlib.suppress(AnnotationError):
+            reader(path)
+
+    for levels in range(500, 1001, 20):
+        path = written(tmp_path, nested(levels))
+        for reader in READERS:
+            read_from(levels % 300, reader, path)
+    with pytest.raises(AnnotationError):
+        pairs.read(written(tmp_path, nested(100_000)))
 
 
 def test_an_unfinished_string_of_quotes_is_refused(tmp_path: Path) -> None:
