@@ -1,6 +1,6 @@
 """Writes the generated blocks of the docs and of the SLURM array from the manifests: `make docs`.
 
-A block stands between `<!-- generated: NAME -->` and `<!-- end -->`; NAME is a function of `BLOCKS`.
+A block stands between `<!-- generated: NAME -->` and `<!-- end -->`; `BLOCKS` has its function.
 """
 
 from __future__ import annotations
@@ -160,7 +160,9 @@ def _subset(manifest: Manifest) -> str:
 
 def _access(manifest: Manifest) -> str:
     access, keys = manifest.access, {*Keys.model_fields, *subset_keys()}
-    steps = re.sub(r"\w+", lambda word: f"`{word[0]}`" if word[0] in keys else word[0], access.steps)
+    steps = re.sub(
+        r"\w+", lambda word: f"`{word[0]}`" if word[0] in keys else word[0], access.steps
+    )
     return f"{steps.rstrip('.')}. [Page of the source]({access.page})"
 
 
