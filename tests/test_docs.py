@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib
 import re
 import runpy
+import subprocess
+import sys
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
@@ -81,6 +83,17 @@ def test_a_documented_command_runs(folder: Path, saco: Saco, command: str) -> No
     done = saco(*arguments, cwd=folder)
     assert done.returncode in (0, 4) if name == "doctor" else done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("number", range(2))
+def test_the_python_examples_run(folder: Path, number: int) -> None:
+    text = (ROOT / "docs" / "python.md").read_text()
+    code = re.findall(r"```python\n(.*?)```", text, re.S)[number]
+    # A file, because workers import the main script.
+    (folder.parent / "example.py").write_text(code)
+    command = [sys.executable, str(folder.parent / "example.py")]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_every_file_that_a_run_leaves_is_described(folder: Path) -> None:
