@@ -21,7 +21,7 @@ docs: $(VENV)/.run ## write the generated tables of the docs and the SLURM array
 	$(BIN)/python docs/generate.py
 
 test: $(VENV)/.test ## all tests but the long campaigns
-	$(BIN)/python -m pytest -n 2 -m "not long"
+	$(BIN)/python -m pytest -n 2
 
 test-long: $(VENV)/.test ## the long campaigns, with their seeds: an hour or so
 	$(BIN)/python -m pytest -m long -s

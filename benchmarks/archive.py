@@ -116,7 +116,8 @@ def official(url: str, folder: Path) -> None:
 def streamed(url: str, folder: Path) -> None:
     from saco_data.storage import files
     from saco_data.transports.archive import members
-    from saco_data.transports.http import Http, Policy
+    from saco_data.transports.base import Policy
+    from saco_data.transports.http import Http
 
     with Http(Policy()) as client:
         place = client.open(url)

@@ -1,6 +1,6 @@
-"""Writes the generated blocks of the docs and of the SLURM array from the manifests: `make docs`.
+"""Writes the generated blocks of docs and SLURM array from the manifests: `make docs`.
 
-A block stands between `<!-- generated: NAME -->` and `<!-- end -->`; `BLOCKS` has its function.
+A block stands between `<!-- generated: NAME -->` and `<!-- end -->`; NAME is a key of `BLOCKS`.
 """
 
 from __future__ import annotations

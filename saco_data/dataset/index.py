@@ -60,7 +60,7 @@ def read(path: Path, manifest: Manifest) -> Index:
         ("masks", masks, published.masks),
         ("files", len(products), published.files or len(products)),
     )
-    differing = [f"{found} {what} ({said})" for what, found, said in counts if found != said]
+    differing = [f"{count} {what} ({right})" for what, count, right in counts if count != right]
     warnings = [f"{path.name} {repair}" for repair in document.repairs] + disagreements
     if differing:
         warnings.append(f"{path.name} holds other counts than published: {', '.join(differing)}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ __all__ = [
     "Pair",
     "Pairs",
     "area_of",
+    "box_of",
     "decode_mask",
     "decode_masks",
     "name_of",
@@ -95,6 +97,15 @@ def area_of(annotation: Annotation) -> float | None:
     area = value_of(annotation.area)
     fits = isinstance(area, int | float) and 0 <= area <= 1
     return float(area) if fits else None
+
+
+def box_of(annotation: Annotation) -> list[float] | None:
+    """The annotated box as fractions of the picture: left, top, width, height; None without one."""
+    box = value_of(annotation.bbox)
+    if not isinstance(box, list) or len(box) != 4:
+        return None
+    fits = all(isinstance(each, int | float) and math.isfinite(each) for each in box)
+    return [float(each) for each in box] if fits else None
 
 
 def name_of(annotation: Annotation) -> str:

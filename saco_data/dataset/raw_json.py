@@ -9,7 +9,7 @@ from __future__ import annotations
 import codecs
 import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -28,11 +28,7 @@ _BOM = b"\xef\xbb\xbf"
 _NULL = msgspec.Raw(b"null")
 _SLICE = 1 << 20  # bytes
 _LATIN_1 = "saco-latin-1"  # what codecs does with bytes that are not UTF-8
-# A string (also one that never ends, so that no input is scanned twice), or a number that
-# Python's `json` writes and JSON does not have.
-_STRING_OR_NAN = re.compile(
-    rb'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)|-?\b(?:NaN|Infinity)\b', re.DOTALL
-)
+_NAN = re.compile(rb"NaN|Infinity")  # numbers that Python's `json` writes and JSON does not have
 # An escape in a string; group 1 is half a surrogate pair, which stands for no character.
 _ESCAPE = re.compile(
     rb"\\(?:u[dD][89abAB]..\\u[dD][c-fC-F]..|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)", re.DOTALL
@@ -232,28 +228,35 @@ codecs.register_error(_LATIN_1, _take_as_latin_1)
 
 def _as_strict_json(text: bytes, repairs: list[str]) -> bytes:
     """The text without what Python's `json` reads and other readers refuse."""
-    numbers = halves = 0
-
-    def without_half(escape: re.Match[bytes]) -> bytes:
-        nonlocal halves
-        if escape[1] is None:
-            return escape[0]
-        halves += 1
-        return b"\\ufffd"
-
-    def replace(match: re.Match[bytes]) -> bytes:
-        nonlocal numbers
-        if match[0].startswith(b'"'):
-            return _ESCAPE.sub(without_half, match[0])
-        numbers += 1
-        return b"null"
-
-    text = _STRING_OR_NAN.sub(replace, text)
+    text, numbers = _replace(text, _outside_strings(text), b"null")
     if numbers:
         repairs.append(f"holds NaN or Infinity {numbers} times, which JSON lacks; read as null")
-    if halves:
-        repairs.append(f"holds half a surrogate pair {halves} times; read as U+FFFD")
+    halves = (match.span() for match in _ESCAPE.finditer(text) if match[1])
+    text, count = _replace(text, halves, b"\\ufffd")
+    if count:
+        repairs.append(f"holds half a surrogate pair {count} times; read as U+FFFD")
     return text
+
+
+def _outside_strings(text: bytes) -> Iterator[tuple[int, int]]:
+    """Where NaN, Infinity and -Infinity are found outside of strings: (start, end)."""
+    seen, in_string = 0, False
+    for match in _NAN.finditer(text):
+        start = match.start()
+        quotes = _ESCAPE.sub(b"", text[seen:start]).count(b'"')
+        seen, in_string = start, in_string ^ bool(quotes % 2)
+        if not in_string:
+            yield start - (text[start - 1 : start] == b"-"), match.end()
+
+
+def _replace(text: bytes, spans: Iterable[tuple[int, int]], by: bytes) -> tuple[bytes, int]:
+    """The text with other bytes at these places, and the number of places."""
+    parts: list[bytes] = []
+    done = 0
+    for start, end in spans:
+        parts += (text[done:start], by)
+        done = end
+    return b"".join([*parts, text[done:]]) if parts else text, len(parts) // 2
 
 
 def _invalid(path: Path, place: str, error: msgspec.ValidationError) -> AnnotationError:

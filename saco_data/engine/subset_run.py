@@ -119,7 +119,7 @@ class SubsetRun:
                 for product in asset.products:
                     if not (view / product.file_name).exists():
                         images = self.config.images
-                        process.show(images / product.file_name, view, product)
+                        process.link_into_view(images / product.file_name, view, product)
             if self.config.removes_videos and asset.key not in unfinished:
                 _remove(self.source.raw_path(asset.key))
 

@@ -77,7 +77,7 @@ def draw(settings: Settings, subset: str, seed: int = 0) -> Drawn:
 
 
 def _choose(chance: random.Random, content: Pairs, members: list[Pair], *, negative: bool) -> Pair:
-    """A pair of a file, with or without masks as asked; any where there is none such."""
+    """A pair of a file, with or without masks as asked; any where none fits."""
     fitting = [pair for pair in members if bool(content.of(pair)) != negative]
     return chance.choice(fitting or members)
 

@@ -136,13 +136,13 @@ class Source(ABC):
         }
         if not tagged or self.is_local():
             return
-        from saco_data.transports.http import HttpFailure
+        from saco_data.transports.base import Failure
 
         with self.open_http(attempts=1, connect_timeout=5) as http:
             for key, item in tagged.items():
                 try:
                     now = http.open(item.origin).identity
-                except HttpFailure as failure:
+                except Failure as failure:
                     if failure.reason.state is State.GONE:
                         continue
                     return
@@ -162,7 +162,8 @@ class Source(ABC):
 
     def open_http(self, **policy: Any) -> Http:
         """An HTTP client that keeps to this source's polite rates; `policy` as in `Policy`."""
-        from saco_data.transports.http import Http, Policy
+        from saco_data.transports.base import Policy
+        from saco_data.transports.http import Http
 
         rates = self.config.rates
         return Http(

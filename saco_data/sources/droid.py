@@ -82,7 +82,7 @@ class DroidSource(Source):
                 return
 
     def _by_https(self, wanted: dict[str, Asset], context: Context) -> Iterator[Any]:
-        from saco_data.transports.http import Expect, Request
+        from saco_data.transports.base import Expect, Request
 
         requests = (
             Request(

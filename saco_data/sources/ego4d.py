@@ -22,7 +22,7 @@ from saco_data.model.records import Arrival, Asset, Outcome
 from saco_data.sources.base import Context, Source
 from saco_data.sources.diagnosis import DAY, REMEDY, check_program
 from saco_data.storage import files
-from saco_data.transports.pacing import gap
+from saco_data.transports.pacing import pause_seconds
 
 if TYPE_CHECKING:
     from saco_data.model.items import Item
@@ -130,7 +130,7 @@ class Ego4dSource(Source):
                 continue
             if now.get("etag", item.facts["etag"]) != item.facts["etag"]:
                 yield key
-            time.sleep(gap(rates.requests_per_second, rates.sleep_seconds))
+            time.sleep(pause_seconds(rates.requests_per_second, rates.sleep_seconds))
 
     def _fetch(self, wanted: dict[str, Asset], context: Context) -> Iterator[Arrival | Outcome]:
         from saco_data.transports.s3 import Failure, split

@@ -22,7 +22,8 @@ from saco_data.sources.diagnosis import CONNECT_SECONDS, host_of
 from saco_data.storage.files import explained
 
 if TYPE_CHECKING:
-    from saco_data.transports.http import Http, HttpFailure, Reply, Request
+    from saco_data.transports.base import Failure, Reply, Request
+    from saco_data.transports.http import Http
     from saco_data.transports.services.fathomnet import Record
 
 # What may only mean that a remembered record is out of date.
@@ -60,7 +61,7 @@ class FathomnetSource(Source):
     def names(self, uuids: Sequence[str]) -> list[str]:
         """What the files of some images are called: `<uuid>.<extension of the record's URL>`.
 
-        An image that FathomNet does not know is called `<uuid>.jpg`. Raises Blocked, HttpFailure.
+        An image that FathomNet does not know is called `<uuid>.jpg`. Raises Blocked, Failure.
         """
         from saco_data.transports.services.fathomnet import Record
 
@@ -96,11 +97,11 @@ class FathomnetSource(Source):
         self, http: Http, wanted: dict[str, Asset], known: dict[str, Record], context: Context
     ) -> Generator[Arrival | Outcome, None, dict[str, Asset]]:
         """Fetches images; returns those for which a record of earlier runs proved wrong."""
-        from saco_data.transports.http import HttpFailure
+        from saco_data.transports.base import Failure
 
         records = {uuid: known[uuid] for uuid in wanted if uuid in known}
         settled: deque[Outcome] = deque()
-        failure: list[HttpFailure | Blocked] = []
+        failure: list[Failure | Blocked] = []
 
         def requests() -> Iterator[Request]:
             try:
@@ -110,13 +111,13 @@ class FathomnetSource(Source):
                     if found is None:
                         detail = "FathomNet does not know its uuid"
                         settled.append(self._gone(wanted[uuid], detail))
-                    elif isinstance(found, HttpFailure):
+                    elif isinstance(found, Failure):
                         asset, detail = wanted[uuid], found.what
                         settled.append(self.outcome(asset, found.reason, detail, found.item))
                     else:
                         records[uuid] = found
                         yield from self._requests([(uuid, found)])
-            except (HttpFailure, Blocked) as error:
+            except (Failure, Blocked) as error:
                 # What is under way is finished first.
                 failure.append(error)
 
@@ -136,7 +137,7 @@ class FathomnetSource(Source):
         return stale
 
     def _requests(self, records: Iterable[tuple[str, Record]]) -> Iterator[Request]:
-        from saco_data.transports.http import Expect, Request
+        from saco_data.transports.base import Expect, Request
 
         for uuid, record in records:
             expect = Expect(kind="image", sha256=record.sha256 or None)
@@ -144,8 +145,8 @@ class FathomnetSource(Source):
 
     def _looked_up(
         self, uuids: Sequence[str], context: Context
-    ) -> Iterator[tuple[str, Record | HttpFailure | None]]:
-        """The record of each image, None where there is none. Raises Blocked, HttpFailure."""
+    ) -> Iterator[tuple[str, Record | Failure | None]]:
+        """The record of each image, None where there is none. Raises Blocked, Failure."""
         if not uuids:
             return
         from saco_data.transports.services.fathomnet import BATCH, FathomNetApi, Patience, Record

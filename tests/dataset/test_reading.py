@@ -15,7 +15,7 @@ from saco_data.catalog.registry import builtin
 from saco_data.dataset import index, pairs
 from saco_data.dataset.derive import coverage, derive
 from saco_data.model.errors import AnnotationError
-from tests.builders import document, image
+from tests.helpers.annotations import document, image
 
 GEODE = builtin().find("geode")
 READERS: tuple[Callable[[Path], object], ...] = (

@@ -15,7 +15,7 @@ from saco_data.model.errors import AnnotationError
 from saco_data.report import gallery
 from saco_data.report.gallery import Gallery
 from saco_data.report.measures import measure
-from tests.builders import document, image
+from tests.helpers.annotations import document, image
 from tests.report.conftest import HOSTILE, Silver
 
 

@@ -17,7 +17,7 @@ from saco_data.model.records import Arrival, Outcome
 from saco_data.sandbox.fathomnet import FathomNet
 from saco_data.sandbox.http_server import Answer, Fault, Faults, FileServer, Query
 from saco_data.storage.files import UnsafeName
-from saco_data.transports.http import HttpFailure
+from saco_data.transports.base import Failure
 from saco_data.transports.services import fathomnet
 from saco_data.transports.services.fathomnet import FathomNetApi, Patience
 from tests.helpers.annotations import annotate, document, image
@@ -96,7 +96,7 @@ def test_an_answer_that_only_drips_has_a_deadline(
     begun = time.monotonic()
     with (
         FathomNetApi(root, Patience(attempts=1), threading.Event()) as api,
-        pytest.raises(HttpFailure) as caught,
+        pytest.raises(Failure) as caught,
     ):
         api.look_up([uuid(0)])
     assert caught.value.reason is Reason.TIMEOUT
@@ -150,14 +150,16 @@ def test_other_content_than_recorded_is_refused(
     assert [path.name for path in (tmp_path / "data/fathomnet/raw").iterdir()] == [uuid(2)]
 
 
-@pytest.mark.parametrize("options", [{"batches": False}, {"odd": {uuid(1)}}, {"most": 2}])
+@pytest.mark.parametrize(
+    "options", [{"batches": False}, {"unreadable": {uuid(1)}}, {"max_records": 2}]
+)
 def test_an_answer_that_fails_or_falls_short_costs_no_image(
     tmp_path: Path, server: FileServer, jpeg: bytes, options: dict[str, Any]
 ) -> None:
     net = FathomNet({uuid(n): jpeg for n in range(6)}, **options)
     found = reasons(ask(opened(tmp_path, server, net, 99), "fathomnet"))
     assert found.pop(uuid(99)) is Reason.NOT_IN_CATALOGUE
-    if "odd" in options:
+    if "unreadable" in options:
         assert found.pop(uuid(1)) is Reason.EXTRACTOR_ERROR
     assert set(found.values()) == {Reason.OK} and len(found) >= 5
 
@@ -203,7 +205,7 @@ def test_a_failing_api_stops_the_source_and_nothing_is_gone(
 
     server.route("/fathomnet/api/images/", broken)
     server._routes = [each for each in server._routes if each[1] is broken]
-    with pytest.raises(HttpFailure, match="HTTP 400"):
+    with pytest.raises(Failure, match="HTTP 400"):
         ask(settings, "fathomnet")
     assert asked(server) == 4
 

@@ -239,7 +239,7 @@ def test_kill_9_at_random_points_leaves_the_undisturbed_bytes(
         "limits:\n  yt1b: {requests_per_second: 0, sleep_seconds: [0, 0]}\n"
     )
     code = (
-        "import sys; from pathlib import Path; from saco_data import config\n"
+        "import sys; from pathlib import Path; from saco_data.config import settings as config\n"
         "from saco_data.model.records import Asset; from saco_data.sources.base import Context\n"
         "from saco_data.sources.yt1b import Yt1bSource\n"
         "source = Yt1bSource(config.load(Path(sys.argv[1])).subset('yt1b'))\n"

@@ -31,7 +31,7 @@ NOBODY = 1 << 22
 HOLD = """
 import sys, time
 from pathlib import Path
-from saco_data.lock import Lock
+from saco_data.state.lock import Lock
 with Lock(Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(60)

@@ -11,7 +11,7 @@ from saco_data.model.items import SubsetFacts
 from saco_data.model.reasons import Reason
 from saco_data.model.records import Outcome
 from saco_data.state.ledger import Ledger
-from tests.tiny_subset import START
+from tests.helpers.tiny_subset import START
 
 OUTCOMES = [
     Outcome("nga", "done.jpg", Reason.OK, bytes=7, sha256="ab" * 32),

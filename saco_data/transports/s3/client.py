@@ -26,7 +26,7 @@ from pydantic import SecretStr
 from saco_data.model.errors import Blocked
 from saco_data.model.reasons import Effect, Reason
 from saco_data.storage import files
-from saco_data.transports.pacing import gap
+from saco_data.transports.pacing import pause_seconds
 from saco_data.transports.s3.outcome import Failure, failure_of
 from saco_data.transports.s3.part import Part, Request, facts_of
 
@@ -167,7 +167,7 @@ class S3:
                         if request is None:
                             break
                         pending.add(pool.submit(self._one, request))
-                        stop.wait(gap(*self.pace))
+                        stop.wait(pause_seconds(*self.pace))
                     while not ready and pending and not stop.is_set():
                         done, pending = wait(pending, 0.5, return_when=FIRST_COMPLETED)
                         ready.extend(done)

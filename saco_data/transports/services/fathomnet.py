@@ -27,11 +27,13 @@ from saco_data.config.yaml_text import without_user
 from saco_data.model.errors import Blocked
 from saco_data.model.reasons import Reason
 from saco_data.storage import untrusted_json
-from saco_data.transports.http import HttpFailure
+from saco_data.transports.base import Failure
+from saco_data.transports.http.addresses import origin_of
 from saco_data.transports.http.circuit_breaker import blocked
-from saco_data.transports.http.outcome import Trouble, origin_of, refusal
+from saco_data.transports.http.failure import RequestFailure
+from saco_data.transports.http.outcome import refusal
 from saco_data.transports.http.session import USER_AGENT
-from saco_data.transports.pacing import gap
+from saco_data.transports.pacing import pause_seconds
 
 # Retries are nothing to report, unless somebody listens.
 logging.getLogger("stamina").addHandler(logging.NullHandler())
@@ -73,7 +75,7 @@ class Patience:
 class FathomNetApi:
     """The API below `root`; a context manager that takes over the client's session meanwhile.
 
-    All look-ups raise Blocked where the source refuses or throttles, HttpFailure otherwise.
+    All look-ups raise Blocked where the source refuses or throttles, Failure otherwise.
     """
 
     def __init__(self, root: str, patience: Patience, stop: threading.Event) -> None:
@@ -99,7 +101,7 @@ class FathomNetApi:
         fathomnet.api.EndpointManager.ROOT = self._before
         self._adapter.close()
 
-    def look_up(self, uuids: Sequence[str]) -> dict[str, Record | HttpFailure]:
+    def look_up(self, uuids: Sequence[str]) -> dict[str, Record | Failure]:
         """The records of up to `BATCH` images by uuid: one request where all of them are there.
 
         What is absent does not exist in FathomNet; it was asked for twice. A failure stands where a
@@ -119,11 +121,11 @@ class FathomNetApi:
             found.update(self._one_by_one(absent))
         return found
 
-    def _together(self, uuids: Sequence[str]) -> tuple[dict[str, Record | HttpFailure], bool]:
+    def _together(self, uuids: Sequence[str]) -> tuple[dict[str, Record | Failure], bool]:
         """What one request brings, and whether it had to be one request for each instead."""
         try:
             return dict(self._batch(uuids)), False
-        except HttpFailure as failure:
+        except Failure as failure:
             if failure.reason not in (*_ONE_BY_ONE, Reason.HTTP_404, Reason.HTTP_410):
                 raise
             return self._one_by_one(uuids), True
@@ -136,14 +138,14 @@ class FathomNetApi:
         self._answered = self._answered or bool(found)
         return found
 
-    def _one_by_one(self, uuids: Sequence[str]) -> dict[str, Record | HttpFailure]:
-        found: dict[str, Record | HttpFailure] = {}
+    def _one_by_one(self, uuids: Sequence[str]) -> dict[str, Record | Failure]:
+        found: dict[str, Record | Failure] = {}
         failures = 0
         for uuid in uuids:
             try:
                 found[uuid] = _record(self._asked(lambda uuid=uuid: images.find_by_uuid(uuid)))  # type: ignore[misc]
                 self._answered, failures = True, 0
-            except HttpFailure as failure:
+            except Failure as failure:
                 if failure.reason in (Reason.HTTP_404, Reason.HTTP_410):
                     continue
                 found[uuid] = failure
@@ -166,24 +168,24 @@ class FathomNetApi:
         """Whether this is FathomNet's API at all: it counts its images."""
         try:
             count = self._asked(images.count_all)
-        except HttpFailure:
+        except Failure:
             return False
         return bool(count.count)
 
     def _asked(self, call: Callable[[], T]) -> T:
         try:
             return call()
-        except Trouble as trouble:
-            if trouble.wall or trouble.throttle:
-                raise blocked(trouble.reason, trouble.detail, self._where) from None
-            raise HttpFailure(trouble.detail, item=self._where, reason=trouble.reason) from None
+        except RequestFailure as failure:
+            if failure.denied or failure.throttled:
+                raise blocked(failure.reason, failure.what, self._where) from None
+            raise Failure(failure.what, item=self._where, reason=failure.reason) from None
         except requests.RequestException as error:
             detail = f"not a usable address ({type(error).__name__})"
-            raise HttpFailure(detail, item=self._where, reason=Reason.HTTP_ERROR) from None
+            raise Failure(detail, item=self._where, reason=Reason.HTTP_ERROR) from None
         except (ValueError, TypeError, AttributeError) as error:
             # The client trips over what it does not understand.
             detail = f"the client cannot read the answer ({type(error).__name__})"
-            raise HttpFailure(detail, item=self._where, reason=Reason.EXTRACTOR_ERROR) from None
+            raise Failure(detail, item=self._where, reason=Reason.EXTRACTOR_ERROR) from None
 
 
 def _record(dto: Any) -> Record:
@@ -193,7 +195,7 @@ def _record(dto: Any) -> Record:
 
 
 class _Patient(HTTPAdapter):
-    """Sends a request until there is a whole JSON answer. Raises Trouble."""
+    """Sends a request until there is a whole JSON answer. Raises RequestFailure."""
 
     def __init__(self, patience: Patience, stop: threading.Event) -> None:
         super().__init__()
@@ -218,7 +220,7 @@ class _Patient(HTTPAdapter):
         raise AssertionError("stamina returns or raises")
 
     def _again(self, error: Exception) -> bool | float:
-        if not isinstance(error, Trouble) or not error.transient or self.stop.is_set():
+        if not isinstance(error, RequestFailure) or not error.transient or self.stop.is_set():
             return False
         if error.wait is not None:
             return error.wait if error.wait <= self.patience.patience_seconds else False
@@ -226,7 +228,7 @@ class _Patient(HTTPAdapter):
 
     def _pause(self) -> None:
         self.stop.wait(max(0.0, self._not_before - time.monotonic()))
-        pause = gap(self.patience.requests_per_second, self.patience.sleep_seconds)
+        pause = pause_seconds(self.patience.requests_per_second, self.patience.sleep_seconds)
         self._not_before = time.monotonic() + pause
 
     def _once(
@@ -238,16 +240,24 @@ class _Patient(HTTPAdapter):
             with response:
                 body = _whole(response)
         except requests.exceptions.ConnectTimeout:
-            raise Trouble(Reason.TIMEOUT, "no connection in time", transient=True) from None
+            raise RequestFailure(
+                "no connection in time", reason=Reason.TIMEOUT, transient=True
+            ) from None
         except requests.exceptions.Timeout:
-            raise Trouble(Reason.TIMEOUT, "no answer in time", transient=True) from None
+            raise RequestFailure(
+                "no answer in time", reason=Reason.TIMEOUT, transient=True
+            ) from None
         except urllib3.exceptions.ReadTimeoutError:
-            raise Trouble(Reason.TIMEOUT, "the answer stalls", transient=True) from None
+            raise RequestFailure(
+                "the answer stalls", reason=Reason.TIMEOUT, transient=True
+            ) from None
         except urllib3.exceptions.HTTPError:
-            raise Trouble(Reason.SHORT_BODY, "the answer was cut", transient=True) from None
+            raise RequestFailure(
+                "the answer was cut", reason=Reason.SHORT_BODY, transient=True
+            ) from None
         except (requests.exceptions.ConnectionError, OSError) as error:
             detail = f"connection failed ({type(error).__name__})"
-            raise Trouble(Reason.NETWORK, detail, transient=True) from None
+            raise RequestFailure(detail, reason=Reason.NETWORK, transient=True) from None
         if response.status_code >= 400:
             raise refusal(response.status_code, response.headers, body, asked, asked)
         if response.is_redirect:
@@ -256,7 +266,7 @@ class _Patient(HTTPAdapter):
             untrusted_json.parse(body)
         except ValueError:
             detail = f"something other than JSON at {origin_of(asked)}"
-            raise Trouble(Reason.NOT_MEDIA, detail, transient=True) from None
+            raise RequestFailure(detail, reason=Reason.NOT_MEDIA, transient=True) from None
         # What the property `content` keeps once it was read; reading it there has no limits.
         response._content = body
         return response
@@ -269,7 +279,7 @@ def _whole(response: requests.Response) -> bytes:
     while piece := response.raw.read1(1 << 16, decode_content=True):
         body += piece
         if len(body) > _LIMIT:
-            raise Trouble(Reason.HTTP_ERROR, f"more than {_LIMIT:,} bytes")
+            raise RequestFailure(f"more than {_LIMIT:,} bytes", reason=Reason.HTTP_ERROR)
         if time.monotonic() > deadline:
-            raise Trouble(Reason.TIMEOUT, "the answer takes for ever", transient=True)
+            raise RequestFailure("the answer takes for ever", reason=Reason.TIMEOUT, transient=True)
     return bytes(body)

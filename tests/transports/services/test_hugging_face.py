@@ -15,7 +15,7 @@ from saco_data.model.reasons import Reason
 from saco_data.sandbox.http_server import Answer, Fault, Faults, FileServer
 from saco_data.sandbox.hub import HuggingFace
 from saco_data.transports.services.hugging_face import Found, Hub, matches
-from tests.sources.web_helpers import production
+from tests.helpers.web import production
 
 NAME = "silver_nga_art_merged_test.json"
 DATASET = "facebook/SACo-Silver"
