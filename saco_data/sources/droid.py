@@ -97,7 +97,8 @@ class DroidSource(Source):
             yield from http.fetch(requests, context.stop)
 
     def _by_gsutil(self, wanted: dict[str, Asset], context: Context) -> Iterator[Any]:
-        from saco_data.transports.official.gsutil import Gsutil, Request
+        from saco_data.transports.base import Request
+        from saco_data.transports.official.gsutil import Gsutil
 
         root = self.location()
         requests = (
