@@ -38,9 +38,9 @@ def derive(source: Path, to: Path, keeps: Callable[[str], bool], sha256: str = "
         )
     chosen = _chosen(source, keeps, sha256)
     if not chosen.removed:
-        files.copy(source, to)
+        files.copy_if_changed(source, to)
         return chosen.kept
-    with files.atomic(to) as out:
+    with files.open_atomic(to) as out:
         separator = b"{"
         for key, value in chosen.parts.items():
             out.write(separator + msgspec.json.encode(key) + b": ")

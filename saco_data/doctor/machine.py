@@ -21,7 +21,7 @@ def examine(settings: Settings, subsets: Sequence[str]) -> Iterator[Finding]:
     """Findings for each folder that a run writes to, then for what they share."""
     wanted: dict[Path, list[str]] = {}
     for path in (settings.silver, *(settings.folder(subset) for subset in subsets)):
-        there = folders.existing(path)
+        there = folders.nearest_existing(path)
         wanted.setdefault(there, []).append(path.name)
     for there in wanted:
         yield from _folder(there, droid="droid" in subsets)

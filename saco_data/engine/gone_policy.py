@@ -36,7 +36,7 @@ def all_gone(settings: Settings, ledger: Ledger, subset: str) -> bool:
         return False
     if Reason.OK in ledger.counts(subset, is_asset=True):
         return False
-    raw = folders.listing(settings.raw_folder(subset))
+    raw = folders.list_files(settings.raw_folder(subset))
     return all(name.rpartition("/")[2].startswith(".") for name in raw)
 
 

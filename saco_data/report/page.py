@@ -100,7 +100,7 @@ def write(settings: Settings, subsets: Sequence[str], to: Path | None = None) ->
     images = settings.silver / "images"
     html = _rendered(found, now, quote(os.path.relpath(images, to.parent)))
     content = html.encode("utf-8", "replace")
-    files.write(to, content)
+    files.write_if_changed(to, content)
     pictures = len(found.gallery.random) + len(found.gallery.worst)
     return Built(to, len(content), pictures, len(found.rows.name))
 

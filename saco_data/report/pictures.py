@@ -12,7 +12,7 @@ from PIL import Image, ImageFilter, ImageOps
 
 from saco_data.dataset.masks import Mask
 from saco_data.report.drawing import scaled
-from saco_data.storage.files import UnsafeName, inside
+from saco_data.storage.names import UnsafeName, safe_join
 
 
 class NoPicture(ValueError):
@@ -41,7 +41,7 @@ def opened(root: Path, name: str, size: tuple[int, int], longest: int) -> Image.
     is turned. Raises NoPicture.
     """
     try:
-        with Image.open(inside(root, name)) as image:
+        with Image.open(safe_join(root, name)) as image:
             fits = image.size == size
             image.draft("RGB", (longest, longest))
             upright = image if fits else ImageOps.exif_transpose(image)

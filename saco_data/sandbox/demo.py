@@ -40,7 +40,9 @@ def opened(folder: Path) -> Iterator[Settings]:
             "# Made by `saco demo`: a miniature SA-Co/Silver on this machine. The servers stop\n"
             "# with it: what fetches (prepare, sync) finds nobody here afterwards.\n"
         )
-        files.write(folder / FILE_NAME, (text + yaml.safe_dump(keys, sort_keys=False)).encode())
+        files.write_if_changed(
+            folder / FILE_NAME, (text + yaml.safe_dump(keys, sort_keys=False)).encode()
+        )
         with variables_set(ground.environment):
             yield load(folder / FILE_NAME)
 

@@ -25,7 +25,7 @@ from typing import Self
 
 from aiohttp import web
 
-from saco_data.storage.files import UnsafeName, inside
+from saco_data.storage.names import UnsafeName, safe_join
 
 _PIECE = 1 << 18
 _TYPES = {
@@ -264,7 +264,7 @@ class FileServer:
             return Answer(self.files[path])
         if self.root is not None:
             try:
-                file = inside(self.root, path.removeprefix("/"))
+                file = safe_join(self.root, path.removeprefix("/"))
             except UnsafeName:
                 return None
             return Answer(file) if file.is_file() else None

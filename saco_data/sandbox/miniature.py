@@ -62,7 +62,7 @@ def build(
     world.annotations.mkdir(parents=True, exist_ok=True)
     for name, subset in made.items():
         path = world.annotations / load(name).annotations.file
-        files.write(path, json.dumps(document(name, subset.entries)).encode())
+        files.write_if_changed(path, json.dumps(document(name, subset.entries)).encode())
     return world
 
 

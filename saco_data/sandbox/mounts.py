@@ -40,7 +40,7 @@ class Ground:
 
     def put(self, name: str, content: bytes) -> str:
         """Lays a file into the folder; returns its path."""
-        files.write(self.folder / name, content)
+        files.write_if_changed(self.folder / name, content)
         return str(self.folder / name)
 
     def serve(self, name: str, content: bytes) -> str:

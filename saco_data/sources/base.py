@@ -20,7 +20,7 @@ from saco_data.config.yaml_text import is_url, without_user
 from saco_data.model.errors import Blocked
 from saco_data.model.reasons import Reason, State
 from saco_data.model.records import Arrival, Asset, Outcome, Product
-from saco_data.storage.files import UnsafeName, inside
+from saco_data.storage.names import UnsafeName, safe_join
 
 if TYPE_CHECKING:
     from saco_data.model.items import Item
@@ -58,7 +58,7 @@ class Source(ABC):
 
     def raw_path(self, key: str) -> Path:
         """Where the raw file of an asset lies once fetched. Raises UnsafeName."""
-        return inside(self.settings.raw_folder(self.name), key)
+        return safe_join(self.settings.raw_folder(self.name), key)
 
     def place(self) -> str:
         """The place that answers for this source now; a verdict "gone" holds for its place only."""

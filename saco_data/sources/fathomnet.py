@@ -16,7 +16,7 @@ from saco_data.model.reasons import Reason
 from saco_data.model.records import Arrival, Asset, Outcome, Product
 from saco_data.sources import documents
 from saco_data.sources.base import Context, Source, version
-from saco_data.storage.files import explained
+from saco_data.storage.disk_errors import explain_errors
 
 if TYPE_CHECKING:
     from saco_data.transports.http import Http, HttpFailure, Reply, Request
@@ -184,7 +184,7 @@ class Fetcher(Source):
             json.dumps({"uuid": uuid, "api": self.place(), **asdict(record)})
             for uuid, record in records.items()
         ]
-        with explained(self.records):
+        with explain_errors(self.records):
             self.records.parent.mkdir(parents=True, exist_ok=True)
             with self.records.open("a", encoding="ascii") as file:
                 # Begins on a new line even behind a cut one.

@@ -15,7 +15,7 @@ from saco_data.model.errors import Blocked
 from saco_data.model.reasons import Reason
 from saco_data.model.records import Arrival, Asset, Outcome
 from saco_data.sources.base import Context, Source
-from saco_data.storage.files import UnsafeName
+from saco_data.storage.names import UnsafeName
 
 if TYPE_CHECKING:
     from saco_data.transports.youtube.session import YoutubeReply

@@ -26,7 +26,7 @@ from typing import Any
 from saco_data.model.errors import LockHeld
 from saco_data.state import identity
 from saco_data.storage import untrusted_json
-from saco_data.storage.files import explained
+from saco_data.storage.disk_errors import explain_errors
 
 TOUCH_SECONDS = 30.0
 STALE_SECONDS = 900.0
@@ -52,7 +52,7 @@ class Lock:
         # The token makes every lock unique, also among those of one process.
         self._holder = {**identity.describe_this_process(), "token": os.urandom(8).hex()}
         self._content = json.dumps(self._holder).encode()
-        with explained(self.path):
+        with explain_errors(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             if not self._create(self.path):
                 # FileNotFoundError: its holder has just released it.

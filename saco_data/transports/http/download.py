@@ -16,6 +16,8 @@ from yarl import URL
 from saco_data.model.errors import SacoError
 from saco_data.model.reasons import Reason
 from saco_data.storage import files
+from saco_data.storage.disk_errors import explain_errors
+from saco_data.storage.names import UnsafeName
 from saco_data.transports.http import content
 from saco_data.transports.http.circuit_breaker import Tries
 from saco_data.transports.http.outcome import Trouble, address, not_the_file, origin_of
@@ -79,11 +81,11 @@ class Download:
             self.url = address(self.request.url)
             origin = origin_of(self.url)
             self.part = Part(self.request.to, origin)
-            with files.explained(self.request.to):
+            with explain_errors(self.request.to):
                 size, sha256 = await self._persist()
         except Trouble as trouble:
             reason, detail = trouble.reason, trouble.detail
-        except files.UnsafeName as error:
+        except UnsafeName as error:
             reason, detail = Reason.UNSAFE_NAME, str(error)
         done = reason is Reason.OK
         return Reply(
@@ -357,7 +359,7 @@ class Download:
             digests.update(small)
             head, tail = small[: content.EDGE], small[-content.EDGE :]
             content.check(request.expect, self.url, len(small), digests, head, tail)
-            await self.session.on_disk(lambda: files.put(request.to, small))
+            await self.session.on_disk(lambda: files.write_atomic(request.to, small))
             if part.found:
                 await self.session.on_disk(part.discard)
         return digests.position, digests.sha256()

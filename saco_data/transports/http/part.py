@@ -17,6 +17,7 @@ from pathlib import Path
 
 from saco_data.model.errors import DiskFull
 from saco_data.storage import files
+from saco_data.storage.disk_errors import explain_errors
 from saco_data.transports.http.session import Version
 
 Span = tuple[int, int]  # start, stop (exclusive)
@@ -96,7 +97,7 @@ class Part:
     def open(self) -> int:
         """The file descriptor, for reading and writing. Raises DiskFull or OutputError."""
         if self._file is None:
-            with files.explained(self.target):
+            with explain_errors(self.target):
                 self.path.parent.mkdir(parents=True, exist_ok=True)
                 flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
                 self._file = os.open(self.path, flags | (0 if self.spans else os.O_TRUNC), 0o666)
@@ -114,7 +115,7 @@ class Part:
 
     def write(self, pieces: list[bytes], place: int) -> None:
         """Writes `pieces` from byte `place` on."""
-        with files.explained(self.target):
+        with explain_errors(self.target):
             for piece in pieces:
                 view = memoryview(piece)
                 while view:
@@ -132,16 +133,15 @@ class Part:
             "size": self.version.size,
             "spans": spans,
         }
-        files.put(self.note, json.dumps(note).encode())
+        files.write_atomic(self.note, json.dumps(note).encode())
 
     def finish(self) -> None:
         """Gives the complete file its final name."""
-        with files.explained(self.target):
-            os.fsync(self.open())
+        with explain_errors(self.target):
+            self.open()  # an empty file has not been written to
             self.close()
-            self.path.replace(self.target)
+            files.publish(self.path, self.target)
             self.note.unlink(missing_ok=True)
-            files.sync_folder(self.target.parent)
 
     def close(self) -> None:
         if self._file is not None:

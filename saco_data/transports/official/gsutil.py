@@ -25,6 +25,7 @@ from typing import IO, Any
 from saco_data.model.errors import Blocked, UsageError
 from saco_data.model.reasons import Reason
 from saco_data.storage import files
+from saco_data.storage.names import UnsafeName
 from saco_data.transports.official import processes
 
 _BATCH = 100
@@ -181,7 +182,7 @@ class Gsutil:
                 while objects and trouble is None:
                     try:
                         reply = _cut(process, objects[0], stop)
-                    except files.UnsafeName as error:
+                    except UnsafeName as error:
                         trouble = _Broken(Reason.UNSAFE_NAME, str(error))
                     except _Broken as error:
                         trouble = error
@@ -208,7 +209,7 @@ def _cut(process: subprocess.Popen[bytes], item: _Object, stop: threading.Event)
     checks = {name: _hasher(name) for name in ("md5", "crc32c") if name in item.digests}
     if "md5" in checks:
         checks.pop("crc32c", None)
-    with files.atomic(request.to) as file:
+    with files.open_atomic(request.to) as file:
         left = item.size
         while left:
             piece = _read(process, min(left, _PIECE), stop)

@@ -25,7 +25,7 @@ from pydantic import SecretStr
 
 from saco_data.model.errors import Blocked
 from saco_data.model.reasons import Effect, Reason
-from saco_data.storage import files
+from saco_data.storage.names import UnsafeName
 from saco_data.transports.pacing import gap
 from saco_data.transports.s3.outcome import Failure, failure_of
 from saco_data.transports.s3.part import Part, Request, facts_of
@@ -264,7 +264,7 @@ class S3:
         """Fetches one object. Raises Blocked, DiskFull or OutputError, which end the source."""
         try:
             size, facts = self._resumed(request)
-        except files.UnsafeName as error:
+        except UnsafeName as error:
             return _refused(request, Failure(Reason.UNSAFE_NAME, str(error)))
         except Failure as failure:
             if failure.reason.has(Effect.CLOSE_SOURCE):

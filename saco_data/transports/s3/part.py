@@ -14,6 +14,7 @@ from typing import Any
 
 from saco_data.model.reasons import Reason
 from saco_data.storage import files
+from saco_data.storage.disk_errors import explain_errors
 from saco_data.transports.s3.outcome import Failure
 
 _DIGEST = re.compile(r'"?([0-9a-f]{32})(?:-(\d+))?"?')
@@ -46,7 +47,7 @@ class Part:
         self.state = self.path.with_name(f"{self.path.name}.json")
         self.known: dict[str, Any] = {}
         self.resumed = False
-        with files.explained(self.to):
+        with explain_errors(self.to):
             self.to.parent.mkdir(parents=True, exist_ok=True)
             try:
                 known = json.loads(self.state.read_bytes())
@@ -77,27 +78,27 @@ class Part:
         # Keys of customers and of KMS make ETags that are no digest.
         sealed = str(answer.get("ServerSideEncryption", "")).startswith("aws:kms")
         self.known["digest"] = not sealed and "SSECustomerAlgorithm" not in answer
-        files.write(self.state, json.dumps(self.known).encode())
+        files.write_if_changed(self.state, json.dumps(self.known).encode())
 
     @contextlib.contextmanager
     def open(self, offset: int) -> Iterator[Callable[[bytes], None]]:
         """A function that appends at `offset`; all is on disk at the end."""
-        with files.explained(self.to):
+        with explain_errors(self.to):
             file = self.path.open("r+b" if offset else "wb")
         with file:
             file.truncate(offset)
             file.seek(offset)
 
             def write(piece: bytes) -> None:
-                with files.explained(self.to):
+                with explain_errors(self.to):
                     file.write(piece)
 
             try:
                 yield write
             finally:
-                with files.explained(self.to):
+                with explain_errors(self.to):
                     file.flush()
-            with files.explained(self.to):
+            with explain_errors(self.to):
                 os.fsync(file.fileno())
 
     def check(self, part_size: Callable[[str], int | None]) -> None:
@@ -127,9 +128,7 @@ class Part:
 
     def finish(self) -> tuple[int, dict[str, Any]]:
         """Gives the part its final name."""
-        with files.explained(self.to):
-            self.path.replace(self.to)
-            files.sync_folder(self.to.parent)
+        files.publish(self.path, self.to)
         self.state.unlink(missing_ok=True)
         known = {k: v for k, v in self.known.items() if k not in ("url", "size", "digest")}
         return self.known["size"], known

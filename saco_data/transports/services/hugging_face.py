@@ -17,6 +17,7 @@ from huggingface_hub.utils.tqdm import disable_progress_bars
 from saco_data.model.errors import Blocked, Incomplete, SacoError
 from saco_data.model.reasons import Reason
 from saco_data.storage import files
+from saco_data.storage.disk_errors import explain_errors
 
 # Retries are nothing to report, unless somebody listens.
 logging.getLogger("stamina").addHandler(logging.NullHandler())
@@ -81,12 +82,12 @@ class Hub:
 
         Raises DiskFull and OutputError too.
         """
-        with files.explained(folder):
+        with explain_errors(folder):
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(parents=True)
 
         def download() -> Path:
-            with files.explained(folder):
+            with explain_errors(folder):
                 path = hf_hub_download(
                     self.dataset,
                     name,

@@ -23,7 +23,8 @@ from saco_data.media.decode import FrameError, open_video, sequential
 from saco_data.media.frames import probe
 from saco_data.model.errors import Blocked, SacoError
 from saco_data.model.reasons import Reason
-from saco_data.storage.files import explained, sha256_of, sync_folder
+from saco_data.storage.disk_errors import explain_errors
+from saco_data.storage.files import publish, sha256_of
 from saco_data.transports.base import Stopped
 from saco_data.transports.youtube.cookies import check_cookies, cookie_values, read_cookies
 from saco_data.transports.youtube.messages import NO_ANSWER, classify, clean
@@ -138,7 +139,7 @@ class YoutubeSession:
         downloader.process_info(info)
         reply = self._check(part, info)
         if reply.reason is Reason.OK:
-            _publish(part, to)
+            publish(part, to)
             for left in part.parent.glob(f"video_{video_id}.*"):
                 left.unlink(missing_ok=True)
         return reply
@@ -308,16 +309,5 @@ def _raise_if_disk(error: Exception, to: Path) -> None:
     wrapped = getattr(error, "exc_info", (None, None))[1]
     for cause in (error, wrapped, error.__cause__, error.__context__):
         if isinstance(cause, OSError) and cause.errno != errno.ENAMETOOLONG:
-            with contextlib.suppress(OSError), explained(to):
+            with contextlib.suppress(OSError), explain_errors(to):
                 raise cause
-
-
-def _publish(part: Path, to: Path) -> None:
-    with explained(to):
-        handle = os.open(part, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
-        part.replace(to)
-        sync_folder(to.parent)
