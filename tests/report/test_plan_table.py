@@ -230,15 +230,15 @@ def test_disk_space_is_not_promised_twice(tmp_path: Path) -> None:
 
 def test_file_systems_are_told_apart_by_what_holds_the_folder(tmp_path: Path) -> None:
     other = Path("/dev/shm")
-    if not other.is_dir() or folders.device(other) == folders.device(tmp_path):
+    if not other.is_dir() or folders.device_of(other) == folders.device_of(tmp_path):
         pytest.skip("no second file system here")
     name = f"{'0' * 8}-0000-0000-0000-{'0' * 12}.jpg"
     annotate(tmp_path, "nga", document(image(1, name)))
     settings = config(tmp_path, nga_path=str(other / "saco-none" / "nga"))
     table = forecast.make(settings, ["nga"])
-    by_device = {folders.device(each.folder): each.needed.likely for each in table.systems}
+    by_device = {folders.device_of(each.folder): each.needed.likely for each in table.systems}
     raw = manifest("nga").raw.typical_bytes
-    assert by_device == {folders.device(tmp_path): raw, folders.device(other): raw}
+    assert by_device == {folders.device_of(tmp_path): raw, folders.device_of(other): raw}
 
 
 def on_terminal(folder: Path, width: int, *arguments: str) -> str:
