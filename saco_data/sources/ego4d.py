@@ -21,6 +21,7 @@ from saco_data.model.records import Arrival, Asset, Outcome
 from saco_data.sources.base import Context, Source
 from saco_data.sources.diagnosis import DAY, REMEDY, check_program
 from saco_data.storage import files
+from saco_data.storage.names import UnsafeName
 from saco_data.transports.base import Failure, Policy, Request
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ class Ego4dSource(Source):
         for asset in assets:
             try:
                 path = self.raw_path(asset.key)
-            except files.UnsafeName as error:
+            except UnsafeName as error:
                 yield self.outcome(asset, Reason.UNSAFE_NAME, str(error))
                 continue
             if path.is_file():
@@ -201,7 +202,9 @@ class Ego4dSource(Source):
             while (batch := tuple(itertools.islice(rest, size))) and not context.stop.is_set():
                 uids = {key.removesuffix(".mp4"): key for key in batch}
                 # Of the manifest only what is asked for: one odd row ends the CLI.
-                files.write(manifest, _rows({uid: urls[key] for uid, key in uids.items()}))
+                files.write_if_changed(
+                    manifest, _rows({uid: urls[key] for uid, key in uids.items()})
+                )
                 result = cli.fetch(uids, staging, manifest, context.stop)
                 if context.stop.is_set():
                     return
@@ -231,9 +234,7 @@ class Ego4dSource(Source):
             detail = f"{path.stat().st_size} of {size} bytes came"
             return self.outcome(asset, Reason.SHORT_BODY, detail, url)
         final = self.raw_path(asset.key)
-        with files.explained(final):
-            path.replace(final)
-            files.sync_folder(final.parent)
+        files.publish(path, final)
         return Arrival(asset, final, url, owned=True, facts=facts)
 
     def _s3(self) -> S3:
@@ -280,8 +281,8 @@ class Ego4dSource(Source):
             content = document.content
             known = {"url": self.location(), "etag": document.etag, "sha256": _sha256(content)}
             path.parent.mkdir(parents=True, exist_ok=True)
-            files.write(path, content)
-            files.write(known_path, json.dumps(known).encode())
+            files.write_if_changed(path, content)
+            files.write_if_changed(known_path, json.dumps(known).encode())
         try:
             return parse(content)
         except ValueError as error:

@@ -19,7 +19,7 @@ from saco_data.model.records import Arrival, Asset, Outcome, Product
 from saco_data.sources import documents
 from saco_data.sources.base import Context, Source, version_of
 from saco_data.sources.diagnosis import CONNECT_SECONDS, host_of
-from saco_data.storage.files import explained
+from saco_data.storage.disk_errors import explain_errors
 
 if TYPE_CHECKING:
     from saco_data.transports.base import Failure, Reply, Request
@@ -201,7 +201,7 @@ class FathomnetSource(Source):
             json.dumps({"uuid": uuid, "api": self.location(), **asdict(record)})
             for uuid, record in records.items()
         ]
-        with explained(self.records):
+        with explain_errors(self.records):
             self.records.parent.mkdir(parents=True, exist_ok=True)
             with self.records.open("a", encoding="ascii") as file:
                 # Begins on a new line even behind a cut one.

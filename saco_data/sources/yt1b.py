@@ -18,7 +18,7 @@ from saco_data.model.reasons import Reason
 from saco_data.model.records import Arrival, Asset, Outcome
 from saco_data.sources.base import Context, Source
 from saco_data.sources.diagnosis import check_yt_dlp
-from saco_data.storage.files import UnsafeName
+from saco_data.storage.names import UnsafeName
 
 if TYPE_CHECKING:
     from saco_data.transports.base import Reply

@@ -16,7 +16,7 @@ from saco_data.model.reasons import Reason
 from saco_data.model.records import Arrival, Outcome
 from saco_data.sandbox.fathomnet import FathomNet
 from saco_data.sandbox.http_server import Answer, Fault, Faults, FileServer, Query
-from saco_data.storage.files import UnsafeName
+from saco_data.storage.names import UnsafeName
 from saco_data.transports.base import Failure, Policy
 from saco_data.transports.services import retrying_adapter
 from saco_data.transports.services.fathomnet import FathomNetApi

@@ -26,7 +26,7 @@ from saco_data.sandbox.proxy import ConnectProxy
 from saco_data.sandbox.youtube import Fault, Video, YouTube
 from saco_data.sources.base import Context
 from saco_data.sources.yt1b import MAX_DENIALS, Yt1bSource
-from saco_data.storage.files import UnsafeName
+from saco_data.storage.names import UnsafeName
 
 IDS = [f"video_id_0{number}" for number in range(6)]
 WATCH = "https://www.youtube.com/watch?v="

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from saco_data.model.reasons import Reason
-from saco_data.storage.files import UnsafeName, atomic, inside
+from saco_data.storage.files import open_atomic
+from saco_data.storage.names import UnsafeName, safe_join
 from saco_data.transports.base import Failure
 
 READ_LIMIT = 1 << 30  # bytes of a member that may be held in memory
@@ -61,7 +62,7 @@ class Member:
         Raises ArchiveDamaged, DiskFull, OutputError; `to` then stays as it was.
         """
         written = 0
-        with atomic(to) as file:
+        with open_atomic(to) as file:
             for piece in self._open():
                 written += file.write(piece)
         return written
@@ -91,7 +92,7 @@ def plain_name(name: str) -> str:
 def refusal_of(name: str, size: int) -> str:
     """Why a regular file of this name and declared size may not be taken; "" if it may."""
     try:
-        inside(Path(), name).name.encode()
+        safe_join(Path(), name).name.encode()
         name.encode()
     except (UnsafeName, UnicodeEncodeError):
         return "unsafe name"

@@ -23,6 +23,7 @@ from typing import IO, Any
 from saco_data.model.errors import Blocked, UsageError
 from saco_data.model.reasons import Reason
 from saco_data.storage import files
+from saco_data.storage.names import UnsafeName
 from saco_data.transports.base import Failure, Reply, Request, Stopped
 from saco_data.transports.official import processes
 from saco_data.transports.official.gsutil_output import (
@@ -142,7 +143,7 @@ class Gsutil:
                         reply = _save_next(process, described[0], stop)
                     except Stopped:
                         return
-                    except files.UnsafeName as error:
+                    except UnsafeName as error:
                         failure = Failure(str(error), reason=Reason.UNSAFE_NAME)
                     except Failure as error:
                         failure = error
@@ -173,7 +174,7 @@ def _save_next(
     # crc32c needs another library, so it is the second choice.
     name = next((name for name in ("md5", "crc32c") if name in described.digests), "")
     digest = _hasher(name) if name else None
-    with files.atomic(request.to) as file:
+    with files.open_atomic(request.to) as file:
         left = described.size
         while left:
             piece = _read(process, min(left, _PIECE), stop)

@@ -18,6 +18,7 @@ from huggingface_hub.utils.tqdm import disable_progress_bars
 from saco_data.model.errors import Blocked, SacoError
 from saco_data.model.reasons import Reason
 from saco_data.storage import files
+from saco_data.storage.disk_errors import explain_errors
 from saco_data.transports.base import Failure
 
 SECONDS = 10.0  # to wait for the first bytes of an answer
@@ -91,12 +92,12 @@ class Hub:
 
         Also raises DiskFull and OutputError.
         """
-        with files.explained(folder):
+        with explain_errors(folder):
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(parents=True)
 
         def download() -> Path:
-            with files.explained(folder):
+            with explain_errors(folder):
                 path = hf_hub_download(
                     self.dataset,
                     name,

@@ -19,7 +19,8 @@ from yt_dlp.utils import ExtractorError, YoutubeDLError
 
 from saco_data.model.errors import Blocked, SacoError
 from saco_data.model.reasons import Reason
-from saco_data.storage.files import explained, sync_folder
+from saco_data.storage.disk_errors import explain_errors
+from saco_data.storage.files import publish
 from saco_data.transports.base import Reply, Request, Stopped
 from saco_data.transports.youtube.cookies import check_cookies, cookie_values, read_cookies
 from saco_data.transports.youtube.downloader import Downloader, Log
@@ -125,7 +126,7 @@ class YoutubeSession:
         reason, detail, facts = self._check(part, info)
         if reason is not Reason.OK:
             return Reply(video_id, reason, detail)
-        _publish(part, request.to)
+        publish(part, request.to)
         for leftover in part.parent.glob(f"video_{video_id}.*"):
             leftover.unlink(missing_ok=True)
         size, sha256 = facts["bytes"], facts["sha256"]
@@ -241,16 +242,5 @@ def _raise_if_disk(error: Exception, to: Path) -> None:
     wrapped = getattr(error, "exc_info", (None, None))[1]
     for cause in (error, wrapped, error.__cause__, error.__context__):
         if isinstance(cause, OSError) and cause.errno != errno.ENAMETOOLONG:
-            with contextlib.suppress(OSError), explained(to):
+            with contextlib.suppress(OSError), explain_errors(to):
                 raise cause
-
-
-def _publish(part: Path, to: Path) -> None:
-    with explained(to):
-        handle = os.open(part, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
-        part.replace(to)
-        sync_folder(to.parent)
