@@ -116,7 +116,8 @@ def official(url: str, folder: Path) -> None:
 def streamed(url: str, folder: Path) -> None:
     from saco_data.storage import files
     from saco_data.transports.archive import members
-    from saco_data.transports.http import Http, Policy
+    from saco_data.transports.base import Policy
+    from saco_data.transports.http import Http
 
     with Http(Policy()) as client:
         place = client.open(url)
@@ -127,7 +128,7 @@ def streamed(url: str, folder: Path) -> None:
             for member in picked:
                 room.acquire()
                 path = folder / "picked" / Path(member.name).name
-                done = pool.submit(files.write, path, member.read())
+                done = pool.submit(files.write_if_changed, path, member.read())
                 done.add_done_callback(lambda _: room.release())
 
 

@@ -31,7 +31,8 @@ import requests
 
 from saco_data.model.reasons import Reason
 from saco_data.sandbox.http_server import FileServer
-from saco_data.transports.http import Http, Policy, Request
+from saco_data.transports.base import Policy, Request
+from saco_data.transports.http import Http
 
 LATENCY = 0.03  # seconds
 BANDWIDTH = 20_000_000  # bytes a second for each connection

@@ -8,14 +8,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from saco_data.catalog import registry
 from saco_data.config import settings as config
 from saco_data.config.settings import Settings
+from saco_data.dataset.dataset import Dataset, SubsetFiles
 from saco_data.engine import forecast, session
 from saco_data.engine import status as statuses
 from saco_data.engine.events import Reporter, Silent, Stages
 from saco_data.engine.forecast import Table
 from saco_data.engine.session import Finished
 from saco_data.engine.status import Status
+from saco_data.model.errors import UsageError
 from saco_data.state.ledger import Ledger
 
 Config = str | Path | Settings | None
@@ -30,6 +33,35 @@ def read_config(source: Config = None) -> Settings:
     if isinstance(source, Settings):
         return source
     return config.load(Path(source) if source is not None else config.find())
+
+
+def load(source: Config = None) -> Dataset:
+    """A prepared copy: `load("data/silver")["nga"]` holds the image-NPs of a subset.
+
+    `source`: the folder of a copy (it has `images/` and `annotations/`), else a config. Subsets
+    whose annotations for evaluation are not there yet are left out. Nothing is read before it is
+    needed. Raises UsageError where there is no subset at all.
+    """
+    if isinstance(source, str | Path) and Path(source).is_dir():
+        root = Path(source)
+        found = {
+            each.id: SubsetFiles(
+                root / "annotations" / each.annotations.file, root / "images" / each.name
+            )
+            for each in registry.builtin().manifests
+        }
+        item = str(root)
+    else:
+        settings = read_config(source)
+        subsets = [settings.subset(name) for name in settings.registry.ids]
+        found = {each.id: SubsetFiles(each.derived, each.images) for each in subsets}
+        item = str(settings.silver)
+    there = {name: files for name, files in found.items() if files.annotations.is_file()}
+    if not there:
+        raise UsageError(
+            "holds no prepared subset", item=item, remedy="Run `saco prepare`, or name its folder"
+        )
+    return Dataset(there)
 
 
 def plan(source: Config = None, subsets: Names = ()) -> Table:

@@ -1,27 +1,39 @@
-"""Every command in README and docs is run, in the folder of a finished demo."""
+"""The docs say what is true: commands run, names exist, generated parts are up to date."""
 
 from __future__ import annotations
 
+import importlib
 import re
+import runpy
+import subprocess
+import sys
 from fnmatch import fnmatch
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
 
+from saco_data.catalog.registry import builtin
 from saco_data.cli.main import saco as cli
 from saco_data.cli.table import TABLE
+from saco_data.config.keys import CollectionKeys, Keys
+from saco_data.config.settings import subset_keys
 from saco_data.model.reasons import Reason
 from tests.conftest import ROOT, Saco
 
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
-PAGES += sorted((ROOT / "pipelines").glob("*.md"))
+PAGES = [ROOT / f"{name}.md" for name in ("README", "CONTRIBUTING", "CHANGELOG")]
+PAGES += [*sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "pipelines").glob("*.md"))]
+GENERATOR = ROOT / "docs" / "generate.py"
 # What stands for something else in a text.
 EXAMPLES = {
     "ITEM": "GEODE_FILE",
     "[SUBSET...]": "",
     "[SUBSET]": "",
     "...": "",
+    "COMMAND": "status",
+    "mine": "silver",
+    "mine/birds": "silver/geode",
     "FILE": "CONFIG_FRAMES.yaml",
 }
 # What needs cards of other laboratories or a live source: run by tests of their own.
@@ -60,18 +72,28 @@ def folder(tmp_path_factory: pytest.TempPathFactory, saco: Saco) -> Path:
 
 @pytest.mark.parametrize("command", sorted(commands()))
 def test_a_documented_command_runs(folder: Path, saco: Saco, command: str) -> None:
-    words = command.split()[1:]
+    words = [EXAMPLES.get(word, word) for word in command.split()[1:]]
     name = next((word for word in words if word in TABLE), None)
     assert name, f"{command}: no such command"
     if name in ELSEWHERE:
         assert saco(name, "--help", cwd=folder).returncode == 0
         return
     item = next((folder / "data" / "silver" / "images" / "geode").iterdir()).name
-    arguments = [EXAMPLES.get(word, word) for word in words]
-    arguments = [item if word == "GEODE_FILE" else word for word in arguments if word]
+    arguments = [item if word == "GEODE_FILE" else word for word in words if word]
     done = saco(*arguments, cwd=folder)
     assert done.returncode in (0, 4) if name == "doctor" else done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("number", range(2))
+def test_the_python_examples_run(folder: Path, number: int) -> None:
+    text = (ROOT / "docs" / "python.md").read_text()
+    code = re.findall(r"```python\n(.*?)```", text, re.S)[number]
+    # A file, because workers import the main script.
+    (folder.parent / "example.py").write_text(code)
+    command = [sys.executable, str(folder.parent / "example.py")]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 def test_every_file_that_a_run_leaves_is_described(folder: Path) -> None:
@@ -82,7 +104,7 @@ def test_every_file_that_a_run_leaves_is_described(folder: Path) -> None:
         "directory_save": "data/previews",
     }
     patterns = []
-    for row in re.findall(r"^\| (`.*?) \|", text, re.M):
+    for row in re.findall(r"^- (`<.*?):", text, re.M):
         for path in re.findall(r"`<(.*?)`", row):
             key, _, rest = path.partition(">")
             name = key.removesuffix("_path").replace("subset", "*")
@@ -95,20 +117,20 @@ def test_every_file_that_a_run_leaves_is_described(folder: Path) -> None:
 
 @pytest.mark.parametrize("reason", sorted(set(Reason) - {Reason.OK, Reason.NOT_TRIED}))
 def test_troubleshooting_knows_every_reason(reason: Reason) -> None:
-    rows = re.findall(r"^\| (.*?) \|", (ROOT / "docs" / "troubleshooting.md").read_text(), re.M)
-    assert any(f"`{reason}`" in row for row in rows)
+    text = (ROOT / "docs" / "troubleshooting.md").read_text()
+    items = re.findall(r"^- (`.*?):\s", text, re.M | re.S)
+    assert any(f"`{reason}`" in item for item in items)
 
 
 def documented() -> dict[str, set[str]]:
     """The options of each command by docs/commands.md; `saco` stands for those before it."""
     text = (ROOT / "docs" / "commands.md").read_text()
     found: dict[str, set[str]] = {}
-    _heading, *rows = re.findall(r"^\| (.*?) ?\| (.*?) ?\|", text, re.M)
-    for command, options in rows:
-        if command:
-            name = command.strip("`").removeprefix("saco ").split()[0]
-            found[name] = set()
-        found[name] |= {word for word in re.findall(r"[\w-]+", options) if word[0] == "-"}
+    for section in text.split("\n## ")[1:]:
+        heading, _, body = section.partition("\n")
+        name = heading.strip("`").removeprefix("saco ").split()[0].strip("`:")
+        options = " ".join(re.findall(r"^- (`-.*?):", body, re.M))
+        found[name.lower()] = {word for word in re.findall(r"[\w-]+", options) if word[0] == "-"}
     return found
 
 
@@ -138,3 +160,54 @@ def test_make_targets_that_are_named_exist() -> None:
         for target in re.findall(r"`make ([a-z-]+)`|^make ([a-z-]+)", page.read_text(), re.M):
             name = target[0] or target[1]
             assert f"\n{name}:" in makefile, name
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_lines_are_short_enough_to_read_anywhere(page: Path) -> None:
+    for number, line in enumerate(page.read_text().splitlines(), 1):
+        assert len(line) <= 120, f"{page.name}:{number} has {len(line)} characters"
+
+
+@pytest.fixture(scope="module")
+def generator() -> dict[str, Any]:
+    return runpy.run_path(str(GENERATOR))
+
+
+def test_generated_parts_are_up_to_date(generator: dict[str, Any]) -> None:
+    for path, text in generator["render_all"]().items():
+        assert path.read_text() == text, f"{path.name}: run `make docs`"
+
+
+def test_every_generated_block_is_in_a_page(generator: dict[str, Any]) -> None:
+    text = "".join((ROOT / name).read_text() for name in generator["PAGES"])
+    assert set(re.findall(r"<!-- generated: ([\w-]+) -->", text)) == set(generator["BLOCKS"])
+    for manifest in builtin().manifests:
+        assert manifest.access.page in text and manifest.citation.split(",")[0] in text
+
+
+def test_what_is_out_of_date_is_written_anew(generator: dict[str, Any]) -> None:
+    page = (ROOT / "docs" / "subsets.md").read_text()
+    assert generator["render_page"](page.replace("7,570 masks", "7,571 masks")) == page
+    script = (ROOT / "pipelines" / "saco-sync.slurm").read_text()
+    old = script.replace(" nga ", " ").replace("--array=0-9%1", "--array=0-8%1")
+    assert old != script and generator["render_slurm"](old) == script
+
+
+def test_every_key_of_the_config_is_documented() -> None:
+    text = (ROOT / "docs" / "config.md").read_text()
+    code = set(re.findall(r"`([a-z0-9_<>]+)`", text))
+    patterns = {re.escape(key).replace("<subset>", r"\w+") for key in code}
+    for key in [*Keys.model_fields, *CollectionKeys.model_fields, *subset_keys()]:
+        assert any(re.fullmatch(pattern, key) for pattern in patterns), key
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_modules_and_functions_that_are_named_exist(page: Path) -> None:
+    """`saco_data/a.py`, and `saco_data/a.py`: `name` for something defined there."""
+    text = page.read_text()
+    for path in re.findall(r"`((?:saco_data|tests|docs|manifests|benchmarks)/[\w/.-]*)`", text):
+        assert (ROOT / path).exists(), path
+    for path, name in re.findall(r"`(saco_data/[\w/]+)\.py`:\s+`([\w.]+)`", text):
+        found: Any = importlib.import_module(path.replace("/", ".").removesuffix(".__init__"))
+        for part in name.split("."):
+            found = getattr(found, part)

@@ -126,6 +126,8 @@ class Manifest(_Facts):
     endpoints: dict[str, str] = Field(default_factory=dict)
     pinned: dict[str, Digest] = Field(default_factory=dict)
     access: Access
+    # For the docs: what this source must say before a file counts as gone.
+    gone: str | None = None
     licence: str
     citation: str
     rates: Rates = Rates()

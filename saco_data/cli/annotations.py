@@ -6,14 +6,15 @@ import json
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from saco_data.cli.common import Options, json_option, subsets_argument
-from saco_data.config.settings import Settings
-from saco_data.model.errors import Blocked, Incomplete, UsageError
-from saco_data.sources.annotation_files import Annotations, Fetched
+
+if TYPE_CHECKING:
+    from saco_data.config.settings import Settings
+    from saco_data.sources.annotation_files import Fetched
 
 
 @click.command("annotations")
@@ -82,6 +83,7 @@ def _files(settings: Settings, source: str) -> Callable[[str], tuple[int, dict[s
 
 def _images(settings: Settings) -> Callable[[str], tuple[int, dict[str, Any]]]:
     from saco_data.engine.roboflow_images import fetch_images
+    from saco_data.model.errors import Blocked, Incomplete
     from saco_data.model.reasons import State
 
     def one(subset: str) -> tuple[int, dict[str, Any]]:
@@ -106,7 +108,13 @@ def _words(result: dict[str, Any]) -> str:
 
 
 def getter(settings: Settings, source: str) -> Callable[[str], Fetched]:
-    """What gets one subset's file from `hub`, `roboflow` or a folder. Raises UsageError."""
+    """The function that gets one subset's file from `hub`, `roboflow` or a folder.
+
+    Raises UsageError.
+    """
+    from saco_data.model.errors import UsageError
+    from saco_data.sources.annotation_files import Annotations
+
     at = Annotations()
     if source == "hub":
         return lambda name: at.from_hub(settings.subset(name))

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from saco_data.engine.events import Result
 from saco_data.engine.status import Status
 from saco_data.model.reasons import State
-from saco_data.report.reasons import Why
+from saco_data.report.reasons import ReasonCount
 
 _VERDICTS = {
     0: "complete",
@@ -26,7 +26,7 @@ def last_line(
     code: int,
     status: Status,
     results: Mapping[str, Result],
-    reasons: Sequence[Why],
+    reasons: Sequence[ReasonCount],
 ) -> str:
     """What it came to, what changed, and what is wanted, in one line."""
     verdict = _VERDICTS.get(code, "failed")
@@ -50,7 +50,7 @@ def last_line(
     return ". ".join(parts)
 
 
-def _main(code: int, reasons: Sequence[Why]) -> str:
+def _main(code: int, reasons: Sequence[ReasonCount]) -> str:
     """The reason that concerns most files, with one of them."""
     for state in _ABOUT.get(code, ()):
         about = [each for each in reasons if each.reason.state is state and each.examples]

@@ -22,7 +22,7 @@ from saco_data.model.errors import ConfigError, ManifestError, UsageError
 FILE_NAME = "CONFIG_FRAMES.yaml"
 
 
-def _subset_keys() -> dict[str, type]:
+def subset_keys() -> dict[str, type]:
     """The keys that exist once for each subset of Silver, and their types."""
     keys: dict[str, type] = {}
     for each in registry.builtin().collections[DEFAULT_COLLECTION].manifests:
@@ -113,8 +113,8 @@ def load(file: Path) -> Settings:
 def parse(text: str, file: Path | None = None) -> Settings:
     """Checks the text of a config. Raises ConfigError as `load` does."""
     content, where = read(text, file)
-    subset_keys = _subset_keys()
-    known = [*Keys.model_fields, *subset_keys]
+    own = subset_keys()
+    known = [*Keys.model_fields, *own]
     for key in content:
         if key not in known:
             near = difflib.get_close_matches(str(key), known, n=1)
@@ -123,9 +123,9 @@ def parse(text: str, file: Path | None = None) -> Settings:
             )
             raise where.error(str(key), "unknown key", hint)
     content = {key: expand(value, key, where) for key, value in content.items()}
-    by_subset = {key: content.pop(key) for key in list(content) if key in subset_keys}
+    by_subset = {key: content.pop(key) for key in list(content) if key in own}
     for key, value in by_subset.items():
-        wanted = subset_keys[key]
+        wanted = own[key]
         if value is not None and not isinstance(value, wanted):
             what = "true or false" if wanted is bool else "a path or URL"
             raise where.error(key, f"{value!r} does not fit", f"Write {what}")
@@ -151,8 +151,8 @@ def overridden(settings: Settings, changed: Mapping[str, Any]) -> Settings:
     """The settings with other values for some keys, as if the file had them; maps are added to."""
     common = {key: value for key, value in changed.items() if key in Keys.model_fields}
     keys = Keys.model_validate(_merged(settings.keys.model_dump(), common))
-    subset_keys = _subset_keys()
-    by_subset = {key: value for key, value in changed.items() if key in subset_keys}
+    own = subset_keys()
+    by_subset = {key: value for key, value in changed.items() if key in own}
     return replace(settings, keys=keys, by_subset={**settings.by_subset, **by_subset})
 
 

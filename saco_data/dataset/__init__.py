@@ -1,1 +1,1 @@
-"""Annotation files and prepared copies: reading, deriving, masks."""
+"""Annotation files and prepared copies: reads and derives files, decodes and draws masks."""

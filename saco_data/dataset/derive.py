@@ -43,12 +43,12 @@ def derive(source: Path, to: Path, keeps: Callable[[str], bool], sha256: str = "
         )
     document = raw_json.read(source)
     if sha256 and document.sha256 != sha256:
-        raise Incomplete("changed while it was worked with", item=str(source), remedy="Run again")
+        raise Incomplete("changed since it was read", item=str(source), remedy="Run again")
     chosen = _choose(document, keeps)
     if not chosen.removed and not document.repairs:
-        files.copy(source, to)
+        files.copy_if_changed(source, to)
         return chosen.kept
-    with files.atomic(to) as out:
+    with files.open_atomic(to) as out:
         separator = b"{"
         for key, value in document.members.items():
             out.write(separator + msgspec.json.encode(key) + b": ")
@@ -102,7 +102,7 @@ def _choose(document: Document, keeps: Callable[[str], bool]) -> _Chosen:
 
 
 def _write_list(write: Callable[[bytes], object], entries: list[msgspec.Raw]) -> None:
-    """Writes raw entries in slices: one small write each would cost more than the join."""
+    """Writes raw entries in slices, which is faster than one small write for each."""
     write(b"[")
     for start in range(0, len(entries), 4096):
         if start:

@@ -1,4 +1,4 @@
-"""Masks drawn onto pictures, in colours that are told apart from each other and the picture."""
+"""Masks drawn onto pictures, in colours that differ from each other and from the picture."""
 
 from __future__ import annotations
 

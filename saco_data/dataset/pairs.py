@@ -2,30 +2,27 @@
 
 from __future__ import annotations
 
-import re
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from saco_data.dataset import raw_json
 from saco_data.dataset.masks import DamagedMask, Mask, decode
-from saco_data.dataset.raw_json import Annotation, Id, Pair, value_of
+from saco_data.dataset.raw_json import Annotation, Id, Pair, plain, value_of
 
 __all__ = [
     "Annotation",
     "Pair",
     "Pairs",
     "area_of",
+    "box_of",
     "decode_mask",
     "decode_masks",
     "name_of",
     "plain",
     "read",
 ]
-
-# Control characters of C0 and C1, line separators, marks that change the direction of text, and
-# halves of surrogate pairs.
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]+")
 
 
 @dataclass(frozen=True)
@@ -97,11 +94,15 @@ def area_of(annotation: Annotation) -> float | None:
     return float(area) if fits else None
 
 
+def box_of(annotation: Annotation) -> list[float] | None:
+    """The annotated box as fractions of the picture: left, top, width, height; None without one."""
+    box = value_of(annotation.bbox)
+    if not isinstance(box, list) or len(box) != 4:
+        return None
+    fits = all(isinstance(each, int | float) and math.isfinite(each) for each in box)
+    return [float(each) for each in box] if fits else None
+
+
 def name_of(annotation: Annotation) -> str:
     """The id of an annotation, safe to print."""
     return plain(str(value_of(annotation.id)))
-
-
-def plain(text: str) -> str:
-    """Text from outside, safe to print: U+FFFD for what would hide, break or turn round a line."""
-    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)

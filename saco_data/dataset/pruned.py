@@ -1,7 +1,7 @@
-"""Writes the annotation file that evaluation reads: the pristine one without what is gone.
+"""Writes the annotation file that evaluation reads: the downloaded one without what is gone.
 
-Reversible: the result is always derived from the pristine file, so what comes back is restored by
-the next run, in its original place. A sidecar says what was removed and why.
+Reversible: the file is always derived from the downloaded one, so entries whose file is available
+again return to their place in the next run. A sidecar says what was removed and why.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from saco_data.storage import files
 
 @dataclass(frozen=True)
 class Pruned:
-    """What was written: counts kept, and the sha256 of the keep-list."""
+    """The derived file: numbers of entries kept, and the sha256 of the keep-list."""
 
     image_nps: int
     masks: int
@@ -43,7 +43,7 @@ def removed_sha256(gone: Mapping[str, str]) -> str:
 
 
 def sidecar(path: Path) -> Path:
-    """Where the record of removed entries of a derived file lies."""
+    """The path of the record of what was removed from a derived file."""
     return path.with_name(f"{path.stem}.pruned.json")
 
 
@@ -53,7 +53,7 @@ def run(
     """Derives `to` from `source` without the files in `gone` ({file_name: reason}).
 
     `names` are all file names of the source. Raises AnnotationError, DiskFull, OutputError, and
-    Incomplete where the source is another file by now.
+    Incomplete where the source changed meanwhile.
     """
     kept = derive(source, to, lambda name: name not in gone, source_sha256)
     digest = keep_list_sha256(name for name in names if name not in gone)
@@ -65,7 +65,7 @@ def run(
     for name, ids in kept.removed.items():
         by_reason.setdefault(gone[name], []).extend(ids)
     content = {
-        "source": to.name,  # the official name, even where the pristine file has another
+        "source": to.name,  # the official name, even if the downloaded file has another
         "source_sha256": source_sha256,
         "keep_list_sha256": digest,
         "removed_ids_by_reason": {reason: by_reason[reason] for reason in sorted(by_reason)},
@@ -75,5 +75,5 @@ def run(
         },
         "kept": {"image_nps": kept.image_nps, "masks": kept.masks},
     }
-    files.write(record, json.dumps(content, indent=1).encode())
+    files.write_if_changed(record, json.dumps(content, indent=1).encode())
     return Pruned(kept.image_nps, kept.masks, digest)

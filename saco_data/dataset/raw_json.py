@@ -6,7 +6,6 @@ that they accept the same files. Source: the SA-Co annotation format of the SAM 
 
 from __future__ import annotations
 
-import codecs
 import hashlib
 import re
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from saco_data.dataset.repairs import as_strict_json, as_utf8
 from saco_data.model.errors import AnnotationError
 from saco_data.model.records import MAX_PIXELS
 from saco_data.storage import untrusted_json
@@ -24,19 +24,10 @@ from saco_data.storage import untrusted_json
 MAX_SIDE = 65_500
 AGAIN = "Download it again with `saco annotations`"
 _CORRECT = "Correct the entry, or download the file again with `saco annotations`"
-_BOM = b"\xef\xbb\xbf"
 _NULL = msgspec.Raw(b"null")
-_SLICE = 1 << 20  # bytes
-_LATIN_1 = "saco-latin-1"  # what codecs does with bytes that are not UTF-8
-# A string (also one that never ends, so that no input is scanned twice), or a number that
-# Python's `json` writes and JSON does not have.
-_STRING_OR_NAN = re.compile(
-    rb'"[^"\\]*(?:\\.[^"\\]*)*(?:"|\\?\Z)|-?\b(?:NaN|Infinity)\b', re.DOTALL
-)
-# An escape in a string; group 1 is half a surrogate pair, which stands for no character.
-_ESCAPE = re.compile(
-    rb"\\(?:u[dD][89abAB]..\\u[dD][c-fC-F]..|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)", re.DOTALL
-)
+# Control characters of C0 and C1, line separators, marks that change the direction of text, and
+# halves of surrogate pairs.
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]+")
 
 Id = int | float | str  # 10 and 10.0 are the same id, "10" is another
 
@@ -116,6 +107,10 @@ class Document:
             entries = msgspec.json.decode(self.members[key], type=list[msgspec.Raw])
         except msgspec.ValidationError as error:
             raise _invalid(self.path, key, error) from error
+        except RecursionError as error:
+            raise AnnotationError(
+                f"{key} is nested too deep", item=str(self.path), remedy=AGAIN
+            ) from error
         # One at a time: all entries decoded at once would take several times the file's size.
         decode = msgspec.json.Decoder(kind).decode
         number = 0
@@ -124,7 +119,7 @@ class Document:
                 yield raw, decode(raw)
         except msgspec.ValidationError as error:
             raise _invalid(self.path, f"{key}[{number}]", error) from error
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, RecursionError) as error:
             raise AnnotationError(
                 f"{key}[{number}] cannot be read ({error})", item=str(self.path), remedy=_CORRECT
             ) from error
@@ -139,11 +134,11 @@ def read(path: Path) -> Document:
     """
     content = _bytes_of(path)
     repairs: list[str] = []
-    text = _as_utf8(content, repairs)
+    text = as_utf8(content, repairs)
     try:
         members = _split(text)
     except (msgspec.DecodeError, RecursionError) as error:
-        text = _as_strict_json(text, repairs)
+        text = as_strict_json(text, repairs)
         try:
             members = _split(text)
         except msgspec.ValidationError as wrong:
@@ -165,13 +160,22 @@ def check_picture(pair: Pair, path: Path) -> None:
         is_whole = is_possible and width == int(width) and height == int(height)
         if not (is_whole and width * height <= MAX_PIXELS):
             raise AnnotationError(
-                f"image {pair.id} has the size {width} x {height}", item=str(path), remedy=_CORRECT
+                f"image {plain(str(pair.id))} has the size {width} x {height}",
+                item=str(path),
+                remedy=_CORRECT,
             )
     frame = pair.global_frame_idx
     if frame is not None and frame != int(frame):
         raise AnnotationError(
-            f"image {pair.id} has the frame number {frame}", item=str(path), remedy=_CORRECT
+            f"image {plain(str(pair.id))} has the frame number {frame}",
+            item=str(path),
+            remedy=_CORRECT,
         )
+
+
+def plain(text: str) -> str:
+    """Text from outside, safe to print: U+FFFD for what would hide, break or turn round a line."""
+    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def _bytes_of(path: Path) -> bytes:
@@ -191,69 +195,6 @@ def _bytes_of(path: Path) -> bytes:
 
 def _split(text: bytes) -> dict[str, msgspec.Raw]:
     return msgspec.json.decode(text, type=dict[str, msgspec.Raw])
-
-
-def _as_utf8(content: bytes, repairs: list[str]) -> bytes:
-    """The bytes without a byte order mark, those that are not UTF-8 taken as Latin-1."""
-    if content.startswith(_BOM):
-        content = content[len(_BOM) :]
-        repairs.append("begins with a byte order mark, which is left out")
-    if content.isascii():
-        return content
-    try:
-        for _ in _texts(content, "strict"):
-            pass
-        return content
-    except UnicodeDecodeError as error:
-        first = content.find(error.object) + error.start
-    text = b"".join(part.encode() for part in _texts(content, _LATIN_1))
-    # Each such byte is one character of Latin-1 and two bytes of UTF-8.
-    repairs.append(
-        f"holds {len(text) - len(content)} bytes that are not UTF-8, the first at byte {first};"
-        " they are read as Latin-1"
-    )
-    return text
-
-
-def _texts(content: bytes, errors: str) -> Iterator[str]:
-    """The decoded bytes in slices, so that memory stays bounded."""
-    decoder = codecs.getincrementaldecoder("utf-8")(errors)
-    for at in range(0, len(content), _SLICE):
-        yield decoder.decode(content[at : at + _SLICE], at + _SLICE >= len(content))
-
-
-def _take_as_latin_1(error: UnicodeError) -> tuple[str, int]:
-    assert isinstance(error, UnicodeDecodeError)
-    return error.object[error.start : error.end].decode("latin-1"), error.end
-
-
-codecs.register_error(_LATIN_1, _take_as_latin_1)
-
-
-def _as_strict_json(text: bytes, repairs: list[str]) -> bytes:
-    """The text without what Python's `json` reads and other readers refuse."""
-    numbers = halves = 0
-
-    def without_half(escape: re.Match[bytes]) -> bytes:
-        nonlocal halves
-        if escape[1] is None:
-            return escape[0]
-        halves += 1
-        return b"\\ufffd"
-
-    def replace(match: re.Match[bytes]) -> bytes:
-        nonlocal numbers
-        if match[0].startswith(b'"'):
-            return _ESCAPE.sub(without_half, match[0])
-        numbers += 1
-        return b"null"
-
-    text = _STRING_OR_NAN.sub(replace, text)
-    if numbers:
-        repairs.append(f"holds NaN or Infinity {numbers} times, which JSON lacks; read as null")
-    if halves:
-        repairs.append(f"holds half a surrogate pair {halves} times; read as U+FFFD")
-    return text
 
 
 def _invalid(path: Path, place: str, error: msgspec.ValidationError) -> AnnotationError:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Mapping, Set
 from dataclasses import dataclass, replace
+from typing import Any
 
 from saco_data.dataset.index import Index
 from saco_data.engine import freshness, gone_policy, reading, verify
 from saco_data.engine.events import Reporter, Result, Stages
 from saco_data.engine.subset import Subset
-from saco_data.model.items import Item
+from saco_data.model.items import Item, SubsetFacts
 from saco_data.model.reasons import Reason, State
 from saco_data.model.records import Outcome
 from saco_data.model.snapshot import Snapshot
@@ -78,12 +79,17 @@ class Planner:
 
     def plan(self, subset: Subset, index: Index, result: Result) -> Planned:
         """The plan of a subset; the ledger is brought up to the annotations."""
-        recalled = self.ledger.recall(subset.id, index.products)
+        recalled = self.ledger.restore_rows(subset.id, index.products)
         snapshot = self.ledger.snapshot(subset.id, products=True, assets=True)
+        facts, assets = snapshot.facts, snapshot.assets or {}
         known = dict(snapshot.products or {})
-        assets = snapshot.assets or {}
-        self._note(subset.id, index, known.keys() - recalled, snapshot, result)
+        for warning in index.warnings:
+            self.reporter.note(subset.id, f"warning: {warning}")
+        result.changes.annotations = _compare(facts, index, known.keys() - recalled)
         other = self._other_meaning(subset, snapshot, index)
+        reading.fill_facts(facts, index, result.stamped)
+        # From here on, the subset is under way: it is not finished, whatever stops this run.
+        facts.ended = []
         view = gather_view(
             subset.source,
             known,
@@ -92,29 +98,13 @@ class Planner:
             other=other,
         )
         self._record_lost(subset, index, known, view, result)
+        if self.stages.process:
+            facts.compared_sha256 = index.sha256
+        self.ledger.set_facts(subset.id, facts)
         steps = plan.make(subset.id, index.products.values(), view)
-        self.ledger.set_aside(subset.id, known.keys() - index.products.keys())
+        self.ledger.archive_rows(subset.id, known.keys() - index.products.keys())
         self.ledger.commit()
         return Planned(index, steps, assets)
-
-    def _note(
-        self, subset: str, index: Index, known: Set[str], snapshot: Snapshot, result: Result
-    ) -> None:
-        """Notes the annotations, and that this subset is under way."""
-        for warning in index.warnings:
-            self.reporter.note(subset, f"warning: {warning}")
-        before = snapshot.facts.sha256
-        if before and before != index.sha256:
-            result.changes.annotations = {
-                "before": before,
-                "now": index.sha256,
-                "added": len(index.products.keys() - known),
-                "dropped": len(known - index.products.keys()),
-            }
-        reading.note_index(self.ledger, subset, index, result.stamped)
-        facts = self.ledger.facts(subset)
-        facts.ended = []
-        self.ledger.set_facts(subset, facts)
 
     def _other_meaning(self, subset: Subset, snapshot: Snapshot, index: Index) -> set[str]:
         if not self.stages.process or snapshot.facts.compared_sha256 == index.sha256:
@@ -147,10 +137,6 @@ class Planner:
             if self.stages.process:
                 verify.discard(subset, product, Reason.WRONG_DIGEST)
         result.changes.add(self.ledger.record(lost))
-        if self.stages.process:
-            facts = self.ledger.facts(subset.id)
-            facts.compared_sha256 = index.sha256
-            self.ledger.set_facts(subset.id, facts)
         before = self.ledger.not_done(subset.id) if same else {}
         known.update({name: replace(known[name], sha256=before[name].sha256) for name in same})
 
@@ -162,6 +148,18 @@ class Planner:
             )
             for warning in self._room.reserve(cost):
                 self.reporter.note(subset.id, f"warning: may not fit on the disk: {warning}")
+
+
+def _compare(facts: SubsetFacts, index: Index, known: Set[str]) -> dict[str, Any]:
+    """What became of the annotations since the last run; empty if they are the same."""
+    if not facts.sha256 or facts.sha256 == index.sha256:
+        return {}
+    return {
+        "before": facts.sha256,
+        "now": index.sha256,
+        "added": len(index.products.keys() - known),
+        "dropped": len(known - index.products.keys()),
+    }
 
 
 def _why_lost(item: Item, name: str, view: View) -> str:

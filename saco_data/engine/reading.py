@@ -6,6 +6,7 @@ from typing import Any
 
 from saco_data.dataset.index import Index
 from saco_data.engine.subset import Subset
+from saco_data.model.items import SubsetFacts
 from saco_data.sources.annotation_files import revision_of
 from saco_data.state.ledger import Ledger
 
@@ -14,14 +15,17 @@ def read_annotations(subset: Subset, ledger: Ledger) -> Index:
     """The index of a subset's pristine annotations; the ledger notes what was read."""
     before = subset.annotations_stamp()
     index = subset.read_index()
-    note_index(ledger, subset.id, index, before)
+    facts = ledger.facts(subset.id)
+    fill_facts(facts, index, before)
+    ledger.set_facts(subset.id, facts)
     return index
 
 
-def note_index(ledger: Ledger, subset: str, index: Index, stamped: list[Any]) -> None:
-    """Notes which annotations a subset has. `stamped`: their stamp from before the reading."""
-    facts = ledger.facts(subset)
+def fill_facts(facts: SubsetFacts, index: Index, stamped: list[Any]) -> None:
+    """Writes into `facts` which annotations a subset has.
+
+    `stamped`: the stamp of the annotation file from before it was read.
+    """
     facts.stamp, facts.sha256 = stamped, index.sha256
     facts.revision = revision_of(index.path, index.sha256)
     facts.files, facts.image_nps, facts.masks = len(index.products), index.image_nps, index.masks
-    ledger.set_facts(subset, facts)

@@ -1,44 +1,50 @@
-"""Where work runs. An executor takes plain functions with plain arguments and returns futures."""
+"""Where work runs: an executor takes functions with plain arguments and returns futures."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Future
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from saco_data.config.settings import Settings
 from saco_data.model.reasons import Reason
+
+if TYPE_CHECKING:
+    # Not at run time: the worker pool imports this package and needs no config.
+    from saco_data.config.settings import Settings
 
 R = TypeVar("R")
 
 
 class Executor(Protocol):
-    """Runs functions elsewhere. `width` is how many run at the same time."""
+    """Runs functions in other processes, at most `width` at the same time."""
 
     width: int
 
     def submit(self, function: Callable[..., R], *arguments: Any, seconds: float) -> Future[R]:
-        """Starts `function(*arguments)`; it is stopped after `seconds`.
+        """Starts `function(*arguments)` and stops it after `seconds`; returns its result later.
 
-        The future raises TimeoutError when time ran out and WorkerLost when its process died.
+        Function, arguments and result must be picklable, and the function importable by name from
+        a package (not from the main script). The future raises TimeoutError when the time was over,
+        WorkerLost when the process died, otherwise what the function raised. After `close` the
+        future is cancelled. Raises SacoError when no worker can start.
         """
         ...
 
     def close(self, *, now: bool = False) -> None:
-        """Waits for what was started; `now` stops it instead."""
+        """Waits until the started tasks are done; `now` stops and cancels them instead."""
         ...
 
 
 class WorkerLost(Exception):
-    """The process that ran a task died: a crash in a decoder, or out of memory."""
+    """The process of a task died: a decoder crashed, or memory ran out."""
 
 
-# How a task ends that was too much for its worker.
+# The errors of a task that its worker could not finish.
 LOST = (WorkerLost, MemoryError, TimeoutError)
 
 
 def why_lost(error: BaseException) -> tuple[Reason, str]:
-    """The reason and the words for a task that ended in one of `LOST`."""
+    """The reason and the detail to record for a task that ended with one of `LOST`."""
     if isinstance(error, TimeoutError):
         return Reason.WORKER_TIMEOUT, "took too long to decode"
     return Reason.WORKER_CRASHED, f"{error or 'out of memory'}"

@@ -2,158 +2,199 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
-import resource
+import pickle
 import signal
+import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import Future
-from multiprocessing import forkserver, resource_tracker
-from multiprocessing.synchronize import Semaphore
+from pathlib import Path
 from typing import Any, TypeVar
 
 from saco_data.executors import WorkerLost
+from saco_data.executors.messages import Close, Died, Returned, Started, Task, TimedOut
 from saco_data.model.errors import SacoError
 
 R = TypeVar("R")
 MEMORY_BYTES = 4 << 30
 START_SECONDS = 60.0
-END_SECONDS = 5.0
-PRELOAD = ["saco_data.media.process", "saco_data.media.frames"]
+STOP_SECONDS = 30.0
+_PROGRAM = "from saco_data.executors.pool_host import main; main({}, {}, {}, {}, {})"
 
 
 class LocalExecutor:
-    """A pool of `width` processes. It starts with the first task, so idle runs pay nothing."""
+    """A pool of `width` processes, each limited to `memory_bytes` of address space.
+
+    It starts with the first task, so that a run without work costs nothing. The pool runs in a
+    program of its own (see `pool_host`): workers never import the caller's main script.
+    """
 
     def __init__(self, width: int, memory_bytes: int = MEMORY_BYTES) -> None:
         self.width = width
         self._memory = memory_bytes
-        self._pool: Any = None
-        self._up: Any = None  # a semaphore: released by each worker that is up
+        self._pool: _Pool | None = None
+        self._is_closed = False
         self._starting = threading.Lock()
 
     def submit(self, function: Callable[..., R], *arguments: Any, seconds: float) -> Future[R]:
         """See `Executor.submit`."""
-        from concurrent.futures.process import BrokenProcessPool
-
-        from pebble import ProcessExpired
-
-        outer: Future[R] = Future()
-        pool = self._started()
-        try:
-            inner = pool.schedule(function, args=list(arguments), timeout=seconds)
-        except RuntimeError as error:
-            # The pool itself broke down; the next task gets a new one.
-            self._forget(pool)
-            outer.set_exception(WorkerLost(f"the worker pool broke down ({error})"))
-            return outer
-
-        def hand_over(future: Any) -> None:
-            if future.cancelled():
-                outer.cancel()
-                return
-            error = future.exception()
-            if isinstance(error, ProcessExpired):
-                error = WorkerLost(f"worker process died (exit code {error.exitcode})")
-            elif isinstance(error, BrokenProcessPool):
-                self._forget(pool)
-                error = WorkerLost(f"the worker pool broke down ({error})")
-            if error is None:
-                outer.set_result(future.result())
-            else:
-                outer.set_exception(error)
-
-        inner.add_done_callback(hand_over)
-        return outer
+        payload = pickle.dumps((function, arguments))
+        # Several threads may bring the first task at once.
+        with self._starting:
+            if self._is_closed:
+                late: Future[R] = Future()
+                late.cancel()
+                return late
+            if self._pool is None or not self._pool.is_running:
+                self._pool = _Pool(self.width, self._memory)
+            pool = self._pool
+        return pool.submit(payload, seconds)
 
     def close(self, *, now: bool = False) -> None:
         """See `Executor.close`."""
-        if self._pool is None:
-            return
-        patience = time.monotonic() + END_SECONDS
-        for _ in range(self.width):
-            # A worker that is still on its way up would miss what the pool takes down, and say so.
-            self._up.acquire(timeout=max(0.0, patience - time.monotonic()))
-        if now:
-            self._pool.stop()
-        else:
-            self._pool.close()
-        self._pool.join()
-
-    def _forget(self, pool: Any) -> None:
         with self._starting:
-            if self._pool is pool:
-                self._pool = None
+            self._is_closed = True
+        if self._pool is not None:
+            self._pool.close(now=now)
 
-    def _started(self) -> Any:
-        # Several subset threads may bring the first task at once.
-        with self._starting:
-            if self._pool is None:
-                from pebble import ProcessPool
 
-                # Workers are forked from a clean process that has the decoders loaded: quick to
-                # replace, and free of this process's threads.
-                context = multiprocessing.get_context("forkserver")
-                context.set_forkserver_preload(PRELOAD)
-                _start_quietly()
-                self._up = context.Semaphore(0)
-                pool = ProcessPool(
-                    max_workers=self.width,
-                    initializer=_prepare_worker,
-                    initargs=[self._memory, self._up],
-                    context=context,
+class _Pool:
+    """A running `pool_host`. Raises SacoError when no worker can start."""
+
+    def __init__(self, width: int, memory_bytes: int) -> None:
+        self.is_running = True
+        self._tasks: dict[int, Future[Any]] = {}
+        self._count = 0
+        self._changing = threading.Lock()
+        self._sending = threading.Lock()
+        self._is_closing = False
+        self._connection, theirs = multiprocessing.Pipe()
+        with theirs:
+            arguments = (theirs.fileno(), os.getpid(), width, memory_bytes, START_SECONDS)
+            # Ctrl-C in a terminal reaches all its processes, but only the caller shall act on it.
+            # The program ignores it by itself as soon as it has started.
+            mask = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+            try:
+                self._process = subprocess.Popen(
+                    [sys.executable, "-c", _PROGRAM.format(*arguments)],
+                    stdin=subprocess.DEVNULL,
+                    pass_fds=[theirs.fileno()],
+                    env={**os.environ, **_python_path()},
                 )
-                # The pool would replace workers that cannot start for ever, and tasks wait.
-                try:
-                    pool.schedule(os.getpid).result(timeout=START_SECONDS)
-                except Exception as error:
-                    pool.stop()  # type: ignore[no-untyped-call]
-                    raise SacoError(
-                        f"no worker process can start ({type(error).__name__})",
-                        remedy="See the messages above; `ulimit -a` may tell what is short",
-                    ) from error
-                self._pool = pool
-            return self._pool
-
-
-def _start_quietly() -> None:
-    """Starts the clean process where Ctrl-C, which a terminal sends to all, cannot reach it.
-
-    It ignores the signal only once it has loaded the decoders; that takes seconds. It imports what
-    this process would: `python -c` alone would look in the current folder first.
-    """
-    path = {"PYTHONSAFEPATH": "1", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    before = {name: os.environ.get(name) for name in path}
-    os.environ.update(path)
-    try:
-        resource_tracker.ensure_running()  # which would lift the mask
-        mask = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+            finally:
+                signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         try:
-            forkserver.ensure_running()
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-    finally:
-        for name, value in before.items():
-            os.environ.pop(name)
-            if value is not None:
-                os.environ[name] = value
+            self._wait_for_start()
+        except BaseException:
+            self._connection.close()
+            self._reap()
+            raise
+        self._reader = threading.Thread(target=self._read, name="worker results", daemon=True)
+        self._reader.start()
+
+    def _wait_for_start(self) -> None:
+        problem = "no answer"
+        try:
+            if self._connection.poll(START_SECONDS + 1):
+                answer = self._connection.recv()
+                assert isinstance(answer, Started)
+                problem = answer.problem
+        except (EOFError, OSError):
+            problem = "the worker pool ended"
+        if problem:
+            raise SacoError(
+                f"no worker process can start ({problem})",
+                remedy="See the messages above; `ulimit -a` may tell what is short",
+            )
+
+    def submit(self, payload: bytes, seconds: float) -> Future[Any]:
+        future: Future[Any] = Future()
+        with self._changing:
+            self._count += 1
+            number = self._count
+            self._tasks[number] = future
+        try:
+            with self._sending:
+                self._connection.send(Task(number, payload, seconds))
+        except OSError:
+            # The program has just ended; its reader may have settled the task already.
+            with self._changing:
+                unsettled = self._tasks.pop(number, None)
+            if unsettled:
+                unsettled.set_exception(_broken())
+        return future
+
+    def close(self, *, now: bool) -> None:
+        self._is_closing = True
+        # It may have ended already.
+        with contextlib.suppress(OSError), self._sending:
+            self._connection.send(Close(now))
+        self._reader.join(STOP_SECONDS if now else None)
+        if self._reader.is_alive():
+            self._process.kill()
+            self._reader.join()
+
+    def _read(self) -> None:
+        try:
+            while True:
+                self._settle(self._connection.recv())
+        except (EOFError, OSError):
+            pass
+        with self._changing:
+            self.is_running = False
+            unfinished, self._tasks = self._tasks, {}
+        for future in unfinished.values():
+            if self._is_closing:
+                future.cancel()
+            elif future.set_running_or_notify_cancel():
+                future.set_exception(_broken())
+        with self._sending:
+            self._connection.close()
+        self._reap()
+
+    def _settle(self, answer: Returned | TimedOut | Died) -> None:
+        with self._changing:
+            future = self._tasks.pop(answer.number, None)
+        if future is None or not future.set_running_or_notify_cancel():
+            return
+        if isinstance(answer, TimedOut):
+            future.set_exception(TimeoutError())
+        elif isinstance(answer, Died):
+            message = f"worker process died (exit code {answer.exit_code})"
+            future.set_exception(WorkerLost(message))
+        else:
+            try:
+                succeeded, result = pickle.loads(answer.payload)  # noqa: S301 - from our worker
+            except Exception as error:
+                succeeded, result = False, error
+            if succeeded:
+                future.set_result(result)
+            else:
+                future.set_exception(result)
+
+    def _reap(self) -> None:
+        """Waits for the end of the program, and kills it if that takes too long."""
+        try:
+            self._process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
 
 
-def _prepare_worker(memory_bytes: int, up: Semaphore) -> None:
-    """Ctrl-C is the parent's business; a worker dies with its parent and within its memory."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_die_with, args=[os.getppid()], daemon=True).start()
-    _, hard = resource.getrlimit(resource.RLIMIT_AS)
-    limit = memory_bytes if hard == resource.RLIM_INFINITY else min(memory_bytes, hard)
-    resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
-    up.release()
+def _broken() -> WorkerLost:
+    return WorkerLost("the worker pool broke down")
 
 
-def _die_with(parent: int) -> None:
-    # The kernel's own signal for this follows the thread that started the worker, not the process.
-    while os.getppid() == parent:
-        time.sleep(0.5)
-    os._exit(1)
+def _python_path() -> dict[str, str]:
+    """Environment variables that let a new interpreter import the same packages as this one.
+
+    The current folder is left out, unless the caller's own path names it: `python -c` would
+    otherwise import whatever lies there.
+    """
+    package = str(Path(__file__).absolute().parents[2])
+    path = [*filter(None, sys.path), package]
+    return {"PYTHONSAFEPATH": "1", "PYTHONPATH": os.pathsep.join(dict.fromkeys(path))}

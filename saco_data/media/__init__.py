@@ -1,1 +1,1 @@
-"""Pictures and frames: what turns a raw asset into the processed file that evaluation reads."""
+"""Turns raw media (pictures, videos) into the files that evaluation reads."""

@@ -1,4 +1,4 @@
-"""Opening a hostile video file and decoding it in one thread."""
+"""Opens untrusted video files and decodes them in one thread."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from av.video.stream import VideoStream
 
 from saco_data.model.reasons import Reason
 
-# Demuxers of plain media files. Playlists (hls, dash, concat...) could make the library open other
-# files and addresses.
+# Demuxers that are allowed. Others are left out because a playlist (hls, dash, concat...) can make
+# FFmpeg open other files and addresses.
 FORMATS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,mpegts,mpeg,avi,flv,asf,ogg,h264,hevc,ivf,mpegvideo,m4v"
 )
-# 8192 x 8192: a header of a few bytes must not claim all memory.
+# 8192 x 8192: a small file may claim a large size and would exhaust memory.
 MAX_PIXELS = 1 << 26
 OPTIONS = {
     "format_whitelist": FORMATS,
@@ -30,7 +30,7 @@ OPTIONS = {
 
 
 class FrameError(Exception):
-    """A video that cannot be decoded at all: `reason`, and `detail` with the decoder's words."""
+    """A video that cannot be decoded at all: `reason`, and `detail` with FFmpeg's message."""
 
     def __init__(self, reason: Reason, detail: str) -> None:
         super().__init__(reason, detail)
@@ -48,9 +48,9 @@ def open_video(video: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
     Raises FrameError (CORRUPT_VIDEO, NOT_MEDIA) or OSError.
     """
     with video.open("rb"):
-        pass  # an unreadable file is no damaged video
+        pass  # raises OSError for an unreadable file, which is not a damaged video
     try:
-        # "file:" because a name may hold a colon, which would be taken for a protocol.
+        # "file:" because FFmpeg takes what precedes a colon in a name for a protocol.
         container = av.open(f"file:{video}", options=OPTIONS, metadata_errors="replace")
     except av.error.FFmpegError as error:
         raise FrameError(
@@ -60,14 +60,14 @@ def open_video(video: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
         stream = next(iter(container.streams.video), None)
         if stream is None or stream.codec_context is None:
             raise FrameError(Reason.NOT_MEDIA, f"{video.name}: holds no video stream we can decode")
-        # A process works on one video; in one thread, damage ends the same way each time.
+        # In one thread, decoding of a damaged video gives the same frames each time.
         stream.codec_context.thread_count = 1
         stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}
         yield container, stream
 
 
 def packets(container: InputContainer, stream: VideoStream) -> Iterator[Packet[VideoStream]]:
-    """The stream's packets up to the end, or to the first place that cannot be read."""
+    """The stream's packets up to the end, or to the first that cannot be read."""
     try:
         for packet in container.demux(stream):
             if packet.size:
@@ -77,7 +77,7 @@ def packets(container: InputContainer, stream: VideoStream) -> Iterator[Packet[V
 
 
 def decode(stream: VideoStream, packet: Packet[VideoStream] | None) -> list[VideoFrame]:
-    """The frames that come out when a packet (None: the end) goes in; none for a broken packet."""
+    """The frames that the decoder returns for a packet (None: the end); [] for a broken packet."""
     try:
         return stream.codec_context.decode(packet)
     except av.error.FFmpegError:
@@ -85,7 +85,7 @@ def decode(stream: VideoStream, packet: Packet[VideoStream] | None) -> list[Vide
 
 
 def sequential(container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
-    """All frames, in presentation order: the definition of "frame n"."""
+    """All frames in presentation order. Frame n of this module's users is the n-th of them."""
     for packet in packets(container, stream):
         yield from decode(stream, packet)
     yield from decode(stream, None)

@@ -1,4 +1,4 @@
-"""Decoding only the stretches of a video that hold wanted frames."""
+"""Decodes only the spans of a video that hold wanted frames."""
 
 from __future__ import annotations
 
@@ -23,61 +23,61 @@ if TYPE_CHECKING:
 
 
 @dataclass(slots=True)
-class Run:
-    """Wanted frames that one stretch of decoding serves, from place `start` to place `end`."""
+class Span:
+    """Packets to decode in one go for wanted frames: positions `start` to `end` in decode order."""
 
     start: int
     end: int
-    numbers: dict[int, int] = field(default_factory=dict)  # place -> frame number
+    numbers: dict[int, int] = field(default_factory=dict)  # position -> frame number
 
 
-def runs(index: Index, numbers: Iterable[int]) -> Iterator[Run]:
-    """Groups wanted frames, in rising order, by the stretch to decode. Raises Doubt."""
-    run: Run | None = None
+def group_into_spans(index: Index, numbers: Iterable[int]) -> Iterator[Span]:
+    """The spans to decode for frame numbers, which are in rising order. Raises Doubt."""
+    span: Span | None = None
     for number in numbers:
-        place = int(index.order[number])
-        start = index.start_for(place)
-        if run is None or start > run.end + 1:
-            if run is not None:
-                yield run
-            run = Run(start, place)
-        run.end = max(run.end, place)
-        run.numbers[place] = number
-    if run is not None:
-        yield run
+        position = int(index.order[number])
+        start = index.start_for(position)
+        if span is None or start > span.end + 1:
+            if span is not None:
+                yield span
+            span = Span(start, position)
+        span.end = max(span.end, position)
+        span.numbers[position] = number
+    if span is not None:
+        yield span
 
 
-def decode_run(
-    container: InputContainer, stream: VideoStream, index: Index, run: Run
+def decode_span(
+    container: InputContainer, stream: VideoStream, index: Index, span: Span
 ) -> Iterator[tuple[int, VideoFrame]]:
-    """Yields (frame number, frame); raises Doubt as soon as something is not as expected."""
-    begin = int(index.pts[run.start])
-    latest = numpy.maximum.accumulate(index.pts[run.start : run.end + 1])
-    # pts -> frame number, and the pts by which all that was decoded before it has come out.
+    """Yields (frame number, frame) of a span. Raises Doubt where the index proves to be wrong."""
+    begin = int(index.pts[span.start])
+    latest = numpy.maximum.accumulate(index.pts[span.start : span.end + 1])
+    # pts -> frame number, and the pts at which all packets decoded before it have been output.
     wanted = {
-        int(index.pts[place]): (number, int(latest[place - run.start]))
-        for place, number in run.numbers.items()
+        int(index.pts[position]): (number, int(latest[position - span.start]))
+        for position, number in span.numbers.items()
     }
-    here = slice(run.start, run.end + 1)
-    taken = _taken(index, run)
-    expected = index.pts[here][taken & index.shown[here] & (index.pts[here] >= begin)]
+    here = slice(span.start, span.end + 1)
+    needed = _packets_to_decode(index, span)
+    expected = index.pts[here][needed & index.shown[here] & (index.pts[here] >= begin)]
     due = iter(numpy.sort(expected).tolist())
     waiting: deque[tuple[int, int, VideoFrame]] = deque()
-    for frame in _decoded(container, stream, index, run, taken):
+    for frame in _decode_packets(container, stream, index, span, needed):
         if frame.pts is None:
             raise Doubt("missing time stamps")
         if frame.pts < begin:
-            continue  # stored after the start but shown before it: neither exact nor wanted
+            continue  # stored after the start but shown before it: not exact, and not wanted
         if frame.pts != next(due, None):
             raise Doubt("pictures that do not come out where the index has them")
         if frame.is_corrupt:
-            # Damage is made good from whatever the decoder has seen, which differs here.
+            # The decoder conceals damage with frames it decoded before; here it decoded fewer.
             raise Doubt("damaged pictures")
         if frame.interlaced_frame:
             raise Doubt("interlaced video")
         if frame.pts in wanted:
             waiting.append((*wanted.pop(frame.pts), frame))
-        # A picture that a frame was made from may be shown, and found damaged, after it.
+        # A reference picture may be shown, and so be found damaged, after the frame that uses it.
         while waiting and waiting[0][1] <= frame.pts:
             number, _, ready = waiting.popleft()
             yield number, ready
@@ -87,29 +87,31 @@ def decode_run(
         yield number, ready
 
 
-def _taken(index: Index, run: Run) -> Flags:
-    """Which packets of a run are to be decoded: not those that no wanted frame can need."""
-    here = slice(run.start, run.end + 1)
+def _packets_to_decode(index: Index, span: Span) -> Flags:
+    """Which packets of a span must be decoded: all but those that no wanted frame can need."""
+    here = slice(span.start, span.end + 1)
     if index.shown[here].all():
-        taken = ~index.disposable[here]
-        taken[[place - run.start for place in run.numbers]] = True
-        return taken
-    if run.start:
+        needed = ~index.disposable[here]
+        needed[[position - span.start for position in span.numbers]] = True
+        return needed
+    if span.start:
         raise Doubt("an edit list in the middle")
-    # The decoder keeps hidden pictures to itself, and with them whether they are damaged.
-    return numpy.ones(run.end + 1, dtype=bool)
+    # Frames hidden by an edit list are not output, so damage in them is not seen: decode all.
+    return numpy.ones(span.end + 1, dtype=bool)
 
 
-def _decoded(
-    container: InputContainer, stream: VideoStream, index: Index, run: Run, taken: Flags
+def _decode_packets(
+    container: InputContainer, stream: VideoStream, index: Index, span: Span, needed: Flags
 ) -> Iterator[VideoFrame]:
-    for place, packet in enumerate(_from_start(container, stream, index, run.start), run.start):
-        if packet.pts != index.pts[place] or packet.size != index.sizes[place]:
+    for position, packet in enumerate(
+        _packets_from(container, stream, index, span.start), span.start
+    ):
+        if packet.pts != index.pts[position] or packet.size != index.sizes[position]:
             raise Doubt("packets that differ when read again")
-        if taken[place - run.start]:
+        if needed[position - span.start]:
             yield from _decode(stream, packet)
-        if place == run.end:
-            # Draining brings the last frames out without decoding what follows.
+        if position == span.end:
+            # Draining outputs the last frames without decoding the packets that follow.
             yield from _decode(stream, None)
             return
 
@@ -121,10 +123,10 @@ def _decode(stream: VideoStream, packet: Packet[VideoStream] | None) -> list[Vid
         raise Doubt("damaged packets") from error
 
 
-def _from_start(
+def _packets_from(
     container: InputContainer, stream: VideoStream, index: Index, start: int
 ) -> Iterator[Packet[VideoStream]]:
-    """The packets from place `start` on. Raises Doubt where no seek lands at or before it."""
+    """The packets from position `start` on. Raises Doubt where no seek reaches one before it."""
     row = int(numpy.searchsorted(index.starts, start))
     for before in dict.fromkeys((start, int(index.starts[max(row - 1, 0)]), 0)):
         try:
@@ -133,10 +135,10 @@ def _from_start(
             continue
         following = packets(container, stream)
         for packet in following:
-            place = index.place_of(packet)
-            if place is None or place > start:
+            position = index.position_of(packet)
+            if position is None or position > start:
                 break
-            if place == start:
+            if position == start:
                 yield packet
                 yield from following
                 return

@@ -1,8 +1,8 @@
 """Exact frames: frame n is the n-th frame of a full sequential decode, in presentation order.
 
-The index way reads the packets without decoding, finds the one that holds each wanted frame and
-decodes from the nearest start. Whatever makes the index doubtful ends in the sequential way, which
-is right by definition. `Frame.way` says which was taken.
+By index: packets are read without decoding, the packet of each wanted frame is found, and decoding
+begins at the nearest start before it. Where the index cannot be trusted, the video is decoded
+sequentially, which is right by definition. `Frame.way` says which was done.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from saco_data.media.decode import FrameError, open_video, packets, sequential
-from saco_data.media.decode_spans import decode_run, runs
+from saco_data.media.decode_spans import decode_span, group_into_spans
 from saco_data.media.nal_units import Doubt
 from saco_data.media.packet_index import build
 from saco_data.media.pixels import Pixels
@@ -47,7 +47,7 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class FrameFailure:
-    """A wanted frame that the video does not hold."""
+    """A wanted frame that the video does not have."""
 
     index: int
     reason: Reason
@@ -77,8 +77,8 @@ def extract(video: Path, wanted: Iterable[int]) -> Iterator[Frame | FrameFailure
         return
     done = 0
     try:
-        for found in _by_index(video, indices):
-            yield found
+        for result in _by_index(video, indices):
+            yield result
             done += 1
         return
     except Doubt as doubt:
@@ -87,7 +87,7 @@ def extract(video: Path, wanted: Iterable[int]) -> Iterator[Frame | FrameFailure
 
 
 def probe(video: Path) -> dict[str, Any]:
-    """A fingerprint of a video, to notice one that differs from what was annotated.
+    """A fingerprint of a video, by which another version of it is noticed.
 
     `codec`, `container`, `width` and `height` in pixels as coded, `fps`, `duration` in seconds,
     `start_pts`, `time_base`, `frames` (packets to be shown, as far as the file can be read). Raises
@@ -114,12 +114,12 @@ def _by_index(video: Path, indices: list[int]) -> Iterator[Frame | FrameFailure]
         index = build(container, stream, indices[-1])
         inside = [number for number in indices if number < len(index.order)]
         if not inside:
-            raise Doubt("nothing that is wanted is in the index")
-        for run in runs(index, inside):
-            for number, frame in decode_run(container, stream, index, run):
-                yield _frame(number, frame, stream, "index", pixels)
+            raise Doubt("no wanted frame in the index")
+        for span in group_into_spans(index, inside):
+            for number, frame in decode_span(container, stream, index, span):
+                yield _to_frame(number, frame, stream, "index", pixels)
         for number in indices[len(inside) :]:
-            yield _beyond(video, number, len(index.order))
+            yield _beyond_end(video, number, len(index.order))
 
 
 def _in_sequence(video: Path, indices: list[int], way: str) -> Iterator[Frame | FrameFailure]:
@@ -130,7 +130,7 @@ def _in_sequence(video: Path, indices: list[int], way: str) -> Iterator[Frame | 
     with open_video(video) as (container, stream):
         for frame in sequential(container, stream):
             if count == target:
-                yield _frame(count, frame, stream, way, pixels)
+                yield _to_frame(count, frame, stream, way, pixels)
                 target = next(remaining, None)
                 if target is None:
                     return
@@ -138,17 +138,19 @@ def _in_sequence(video: Path, indices: list[int], way: str) -> Iterator[Frame | 
     if not count:
         raise FrameError(Reason.CORRUPT_VIDEO, f"{video.name}: no frame can be decoded")
     while target is not None:
-        yield _beyond(video, target, count)
+        yield _beyond_end(video, target, count)
         target = next(remaining, None)
 
 
-def _frame(index: int, frame: VideoFrame, stream: VideoStream, way: str, pixels: Pixels) -> Frame:
+def _to_frame(
+    index: int, frame: VideoFrame, stream: VideoStream, way: str, pixels: Pixels
+) -> Frame:
     seconds = None
     if frame.pts is not None and stream.time_base is not None:
         seconds = float(frame.pts * stream.time_base)
     return Frame(index, frame.pts, seconds, way, pixels.rgb(frame))
 
 
-def _beyond(video: Path, index: int, count: int) -> FrameFailure:
+def _beyond_end(video: Path, index: int, count: int) -> FrameFailure:
     detail = f"{video.name} has only {count} frames"
     return FrameFailure(index, Reason.FRAME_BEYOND_END, detail)

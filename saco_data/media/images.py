@@ -1,4 +1,4 @@
-"""Checking, encoding and resizing of pictures, byte for byte as the official scripts do it."""
+"""Checks pictures; encodes and resizes them to the same bytes as the official scripts."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import numpy
     import numpy.typing
 
-# Others (EPS, PDF...) run programs or are no photographs.
+# Other formats of Pillow (EPS, PDF...) start programs or are not for photographs.
 FORMATS = ("PNG", "WEBP", "GIF", "BMP", "TIFF")
 JPEG_START = b"\xff\xd8\xff"
 # Some cameras pad the picture before its end marker: every pixel is there.
@@ -47,14 +47,14 @@ def encode_jpeg(
     image = Image.fromarray(rgb)
     if size is not None and size != (image.height, image.width):
         image = image.resize((size[1], size[0]), Image.Resampling.BICUBIC)
-    return _saved(image)
+    return _encode(image)
 
 
 def check_image(data: bytes | memoryview, *, name: str) -> tuple[int, int]:
     """Decodes a whole picture strictly and returns its (width, height) in pixels, as stored.
 
-    EXIF orientation is not applied. Raises ImageError: NOT_MEDIA for anything that is no picture,
-    CORRUPT_IMAGE for one that is cut, damaged, or so large that decoding it could exhaust memory.
+    EXIF orientation is not applied. Raises ImageError: NOT_MEDIA where the data is not a picture,
+    CORRUPT_IMAGE where it is cut, damaged, or so large that decoding could exhaust memory.
     """
     if bytes(data[:3]) == JPEG_START:
         return _check_jpeg(data, name)
@@ -64,22 +64,22 @@ def check_image(data: bytes | memoryview, *, name: str) -> tuple[int, int]:
 def resize_like_official(data: bytes, size: tuple[int, int]) -> bytes:
     """A JPEG resized to `size`, (width, height), in its own colour mode, saved at quality 75.
 
-    The JPEG comment survives; ICC profile, DPI and progressive scan do not. A picture that has
-    the right size already comes back unchanged. Raises ImageError as `check_image` does.
+    The JPEG comment is kept; ICC profile, DPI and progressive scan are not. A picture of the right
+    size is returned unchanged. Raises ImageError as `check_image` does.
     """
     width, height = check_image(data, name="picture")
     if (width, height) == size:
         return data
     try:
         with Image.open(io.BytesIO(data)) as image:
-            return _saved(image.resize(size, Image.Resampling.BICUBIC))
+            return _encode(image.resize(size, Image.Resampling.BICUBIC))
     except (OSError, ValueError) as error:
         raise ImageError(
             Reason.CORRUPT_IMAGE, f"cannot be resized and saved as JPEG ({error})"
         ) from error
 
 
-def _saved(image: Image.Image) -> bytes:
+def _encode(image: Image.Image) -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", quality=75)
     return buffer.getvalue()
@@ -91,12 +91,12 @@ def _check_jpeg(data: bytes | memoryview, name: str) -> tuple[int, int]:
         with Image.open(io.BytesIO(data), formats=["JPEG"]) as image:
             width, height = image.size
         _check_pixels(width, height, name)
-        # Grey at an eighth: every coded bit is still read, which is what finds the damage.
+        # Grey at an eighth of the size is fastest, and still reads every bit, so finds all damage.
         simplejpeg.decode_jpeg(data, colorspace="GRAY", min_factor=8, strict=True)
     except ImageError:
         raise
     except Exception as error:
-        # On hostile bytes the decoders raise almost anything.
+        # For untrusted bytes the decoders raise many kinds of exceptions.
         padding = PADDED_END.fullmatch(str(error))
         if padding is None or int(padding[1]) > MAX_PADDING:
             raise ImageError(Reason.CORRUPT_IMAGE, f"{name}: {error}") from error
@@ -116,7 +116,7 @@ def _check_other(data: bytes | memoryview, name: str) -> tuple[int, int]:
     except ImageError:
         raise
     except Exception as error:
-        # As above.
+        # As in `_check_jpeg`.
         raise ImageError(Reason.CORRUPT_IMAGE, f"{name}: {error}") from error
 
 

@@ -1,8 +1,8 @@
-"""What the headers of a coded picture tell, without decoding it: H.264 and HEVC.
+"""Reads the NAL unit headers of H.264 and HEVC packets, without decoding them.
 
-Each reader looks at one packet and refuses (Doubt) whatever does not look like exactly one
-picture: damage there would change the number of frames that a decoder yields. VP9 and AV1 decoders
-also drop frames for damage that no header shows (they conceal nothing), so these are not indexed.
+A reader raises Doubt unless a packet looks like exactly one picture: damage there would change the
+number of frames that a decoder outputs. VP9 and AV1 are not indexed, because their decoders drop
+frames for damage that no header shows.
 """
 
 from __future__ import annotations
@@ -16,10 +16,11 @@ class Doubt(Exception):
 
 
 class Unit(NamedTuple):
-    """One packet. `start`: decoding may start here, and whatever is shown later comes out exact.
+    """What the headers of a packet say.
 
-    `resets`: no picture after it is shown before one that precedes it. `disposable`: no other
-    picture needs it. `parameters`: carries parameter sets. `layer`: its temporal layer.
+    `start`: decoding may start here, and all pictures shown later are exact. `resets`: all pictures
+    before it in decode order are shown before those after it. `disposable`: no other picture needs
+    it. `parameters`: it carries parameter sets. `layer`: its temporal layer.
     """
 
     start: bool
@@ -44,14 +45,14 @@ def reader_for(codec: str, extradata: bytes) -> Reader:
 
 
 def _nals(data: bytes, width: int) -> list[int]:
-    """Where the NAL units of a packet begin; their lengths must fill it exactly."""
+    """The offsets at which the NAL units of a packet begin. Raises Doubt unless they fill it."""
     begins = []
-    place, end = 0, len(data)
-    while place < end:
-        begin = place + width
-        place = begin + int.from_bytes(data[place:begin], "big")
-        # Two bytes are the shortest header with content.
-        if place > end or place < begin + 2:
+    offset, end = 0, len(data)
+    while offset < end:
+        begin = offset + width
+        offset = begin + int.from_bytes(data[offset:begin], "big")
+        # The shortest unit is a header and a byte of content.
+        if offset > end or offset < begin + 2:
             raise Doubt("damaged packets")
         begins.append(begin)
     return begins
@@ -68,7 +69,7 @@ def _h264(data: bytes, width: int) -> Unit:
             idr |= kind == 5
             reference |= header & 0x60 != 0
         elif kind == 6:
-            recovery |= _exact_recovery(data, begin)
+            recovery |= _is_exact_recovery(data, begin)
         elif kind in (7, 8, 13, 15):
             parameters = True
         elif kind not in (9, 12, 14, 20):
@@ -80,7 +81,7 @@ def _h264(data: bytes, width: int) -> Unit:
     return Unit(idr or recovery, idr, not reference and not parameters, parameters, 0)
 
 
-def _exact_recovery(data: bytes, begin: int) -> bool:
+def _is_exact_recovery(data: bytes, begin: int) -> bool:
     """Whether an SEI unit begins with a recovery point of 0 frames that promises exact pictures."""
     return data[begin + 1] == 6 and len(data) > begin + 3 and data[begin + 3] & 0xC0 == 0xC0
 

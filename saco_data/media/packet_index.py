@@ -1,4 +1,4 @@
-"""Which packet holds which frame, found without decoding, and whether that can be trusted."""
+"""Finds the packet of each frame without decoding, and whether that can be trusted."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ if TYPE_CHECKING:
     Numbers = numpy.typing.NDArray[numpy.int64]
     Flags = numpy.typing.NDArray[numpy.bool_]
 
-# Containers with a time stamp for each picture. MPEG-TS, AVI and others are not to be trusted.
+# Containers with a reliable time stamp for each picture, unlike MPEG-TS, AVI and others.
 CONTAINERS = {"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm"}
 PROGRESSIVE = 1
 
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """The packets of a video; a *place* is a position in decode order.
+    """The packets of a video by their position in decode order.
 
-    By place: `pts`, `sizes` in bytes, `disposable` (no other picture needs this one) and `shown`
-    (an edit list may hide some). `starts`: the places where decoding may start. `order`: the place
-    of each frame, by frame number. `whole`: False where reading stopped early because every wanted
-    frame was settled.
+    For each position: `pts`, `sizes` in bytes, `disposable` (no other picture needs this one) and
+    `shown` (an edit list may hide some). `starts`: the positions where decoding may start. `order`:
+    the position of each frame, by frame number. `whole`: False where reading stopped early, because
+    all wanted frames were found.
     """
 
     pts: Numbers
@@ -45,18 +45,18 @@ class Index:
     order: Numbers
     whole: bool
 
-    def start_for(self, place: int) -> int:
-        """The place to start decoding at so that the picture at `place` comes out exact."""
-        row = int(numpy.searchsorted(self.starts, place, side="right")) - 1
+    def start_for(self, position: int) -> int:
+        """Where to start decoding so that the picture at `position` is exact. Raises Doubt."""
+        row = int(numpy.searchsorted(self.starts, position, side="right")) - 1
         # Pictures stored after a start but shown before it may need those that precede it.
-        while row >= 0 and self.pts[self.starts[row]] > self.pts[place]:
+        while row >= 0 and self.pts[self.starts[row]] > self.pts[position]:
             row -= 1
         if row < 0:
             raise Doubt("pictures before the first start")
         return int(self.starts[row])
 
-    def place_of(self, packet: Packet[VideoStream]) -> int | None:
-        """The place of a packet that was read again; None where the index does not hold it."""
+    def position_of(self, packet: Packet[VideoStream]) -> int | None:
+        """The position of a packet that was read again; None where it is not in the index."""
         if packet.pts is None:
             return None
         found = numpy.flatnonzero((self.pts == packet.pts) & (self.sizes == packet.size))
@@ -64,7 +64,7 @@ class Index:
 
 
 def build(container: InputContainer, stream: VideoStream, last: int) -> Index:
-    """Reads packets until frame `last` is settled, or to the end. Raises Doubt."""
+    """Reads packets until frame `last` is known, or to the end. Raises Doubt."""
     if container.format.name not in CONTAINERS:
         raise Doubt(f"{container.format.name} has no reliable index")
     if stream.codec_context.field_order > PROGRESSIVE:
@@ -77,32 +77,32 @@ def build(container: InputContainer, stream: VideoStream, last: int) -> Index:
 
 
 class _Builder:
-    """Collects packets and refuses (Doubt) what would make frame numbers uncertain."""
+    """Collects packets; raises Doubt for what makes frame numbers uncertain."""
 
     def __init__(self, stream: VideoStream) -> None:
         context = stream.codec_context
         self.look = reader_for(context.name, context.extradata or b"")
         self.reorder = context.reorder_depth
-        self.check = _Order(stream)
+        self.check = _OrderCheck(stream)
         self.pts, self.sizes, self.starts = array("q"), array("q"), array("q")
         self.disposable, self.shown = bytearray(), bytearray()
         self.previous: int | None = None
-        self.rising = True  # pts and dts are there and allow to stop early
+        self.rising = True  # each pts is at or after its dts: reading may stop early
         self.count = 0  # of those shown
         self.layers = 0
         self.with_parameters = 0
 
     def add(self, packet: Packet[VideoStream], last: int) -> bool:
-        """Takes a packet; False (and not taken) where frame `last` is settled before it."""
+        """Adds a packet; False, and it is not added, where frame `last` is known before it."""
         if packet.is_corrupt:
             raise Doubt("damaged packets")
         pts, dts = packet.pts, packet.dts
         if pts is None:
             raise Doubt("missing time stamps")
         unit = self.look(bytes(packet))
-        self._dts(pts, dts)
+        self._check_dts(pts, dts)
         if unit.start:
-            if self.rising and dts is not None and self._settled(dts, last):
+            if self.rising and dts is not None and self._is_known(dts, last):
                 return False
             if self.pts and packet.has_sidedata("new_extradata"):
                 raise Doubt("parameter sets that change")
@@ -119,7 +119,7 @@ class _Builder:
         self.check.add(packet, unit, pts)
         return True
 
-    def _dts(self, pts: int, dts: int | None) -> None:
+    def _check_dts(self, pts: int, dts: int | None) -> None:
         if dts is None:
             self.rising = False
             return
@@ -128,8 +128,8 @@ class _Builder:
         self.rising &= pts >= dts
         self.previous = dts
 
-    def _settled(self, dts: int, last: int) -> bool:
-        """Whether frame `last` is known: whatever comes later is shown at `dts` or after it."""
+    def _is_known(self, dts: int, last: int) -> bool:
+        """Whether frame `last` is known: all later packets are shown at `dts` or after it."""
         if self.count <= last:
             return False
         earlier = numpy.array(self.pts) < dts
@@ -151,13 +151,13 @@ class _Builder:
         rank = numpy.empty_like(by_time)
         rank[by_time] = numpy.arange(len(pts))
         if int((numpy.arange(len(pts)) - rank).max()) > self.reorder:
-            # The decoder learns it on the way, and loses frames until it has.
+            # The decoder only notices while decoding, and drops frames before that.
             raise Doubt("deeper reordering than the header says")
         shown = numpy.array(self.shown, dtype=bool)
         return Index(
             pts=pts,
             sizes=numpy.array(self.sizes),
-            # A picture may be needed by one of a higher temporal layer.
+            # With temporal layers a picture may be needed by one of a higher layer.
             disposable=numpy.array(self.disposable, dtype=bool) & (self.layers == 0),
             shown=shown,
             starts=numpy.array(self.starts),
@@ -166,11 +166,11 @@ class _Builder:
         )
 
 
-class _Order:
-    """Compares the container's order with the pictures' own counts, which the decoder goes by.
+class _OrderCheck:
+    """Checks that the container's time stamps order pictures as their own headers do.
 
-    FFmpeg's dts2pts filter parses every picture header (damaged ones end in an error) and derives
-    the order of display from the picture order count; one filter for each closed sequence.
+    The decoder follows the headers. FFmpeg's dts2pts filter parses them (it fails for damaged ones)
+    and derives the display order from the picture order count; one filter for each sequence.
     """
 
     def __init__(self, stream: VideoStream) -> None:
@@ -181,19 +181,19 @@ class _Order:
         self.shown_before: int | None = None
 
     def add(self, packet: Packet[VideoStream], unit: Unit, pts: int) -> None:
-        """Takes a packet, whose bytes are gone afterwards."""
+        """Adds a packet; the filter consumes its bytes."""
         if unit.resets:
             self.finish()
         if self.filter is None:
             self.filter = BitStreamFilterContext("dts2pts", self.stream)
         self.given.append(pts)
-        self.derived += _filtered(self.filter, packet)
+        self.derived += _filter(self.filter, packet)
 
     def finish(self) -> None:
-        """Ends a sequence and compares. Raises Doubt."""
+        """Ends a sequence and compares the two orders. Raises Doubt."""
         if self.filter is None:
             return
-        self.derived += _filtered(self.filter, None)
+        self.derived += _filter(self.filter, None)
         self.filter = None
         given, derived = self.given, self.derived
         self.given, self.derived = array("q"), []
@@ -207,7 +207,7 @@ class _Order:
         self.shown_before = given[order[-1]]
 
 
-def _filtered(bsf: BitStreamFilterContext, packet: Packet[VideoStream] | None) -> list[int | None]:
+def _filter(bsf: BitStreamFilterContext, packet: Packet[VideoStream] | None) -> list[int | None]:
     try:
         return [out.pts for out in bsf.filter(packet)]
     except av.error.FFmpegError as error:

@@ -1,4 +1,4 @@
-"""From decoded frames to RGB, level by level as OpenCV converts them."""
+"""Converts decoded frames to RGB, with exactly the values that OpenCV gives."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ if TYPE_CHECKING:
 
 
 class Pixels:
-    """Converts the frames of one video; keeps the converter, whose tables are slow to build."""
+    """Converts the frames of one video. One object a video: its tables are slow to build."""
 
     def __init__(self) -> None:
         self._reformatter = VideoReformatter()
 
     def rgb(self, frame: VideoFrame) -> numpy.typing.NDArray[numpy.uint8]:
         """uint8 [height, width, 3], turned by the frame's rotation (0, 90, 180 or 270 degrees)."""
-        # OpenCV converts to BGR by bicubic interpolation of the colours; FFmpeg's RGB differs by
-        # up to 4 levels where the size is odd or the samples have 10 bits.
+        # OpenCV converts to BGR with bicubic chroma; FFmpeg's direct RGB differs by up to 4 levels
+        # where the size is odd or samples have 10 bits.
         bgr = self._reformatter.reformat(
             frame, format="bgr24", interpolation=Interpolation.BICUBIC, threads=1
         ).to_ndarray()
         turns, slant = divmod(frame.rotation, 90)
-        if not slant:  # OpenCV leaves a slanted picture as it is
+        if not slant:  # OpenCV ignores a rotation by other angles
             bgr = numpy.rot90(bgr, turns % 4)
         rgb = numpy.empty(bgr.shape, dtype=numpy.uint8)
         # One channel at a time: several times as fast as a reversed copy.

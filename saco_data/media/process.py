@@ -1,4 +1,4 @@
-"""Turns one raw asset into its products. Runs in a worker process; returns plain records."""
+"""Makes the products of one raw asset. Runs in a worker process and returns plain records."""
 
 from __future__ import annotations
 
@@ -12,15 +12,16 @@ from saco_data.media.images import ImageError, check_image, encode_jpeg, resize_
 from saco_data.model.reasons import Reason
 from saco_data.model.records import Arrival, Outcome, Product
 from saco_data.storage import files
+from saco_data.storage.names import safe_join
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
     """One arrival and where its products go. `view`: the official `frames/` folder, if any.
 
-    `digests`: the sha256 of products that were made before, by `file_name`. One that is the raw
-    file as it came must have it still. `whole`: frames are written only if all of them came.
-    `known`: facts of the raw video, to which its fingerprint is added; None where it has one.
+    `digests`: the sha256 of products that were made before, by `file_name`; a product that is the
+    unchanged raw file must still have it. `whole`: frames are written only if none failed. `known`:
+    facts about the raw video, to which its fingerprint is added; None where it has one.
     """
 
     subset: str
@@ -45,25 +46,25 @@ class Check:
 
 
 def run(job: Job) -> list[Outcome]:
-    """Makes the products of a job: one outcome each, in any order, perhaps one of the raw video.
+    """Makes the products of a job: one outcome each, in any order, and one of a new video.
 
-    Raises DiskFull and OutputError; whatever is wrong with the raw file is an outcome.
+    Raises DiskFull and OutputError; a raw file that cannot be used is an outcome.
     """
     if job.how == "frames":
-        return list(_frames(job))
-    return [_image(job, product) for product in job.arrival.asset.products]
+        return list(_make_frames(job))
+    return [_make_image(job, product) for product in job.arrival.asset.products]
 
 
 def check(checks: list[Check]) -> list[Outcome]:
-    """Verifies product files: there, unchanged, decoded in full, of the annotated size."""
-    return [_check(each) for each in checks]
+    """Verifies that product files exist, are unchanged, decode in full and have the right size."""
+    return [_check_one(each) for each in checks]
 
 
 def fits(found: tuple[int, int], product: Product, *, rotated: bool) -> bool:
     """Whether a picture's (width, height) is the annotated one.
 
-    With `rotated` (files kept as they came) an EXIF orientation may make the two look swapped. A
-    product that is only listed (0 x 0) may have any size.
+    With `rotated` (for unchanged raw files) width and height may be swapped, as an EXIF orientation
+    does. A product whose size is not known (0 x 0) may have any size.
     """
     wanted = product.pixels
     if wanted == (0, 0):
@@ -71,9 +72,9 @@ def fits(found: tuple[int, int], product: Product, *, rotated: bool) -> bool:
     return found == wanted or (rotated and found == (wanted[1], wanted[0]))
 
 
-def _image(job: Job, product: Product) -> Outcome:
+def _make_image(job: Job, product: Product) -> Outcome:
     raw = job.arrival.raw
-    path = files.inside(job.images, product.file_name)
+    path = safe_join(job.images, product.file_name)
     try:
         data = raw.read_bytes() if isinstance(raw, Path) else raw
         found = check_image(data, name=product.file_name)
@@ -81,38 +82,38 @@ def _image(job: Job, product: Product) -> Outcome:
     except ImageError as error:
         return _failed(job, product, error.reason, str(error))
     if job.how == "copy" and not fits(found, product, rotated=True):
-        return _failed(job, product, Reason.WRONG_SIZE, _sizes(found, product))
+        return _failed(job, product, Reason.WRONG_SIZE, _describe_sizes(found, product))
     before = job.digests.get(product.file_name)
     if content is data and before not in (None, hashlib.sha256(data).hexdigest()):
         detail = "the raw file changed since it was fetched"
         return _failed(job, product, Reason.WRONG_DIGEST, detail)
     if content is data and isinstance(raw, Path) and job.arrival.owned:
-        if not files.same_content(path, content):
-            files.link(raw, path)
+        if not files.has_content(path, content):
+            files.link_or_copy(raw, path)
     else:
-        files.write(path, content)
+        files.write_if_changed(path, content)
     return _done(job, product, content)
 
 
-def _frames(job: Job) -> Iterator[Outcome]:
-    results: Iterable[Outcome | _Frame] = _extracted(job)
+def _make_frames(job: Job) -> Iterator[Outcome]:
+    results: Iterable[Outcome | _Frame] = _extract(job)
     if job.whole:
         results = list(results)
         failures = [each for each in results if isinstance(each, Outcome)]
         if failures:
             yield from failures
             return
-    came = False
+    is_any_made = False
     for each in results:
         if isinstance(each, Outcome):
             yield each
             continue
-        path = files.inside(job.images, each.product.file_name)
-        files.write(path, each.content)
-        show(path, job.view, each.product)
+        path = safe_join(job.images, each.product.file_name)
+        files.write_if_changed(path, each.content)
+        link_into_view(path, job.view, each.product)
         yield _done(job, each.product, each.content, **each.facts)
-        came = True
-    if came and job.known is not None:
+        is_any_made = True
+    if is_any_made and job.known is not None:
         yield _fingerprint(job, job.known)
 
 
@@ -122,7 +123,7 @@ class _Frame(NamedTuple):
     facts: dict[str, Any]
 
 
-def _extracted(job: Job) -> Iterator[Outcome | _Frame]:
+def _extract(job: Job) -> Iterator[Outcome | _Frame]:
     from saco_data.media import frames
 
     assert isinstance(job.arrival.raw, Path)
@@ -146,7 +147,7 @@ def _extracted(job: Job) -> Iterator[Outcome | _Frame]:
 
 
 def _fingerprint(job: Job, known: Mapping[str, Any]) -> Outcome:
-    """The raw video with what tells it from another version of it."""
+    """The outcome of the raw video, with the facts by which another version of it is noticed."""
     from saco_data.media.frames import probe
 
     raw = job.arrival.raw
@@ -164,10 +165,10 @@ def _fingerprint(job: Job, known: Mapping[str, Any]) -> Outcome:
     )
 
 
-def show(path: Path, view: Path | None, product: Product) -> None:
-    """Gives a product its second name in the official `frames/` folder."""
+def link_into_view(path: Path, view: Path | None, product: Product) -> None:
+    """Links a product into the official `frames/` folder, if there is one."""
     if view is not None:
-        files.link(path, files.inside(view, product.file_name))
+        files.link_or_copy(path, safe_join(view, product.file_name))
 
 
 def _done(job: Job, product: Product, content: bytes, **facts: object) -> Outcome:
@@ -190,7 +191,7 @@ def _failed(job: Job, product: Product, reason: Reason, detail: str) -> Outcome:
     return Outcome(job.subset, product.file_name, reason, detail, origin=job.arrival.origin)
 
 
-def _check(each: Check) -> Outcome:
+def _check_one(each: Check) -> Outcome:
     name = each.product.file_name
 
     def failed(reason: Reason, detail: str) -> Outcome:
@@ -208,8 +209,8 @@ def _check(each: Check) -> Outcome:
     except ImageError as error:
         return failed(error.reason, str(error))
     if not fits(found, each.product, rotated=each.product.video is None):
-        return failed(Reason.WRONG_SIZE, _sizes(found, each.product))
-    show(each.path, each.view, each.product)
+        return failed(Reason.WRONG_SIZE, _describe_sizes(found, each.product))
+    link_into_view(each.path, each.view, each.product)
     return Outcome(
         each.subset,
         name,
@@ -221,6 +222,6 @@ def _check(each: Check) -> Outcome:
     )
 
 
-def _sizes(found: tuple[int, int], product: Product) -> str:
+def _describe_sizes(found: tuple[int, int], product: Product) -> str:
     width, height = product.pixels
     return f"is {found[0]} x {found[1]}, the annotation says {width} x {height}"

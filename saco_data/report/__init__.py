@@ -1,1 +1,1 @@
-"""Output for people: console, progress, tables, page, pictures. Formats what it is given."""
+"""What people see: tables, progress, the log, the HTML page, picture sheets. Decides nothing."""

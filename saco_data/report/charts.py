@@ -1,4 +1,4 @@
-"""Plots as inline SVG: coloured by class, so that they follow the page's theme."""
+"""Charts as inline SVG; CSS classes give the colours, so that they follow the page's theme."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ POINTS = 240
 
 
 def stacked(parts: Sequence[tuple[str, int]]) -> Markup:
-    """One bar that fills its width: (class, amount) of each part, in order."""
+    """A bar of parts, given as (CSS class, amount), over the full width."""
     total = sum(amount for _, amount in parts)
     label = ", ".join(f"{amount:,} {name}" for name, amount in parts if amount)
     drawn, at = [], 0.0
     for name, amount in parts:
         if amount:
-            # The smallest loss must be seen: never less than half a percent.
+            # At least half a percent, so that small losses are visible.
             wide = max(100 * amount / total, 0.5)
             drawn.append(
                 Markup('<rect class="s-{}" x="{:.2f}" width="{:.2f}" height="10"/>').format(
@@ -35,7 +35,7 @@ def stacked(parts: Sequence[tuple[str, int]]) -> Markup:
 
 
 def bar(amount: float, largest: float, label: str) -> Markup:
-    """One plain bar as long as its part of the largest."""
+    """A bar whose length is `amount` relative to `largest`."""
     wide = 100 * amount / largest if largest else 0
     return Markup(
         '<svg class="bar" viewBox="0 0 100 10" preserveAspectRatio="none" role="img"'
@@ -44,14 +44,15 @@ def bar(amount: float, largest: float, label: str) -> Markup:
 
 
 def growth(times: Sequence[int], runs: Sequence[int]) -> Markup:
-    """How many files were ready when: `times` in seconds at which one became so.
+    """The number of files that were ready, over time.
 
-    `runs`: when runs began; each is a mark on the time axis. Empty where no time passed.
+    `times` at which a file became ready and `runs`, the starts of runs (marks on the axis), in
+    seconds since the epoch. Empty where all times are equal.
     """
     times = sorted(times)
     if not times:
         return Markup("")
-    # From the run that made the first one, so that the line begins with nothing.
+    # Starts with the run that made the first file, so that the line starts at 0.
     first = max((run for run in runs if run <= times[0]), default=times[0])
     last = times[-1]
     if first == last:

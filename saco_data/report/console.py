@@ -1,4 +1,4 @@
-"""What a person sees: tables on stdout, progress on stderr as a plain line now and then."""
+"""Tables on stdout, and progress on stderr as one plain line a subset every few seconds."""
 
 from __future__ import annotations
 
@@ -26,7 +26,10 @@ LINE_SECONDS = 10.0
 
 @dataclass
 class Tally:
-    """What became of a subset's files so far. `wanted`: those that are not settled already."""
+    """The outcomes of a subset's files in a run.
+
+    `wanted`: files that this run must make; `total`: all files of the subset.
+    """
 
     wanted: int
     total: int
@@ -36,7 +39,7 @@ class Tally:
     _last: dict[str, Reason] = field(default_factory=dict)
 
     def add(self, outcomes: Sequence[Outcome]) -> None:
-        """Counts outcomes; the last one of a product holds."""
+        """Counts outcomes; of several for one file the last counts."""
         for each in outcomes:
             if each.is_asset:
                 continue
@@ -52,13 +55,13 @@ class Tally:
         return len(self._last)
 
     def trouble(self) -> str:
-        """What is not done, by reason, the most frequent first."""
+        """The reasons why files are not done, with counts, the most frequent first."""
         counts = [(n, reason) for reason, n in self.reasons.items() if n]
         worst = sorted((each for each in counts if each[1] is not Reason.OK), reverse=True)
         return ", ".join(f"{reason} {n}" for n, reason in worst)
 
     def line(self) -> str:
-        """All of it in a line."""
+        """Progress in one line: counts, rate, time left, bytes, reasons."""
         parts = [f"{self.settled} of {self.wanted}"]
         seconds = time.monotonic() - self.begun
         if 0 < self.settled < self.wanted and seconds > 1:
@@ -71,7 +74,7 @@ class Tally:
         return ", ".join(parts)
 
     def last_line(self) -> str:
-        """What it came to in the end."""
+        """The result of a run in one line."""
         states: Counter[State] = Counter()
         for reason, count in self.reasons.items():
             states[reason.state] += count
@@ -83,21 +86,24 @@ class Tally:
 
 
 def tally_of(steps: SubsetPlan) -> Tally:
-    """The empty tally of a plan."""
+    """The tally of a plan before anything was done."""
     total = steps.settled + sum(len(step.asset.products) for step in steps.steps)
     settled = steps.settled + steps.products(Decision.KEEP) + steps.products(Decision.REST)
     return Tally(total - settled, total)
 
 
 def first_line(tally: Tally) -> str:
-    """What there is to do."""
+    """What a run will do, in one line."""
     if not tally.wanted:
         return f"nothing to do, {tally.total} files are settled"
     return f"{tally.wanted} of {tally.total} files to make"
 
 
 class Lines:
-    """Progress as plain lines: each subset now and then. `quiet`: only notes."""
+    """A `Reporter` that prints plain lines, at most one a subset in `line_seconds`.
+
+    `quiet`: only notes.
+    """
 
     def __init__(self, *, quiet: bool = False, line_seconds: float = LINE_SECONDS) -> None:
         self._quiet = quiet
@@ -121,7 +127,7 @@ class Lines:
 
     def note(self, subset: str, text: str) -> None:
         """See `Reporter`."""
-        # In one piece: `print` writes the end of the line apart, and other lanes talk too.
+        # One write for the whole line: other threads write too, and `print` makes two writes.
         sys.stderr.write(f"{readable(subset, text)}\n")
         sys.stderr.flush()
 
@@ -132,7 +138,7 @@ class Lines:
             self._say(subset, tally.last_line())
 
     def close(self) -> None:
-        """Nothing is left on the screen."""
+        """See `Reporter`; there is nothing to remove from the screen."""
 
     def _say(self, subset: str, text: str) -> None:
         if not self._quiet:
@@ -140,9 +146,9 @@ class Lines:
 
 
 def readable(subset: str, text: str) -> str:
-    """A note as it is printed: its subset once, paths below this folder short, nothing unseen."""
+    """A note as it is printed: subset first, paths relative, control characters replaced."""
     text = text.removeprefix(f"{subset}: ").replace(f"{Path.cwd()}/", "")
-    # Names and words from outside must not steer the terminal.
+    # Text from outside must not control the terminal.
     text = "".join(char if char.isprintable() or char == "\n" else "\ufffd" for char in text)
     return f"{subset}: {text}" if subset else text
 
@@ -152,12 +158,12 @@ def _rate(number: float) -> str:
 
 
 def stdout() -> Console:
-    """The console for data. A pipe has no width of its own: tables get what they need."""
+    """The console for data. Tables for a pipe are 200 columns wide."""
     return Console(width=None if sys.stdout.isatty() else 200, soft_wrap=False)
 
 
-def hanging(console: Console, name: str, text: str) -> None:
-    """A named line, folded on a terminal so that its name stands alone at the left."""
+def print_hanging(console: Console, name: str, text: str) -> None:
+    """Prints a line with a name; a terminal gets it wrapped and indented below the name."""
     head = f"  {name:<12}" if name else 5 * " "
     if not console.is_terminal:
         print(f"{head}{text}")
@@ -170,18 +176,18 @@ def hanging(console: Console, name: str, text: str) -> None:
 
 
 def print_finding(finding: Finding) -> None:
-    """One line of the doctor; what to do stands below it."""
+    """Prints a finding of the doctor on stdout, and below it what to do."""
     console = stdout()
     colour = {"ok": "green", "warn": "yellow", "fail": "red"}[finding.verdict]
     console.print(f"[{colour}]{finding.verdict:<5}[/]", end="", highlight=False)
     text = readable("", f"{finding.name}: {finding.what}")
     console.print(text, markup=False, highlight=False, soft_wrap=True)
     if finding.remedy:
-        hanging(console, "", f"{readable('', finding.remedy)}")
+        print_hanging(console, "", f"{readable('', finding.remedy)}")
 
 
 def print_status(status: Status) -> None:
-    """The table of subsets on stdout."""
+    """Prints the table of subsets on stdout."""
     table = Table(box=None, pad_edge=False)
     table.add_column("subset")
     for name in ("files", "done", "pending", "failed", "blocked", "gone", "image-NPs", "masks"):

@@ -1,4 +1,4 @@
-"""All that the ledger remembers of one item, for `saco history`."""
+"""What the ledger knows about one item, for `saco history`."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from saco_data.state.ledger import Ledger
 
 
 @dataclass(frozen=True)
-class Story:
-    """One item, and what was known of it before, oldest first."""
+class History:
+    """One item, its earlier records (`past`, oldest first) and its licence."""
 
     item: Item
     past: list[Past]
@@ -44,7 +44,7 @@ class Story:
         }
 
     def in_words(self) -> str:
-        """Some lines for people."""
+        """The history as lines for people."""
         item = self.item
         times = f"first seen {when(item.first_seen)} (all times are UTC), attempts {item.attempts}"
         lines = [f"{item.subset} {item.key} ({'raw' if item.is_asset else 'product'})"]
@@ -64,24 +64,29 @@ class Story:
         return "\n".join([*lines, f"  {times}"])
 
 
-def read(settings: Settings, name: str) -> list[Story]:
-    """The stories of all items of a name, or of the only one alike. Raises UsageError for none."""
+def read(settings: Settings, name: str) -> list[History]:
+    """The histories of all items with a name, or with the only similar one.
+
+    Raises UsageError where there is none, or several are similar.
+    """
     with Ledger(settings.state, read_only=True) as ledger:
         found = ledger.find(name)
         if not found:
-            alike = ledger.like(name)
-            if len(alike) == 1:
-                found = ledger.find(alike[0][1])
-            elif alike:
-                names = ", ".join(f"{key} ({subset})" for subset, key in alike)
-                raise UsageError("several are alike", item=name, remedy=f"Name one of: {names}")
+            similar = ledger.search(name)
+            if len(similar) == 1:
+                found = ledger.find(similar[0][1])
+            elif similar:
+                names = ", ".join(f"{key} ({subset})" for subset, key in similar)
+                raise UsageError(
+                    "several names are similar", item=name, remedy=f"Name one of: {names}"
+                )
         if not found:
             raise UsageError(
-                "the ledger knows nothing of it",
+                "is not in the ledger",
                 item=name,
-                remedy="Give a file_name of the annotations, or a video; run `saco prepare` first",
+                remedy="Give a file_name of the annotations or a video, after `saco prepare`",
             )
-        return [Story(item, ledger.past(item), _licence(settings, item)) for item in found]
+        return [History(item, ledger.past(item), _licence(settings, item)) for item in found]
 
 
 def _licence(settings: Settings, item: Item) -> str:

@@ -1,4 +1,4 @@
-"""The log below `.saco/logs`: what was said of each run, a file a month."""
+"""The log of all runs in `.saco/logs`, one file a month."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LINE_SECONDS = 600.0
 
 
 class Log(Lines):
-    """Lines with date and time, in UTC. A log that cannot be written stops no run."""
+    """Lines with date and time in UTC. Where the log cannot be written, the run goes on."""
 
     def __init__(self, state: Path) -> None:
         super().__init__(line_seconds=LINE_SECONDS)
@@ -28,13 +28,13 @@ class Log(Lines):
         now = when(int(time.time()), seconds=True)
         with contextlib.suppress(OSError):
             self._folder.mkdir(parents=True, exist_ok=True)
-            # One short write to the end of a file is never torn by another process.
+            # One short write at the end of a file: other processes may write too.
             with (self._folder / f"{now[:7]}.log").open("a", encoding="utf-8") as file:
                 file.write(f"{now} {readable(subset, text)}\n")
 
 
 class Logged:
-    """A reporter whose words are also logged."""
+    """A reporter that also writes to a log."""
 
     def __init__(self, reporter: Reporter, log: Log) -> None:
         self._both: tuple[Reporter, Reporter] = (reporter, log)

@@ -1,4 +1,4 @@
-"""Measures of how masks lie on a picture, to find pairs that look wrong."""
+"""Measures how well masks fit a picture, to find pairs that look wrong."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from saco_data.dataset.masks import Mask
 
 @dataclass(frozen=True, slots=True)
 class Looks:
-    """How the masks of a phrase lie on a picture.
+    """How the masks of a phrase fit a picture.
 
     `area`: part of the picture that they cover, 0 to 1. `contrast`: distance between the mean
     colours inside the masks and in a rim around them, in YCbCr levels (None without a rim).

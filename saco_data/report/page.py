@@ -78,7 +78,7 @@ class Loss:
 
 
 @dataclass
-class _Gathered:
+class _Data:
     subsets: list[Subset] = field(default_factory=list)
     losses: dict[Reason, Loss] = field(default_factory=dict)
     gallery: Gallery = field(default_factory=Gallery)
@@ -95,17 +95,17 @@ def write(settings: Settings, subsets: Sequence[str], to: Path | None = None) ->
     to = to or settings.state / FILE_NAME
     with Ledger(settings.state, read_only=True) as ledger:
         now = ledger.now()
-        found = _gather(settings, ledger, subsets)
+        data = _gather(settings, ledger, subsets)
     images = settings.silver / "images"
-    html = _render(found, now, quote(os.path.relpath(images, to.parent)))
+    html = _render(data, now, quote(os.path.relpath(images, to.parent)))
     content = html.encode("utf-8", "replace")
-    files.write(to, content)
-    pictures = len(found.gallery.random) + len(found.gallery.worst)
-    return Built(to, len(content), pictures, len(found.rows.name))
+    files.write_if_changed(to, content)
+    pictures = len(data.gallery.random) + len(data.gallery.worst)
+    return Built(to, len(content), pictures, len(data.rows.name))
 
 
-def _gather(settings: Settings, ledger: Ledger, subsets: Sequence[str]) -> _Gathered:
-    found = _Gathered(runs=ledger.runs())
+def _gather(settings: Settings, ledger: Ledger, subsets: Sequence[str]) -> _Data:
+    data = _Data(runs=ledger.runs())
     known = status.read(settings, ledger, subsets).subsets
     budget = gallery.BUDGET // max(1, sum(each.states[State.DONE] > 0 for each in known))
     for each in known:
@@ -113,13 +113,13 @@ def _gather(settings: Settings, ledger: Ledger, subsets: Sequence[str]) -> _Gath
         shown = Subset(
             settings.subset(each.subset).manifest, each, ledger.done_bytes(each.subset)[1]
         )
-        found.subsets.append(shown)
+        data.subsets.append(shown)
         done = {key: item for key, item in items.items() if item.state is State.DONE}
         times = [item.since for item in done.values()]
         if times:
             shown.first, shown.last = min(times), max(times)
-            found.times += times
-        _note_losses(found.losses, each, items)
+            data.times += times
+        _note_losses(data.losses, each, items)
         if not each.total:
             continue
         content = None
@@ -129,17 +129,17 @@ def _gather(settings: Settings, ledger: Ledger, subsets: Sequence[str]) -> _Gath
             shown.note = f"No pictures and phrases: {error}"
         else:
             shown.note = ". ".join(f"The annotation file {each}" for each in content.repairs)
-        found.rows.add(each.subset, content, items)
+        data.rows.add(each.subset, content, items)
         if content is not None:
             root = settings.subset(each.subset).images
-            gallery.add(found.gallery, each.subset, root, content, done.keys(), budget)
-    return found
+            gallery.add(data.gallery, each.subset, root, content, done.keys(), budget)
+    return data
 
 
 def _note_losses(
     losses: dict[Reason, Loss], known: status.SubsetStatus, items: dict[str, Item]
 ) -> None:
-    said: dict[Reason, Counter[str]] = {}
+    counts: dict[Reason, Counter[str]] = {}
     examples: dict[tuple[Reason, str], str] = {}
     for key, item in items.items():
         if item.state in (State.DONE, State.PENDING):
@@ -148,9 +148,9 @@ def _note_losses(
         loss.count += 1
         loss.subsets[known.subset] += 1
         message = plain(item.detail[:300])
-        said.setdefault(item.reason, Counter())[message] += 1
+        counts.setdefault(item.reason, Counter())[message] += 1
         examples.setdefault((item.reason, message), plain(key))
-    for reason, messages in said.items():
+    for reason, messages in counts.items():
         for message, count in messages.most_common(MAX_MESSAGES):
             example = examples[reason, message]
             losses[reason].messages.append((known.subset, message, example, count))
@@ -187,7 +187,7 @@ def _counts(known: status.SubsetStatus) -> list[tuple[str, int]]:
     return [(state.value, known.states[state]) for state in STATES]
 
 
-def _render(found: _Gathered, now: int, images: str) -> str:
+def _render(data: _Data, now: int, images: str) -> str:
     environment = Environment(
         loader=PackageLoader("saco_data.report"),
         autoescape=True,
@@ -202,11 +202,11 @@ def _render(found: _Gathered, now: int, images: str) -> str:
         lasting=words.lasting,
         reason=words.reason,
     )
-    cards = (*found.gallery.random, *found.gallery.worst)
+    cards = (*data.gallery.random, *data.gallery.worst)
     room = LIMIT - OVERHEAD - sum(card.weight for card in cards)
-    rows, left_out = found.rows.pack(room)
+    rows, left_out = data.rows.pack(room)
     totals = Counter[str]()
-    for each in found.subsets:
+    for each in data.subsets:
         totals.update({state.value: each.status.states[state] for state in STATES})
         totals["files"] += each.status.total
         totals["bytes"] += each.bytes
@@ -216,15 +216,15 @@ def _render(found: _Gathered, now: int, images: str) -> str:
         totals["masks_kept"] += each.status.masks[1]
     style, script = _template("page.css"), _template("page.js")
     return environment.get_template("page.html.j2").render(
-        found=found,
+        data=data,
         totals=totals,
-        losses=sorted(found.losses.values(), key=lambda loss: -loss.count),
-        runs=[(run, _changes(run)) for run in reversed(found.runs[-MAX_RUNS:])],
-        damaged=list(found.gallery.damaged)[:MAX_DAMAGED],
+        losses=sorted(data.losses.values(), key=lambda loss: -loss.count),
+        runs=[(run, _changes(run)) for run in reversed(data.runs[-MAX_RUNS:])],
+        damaged=list(data.gallery.damaged)[:MAX_DAMAGED],
         states=STATES,
         counts=_counts,
         charts=charts,
-        growth=charts.growth(found.times, [run["started"] for run in found.runs]),
+        growth=charts.growth(data.times, [run["started"] for run in data.runs]),
         percent=words.percent,
         endings=words.ENDINGS,
         rows=rows,

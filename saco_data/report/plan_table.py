@@ -1,4 +1,4 @@
-"""What a run would do, by subset: the same plan that `prepare` follows, with its costs."""
+"""Prints what a run would do in each subset, and what it costs: the plan of `saco plan`."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ KEYS = """\
 
 
 def show(table: Table) -> None:
-    """The table on stdout, what needs the user below it: no number is lost at 80 columns."""
+    """Prints the table on stdout, and below it what the user must do. Fits into 80 columns."""
     from rich.table import Table as Grid
 
-    from saco_data.report.console import hanging, stdout
+    from saco_data.report.console import print_hanging, stdout
 
     grid = Grid(box=None, pad_edge=False, padding=(0, 2, 0, 0))
     grid.add_column("subset", no_wrap=True)
@@ -36,24 +36,24 @@ def show(table: Table) -> None:
     print(KEYS)
     for system in table.systems:
         if verdict := _verdict(system):
-            hanging(console, "disk", verdict)
-    asked = _by_need(table.lines)
-    if asked:
+            print_hanging(console, "disk", verdict)
+    needs = _by_need(table.lines)
+    if needs:
         print("\nNeeds you:")
-    for need, subsets in asked.items():
+    for need, subsets in needs.items():
         if len(subsets) > 1:
-            hanging(console, "several", f"{need} (for {', '.join(subsets)})")
+            print_hanging(console, "several", f"{need} (for {', '.join(subsets)})")
         else:
-            hanging(console, subsets[0], need)
+            print_hanging(console, subsets[0], need)
 
 
 def _by_need(lines: Sequence[Line]) -> dict[str, list[str]]:
-    """What the user must do, each thing once, with the subsets that it is for."""
-    asked: dict[str, list[str]] = {}
+    """What the user must do, and for which subsets."""
+    needs: dict[str, list[str]] = {}
     for line in lines:
         for need in line.needs:
-            asked.setdefault(need, []).append(line.subset)
-    return asked
+            needs.setdefault(need, []).append(line.subset)
+    return needs
 
 
 _COUNTS: tuple[Callable[[Line], int], ...] = (
@@ -65,7 +65,7 @@ _COUNTS: tuple[Callable[[Line], int], ...] = (
 
 
 def _cells(lines: Sequence[Line], fetch: Size, seconds: float) -> list[str]:
-    """The cells of one line, or of several together."""
+    """The cells of one line, or the sum of several."""
     at_most = any(each.costs.at_most for each in lines)
     mark = "≤" if at_most else ""
     files, there, to_make, gone = (sum(map(count, lines)) for count in _COUNTS)

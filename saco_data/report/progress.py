@@ -1,4 +1,4 @@
-"""Progress on a terminal: a bar for each subset at work, a line that stays for each that ended."""
+"""Progress on a terminal: a bar for each subset that runs, a line for each that ended."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ from saco_data.model.words import human, lasting
 from saco_data.planning.decisions import SubsetPlan
 from saco_data.report.console import Tally, first_line, readable, tally_of
 
-# Slow sources bring the frames of one video at once, a minute after those of the last.
+# Seconds over which speed is averaged: slow sources give all frames of a video at once, then
+# nothing for a minute.
 _SPEED_SECONDS = 300.0
-_REFRESHES = 4  # a second
+_REFRESHES = 4  # per second
 
 
 class Bars:
     """A `Reporter` for terminals.
 
-    The bars are drawn while a subset is at work and leave a clean screen: each subset that ends
-    leaves one line, and when none is at work nothing is drawn. `console` is that of stderr.
+    A subset has a bar while it runs, and one line once it has ended. `console` is that of stderr.
     """
 
     def __init__(self, console: Console | None = None) -> None:
@@ -97,7 +97,7 @@ class Bars:
             self._progress.stop()
 
     def close(self) -> None:
-        """Takes the bars off the screen; what was noted stays."""
+        """Removes the bars from the screen; notes stay."""
         self._tasks.clear()
         self._progress.stop()
 

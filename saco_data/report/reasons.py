@@ -16,8 +16,8 @@ EXAMPLES = 3
 
 
 @dataclass(frozen=True)
-class Why:
-    """One reason in one subset: how many products it concerns, and a few of them."""
+class ReasonCount:
+    """One reason in one subset: how many products have it, and a few of them."""
 
     subset: str
     reason: Reason
@@ -45,24 +45,24 @@ class Why:
         }
 
 
-def read(settings: Settings, subsets: Sequence[str]) -> list[Why]:
-    """Every reason of every subset, those that concern most products first."""
+def read(settings: Settings, subsets: Sequence[str]) -> list[ReasonCount]:
+    """All reasons of these subsets, in each subset the most frequent first."""
     with Ledger(settings.state, read_only=True) as ledger:
         return [
-            Why(subset, reason, count, ledger.examples(subset, reason, EXAMPLES))
+            ReasonCount(subset, reason, count, ledger.examples(subset, reason, EXAMPLES))
             for subset in subsets
             for reason, count in sorted(ledger.counts(subset).items(), key=lambda each: -each[1])
             if reason.state is not State.DONE
         ]
 
 
-def show(found: Sequence[Why], file: TextIO | None = None) -> None:
-    """Lines on stdout, or in a file."""
-    for each in found:
+def show(reasons: Sequence[ReasonCount], file: TextIO | None = None) -> None:
+    """Prints the reasons on stdout, or into a file."""
+    for each in reasons:
         print(f"{each.subset}: {each.count} {each.reason.state}, {each.reason}", file=file)
         for item in each.examples:
             said = f": {item.detail}" if item.detail else ""
             line = f"  {item.key} since {when(item.since)} UTC, attempts {item.attempts}{said}"
             print(line, file=file)
-    if not found:
+    if not reasons:
         print("Nothing failed, nothing is gone.", file=file)

@@ -1,9 +1,12 @@
-"""What the modules below the pipeline log as a warning becomes a note to the user."""
+"""Shows warnings that this package logs as notes to the user.
+
+Code that knows which subset a warning is about says so:
+`log.warning("...", extra={"subset": name})`. A warning without a subset is a note on the whole run.
+"""
 
 from __future__ import annotations
 
 import logging
-import threading
 
 from saco_data.engine.events import Reporter
 
@@ -11,26 +14,22 @@ LOGGER = logging.getLogger("saco_data")
 
 
 class Warnings(logging.Handler):
-    """Hands warnings of this package to a reporter, from `listen` until `close`.
-
-    A lane's thread bears the name of its subset, and so does the note.
-    """
+    """Passes warnings of this package to a reporter, from `listen` until `close`."""
 
     def __init__(self, reporter: Reporter) -> None:
         super().__init__(logging.WARNING)
         self._reporter = reporter
 
     def listen(self) -> None:
-        """From now on."""
+        """Starts to pass warnings on."""
         LOGGER.addHandler(self)
 
     def emit(self, record: logging.LogRecord) -> None:
         """See `logging.Handler`."""
-        thread = threading.current_thread()
-        subset = "" if thread is threading.main_thread() else thread.name
+        subset = str(getattr(record, "subset", ""))
         self._reporter.note(subset, f"warning: {record.getMessage()}")
 
     def close(self) -> None:
-        """No longer."""
+        """Stops."""
         LOGGER.removeHandler(self)
         super().close()

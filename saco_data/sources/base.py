@@ -22,7 +22,7 @@ from saco_data.model.finding import Finding, ok
 from saco_data.model.reasons import Reason, State
 from saco_data.model.records import Arrival, Asset, Outcome, Product
 from saco_data.sources.diagnosis import check_address
-from saco_data.storage.files import UnsafeName, inside
+from saco_data.storage.names import UnsafeName, safe_join
 
 if TYPE_CHECKING:
     from saco_data.model.items import Item
@@ -67,7 +67,7 @@ class Source(ABC):
 
     def raw_path(self, key: str) -> Path:
         """Where the raw file of an asset lies once fetched. Raises UnsafeName."""
-        return inside(self.config.raw_folder, key)
+        return safe_join(self.config.raw_folder, key)
 
     def location(self) -> str:
         """What answers for this source now; "gone" holds for this location only."""
@@ -136,13 +136,13 @@ class Source(ABC):
         }
         if not tagged or self.is_local():
             return
-        from saco_data.transports.http import HttpFailure
+        from saco_data.transports.base import Failure
 
         with self.open_http(attempts=1, connect_timeout=5) as http:
             for key, item in tagged.items():
                 try:
                     now = http.open(item.origin).identity
-                except HttpFailure as failure:
+                except Failure as failure:
                     if failure.reason.state is State.GONE:
                         continue
                     return
@@ -162,7 +162,8 @@ class Source(ABC):
 
     def open_http(self, **policy: Any) -> Http:
         """An HTTP client that keeps to this source's polite rates; `policy` as in `Policy`."""
-        from saco_data.transports.http import Http, Policy
+        from saco_data.transports.base import Policy
+        from saco_data.transports.http import Http
 
         rates = self.config.rates
         return Http(

@@ -31,7 +31,8 @@ def check_address(source: Source, url: str | None) -> Finding:
     name = f"{source.name} online"
     if url is None:
         return ok(name, "nothing to ask: it is on this machine, or not named yet")
-    from saco_data.transports.http import Http, HttpFailure, Policy
+    from saco_data.transports.base import Failure, Policy
+    from saco_data.transports.http import Http
 
     host = host_of(url)
     policy = Policy(
@@ -40,7 +41,7 @@ def check_address(source: Source, url: str | None) -> Finding:
     try:
         with Http(policy) as http:
             http.open(url)
-    except HttpFailure as failure:
+    except Failure as failure:
         if source.probe_may_be_missing and failure.reason.state is State.GONE:
             return ok(name, f"{host} answers")
         return warn(name, f"{host}: {failure.what}", REMEDY)

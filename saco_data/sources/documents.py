@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 from saco_data.model.errors import Blocked
 from saco_data.model.reasons import Reason, State
 from saco_data.storage import files
-from saco_data.storage.files import UnsafeName
+from saco_data.storage.names import UnsafeName
 
 if TYPE_CHECKING:
-    from saco_data.transports.http import Expect, Http, Reply
+    from saco_data.transports.base import Expect, Reply
+    from saco_data.transports.http import Http
 
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.I)
 _ATTEMPTS = 4  # downloads whose content was not what it should be
@@ -33,9 +34,9 @@ def fetch(
     """Fetches a document that has no digest of its own; returns its facts (ETag...).
 
     `check` raises ValueError for content that cannot be right: it is then fetched anew. Raises
-    Blocked (refused, or not there at all), HttpFailure, DiskFull, OutputError.
+    Blocked (refused, or not there at all), Failure, DiskFull, OutputError.
     """
-    from saco_data.transports.http import HttpFailure, Request
+    from saco_data.transports.base import Failure, Request
 
     staging = to.with_name(f".{to.name}.new")
     problem = ""
@@ -49,19 +50,17 @@ def fetch(
             staging.unlink()
             problem = f"not what was expected ({str(error)[:200]})"
             continue
-        with files.explained(to):
-            staging.replace(to)
-            files.sync_folder(to.parent)
+        files.publish(staging, to)
         return reply.facts
-    raise HttpFailure(problem, item=reply.origin, reason=Reason.NOT_MEDIA)
+    raise Failure(problem, item=reply.origin, reason=Reason.NOT_MEDIA)
 
 
 def failure(reply: Reply) -> Exception:
     """The error for a document, needed by all items, that could not be had."""
-    from saco_data.transports.http import HttpFailure
+    from saco_data.transports.base import Failure
 
     if reply.reason.state is State.FAILED:
-        return HttpFailure(reply.detail, item=reply.origin, reason=reply.reason)
+        return Failure(reply.detail, item=reply.origin, reason=reply.reason)
     if reply.reason.state is State.GONE:
         return not_there(reply.detail, reply.origin)
     remedy = "Run the same command again later; `saco doctor` checks the access"

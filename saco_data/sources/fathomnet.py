@@ -19,10 +19,11 @@ from saco_data.model.records import Arrival, Asset, Outcome, Product
 from saco_data.sources import documents
 from saco_data.sources.base import Context, Source, version_of
 from saco_data.sources.diagnosis import CONNECT_SECONDS, host_of
-from saco_data.storage.files import explained
+from saco_data.storage.disk_errors import explain_errors
 
 if TYPE_CHECKING:
-    from saco_data.transports.http import Http, HttpFailure, Reply, Request
+    from saco_data.transports.base import Failure, Reply, Request
+    from saco_data.transports.http import Http
     from saco_data.transports.services.fathomnet import Record
 
 # What may only mean that a remembered record is out of date.
@@ -43,12 +44,11 @@ class FathomnetSource(Source):
 
     def diagnose_online(self) -> Finding:
         """A look-up of a UUID that nothing has."""
-        from saco_data.transports.services.fathomnet import FathomNetApi, Patience
+        from saco_data.transports.base import Policy
+        from saco_data.transports.services.fathomnet import FathomNetApi
 
-        patience = Patience(
-            attempts=1, connect_timeout=CONNECT_SECONDS, read_timeout=CONNECT_SECONDS
-        )
-        with FathomNetApi(self.location(), patience, threading.Event()) as api:
+        policy = Policy(attempts=1, connect_timeout=CONNECT_SECONDS, stall_timeout=CONNECT_SECONDS)
+        with FathomNetApi(self.location(), policy, threading.Event()) as api:
             api.look_up(["00000000-0000-0000-0000-000000000000"])
         return ok(f"{self.name} online", f"{host_of(self.location())} answers")
 
@@ -60,7 +60,7 @@ class FathomnetSource(Source):
     def names(self, uuids: Sequence[str]) -> list[str]:
         """What the files of some images are called: `<uuid>.<extension of the record's URL>`.
 
-        An image that FathomNet does not know is called `<uuid>.jpg`. Raises Blocked, HttpFailure.
+        An image that FathomNet does not know is called `<uuid>.jpg`. Raises Blocked, Failure.
         """
         from saco_data.transports.services.fathomnet import Record
 
@@ -96,11 +96,11 @@ class FathomnetSource(Source):
         self, http: Http, wanted: dict[str, Asset], known: dict[str, Record], context: Context
     ) -> Generator[Arrival | Outcome, None, dict[str, Asset]]:
         """Fetches images; returns those for which a record of earlier runs proved wrong."""
-        from saco_data.transports.http import HttpFailure
+        from saco_data.transports.base import Failure
 
         records = {uuid: known[uuid] for uuid in wanted if uuid in known}
         settled: deque[Outcome] = deque()
-        failure: list[HttpFailure | Blocked] = []
+        failure: list[Failure | Blocked] = []
 
         def requests() -> Iterator[Request]:
             try:
@@ -110,13 +110,13 @@ class FathomnetSource(Source):
                     if found is None:
                         detail = "FathomNet does not know its uuid"
                         settled.append(self._gone(wanted[uuid], detail))
-                    elif isinstance(found, HttpFailure):
+                    elif isinstance(found, Failure):
                         asset, detail = wanted[uuid], found.what
                         settled.append(self.outcome(asset, found.reason, detail, found.item))
                     else:
                         records[uuid] = found
                         yield from self._requests([(uuid, found)])
-            except (HttpFailure, Blocked) as error:
+            except (Failure, Blocked) as error:
                 # What is under way is finished first.
                 failure.append(error)
 
@@ -136,7 +136,7 @@ class FathomnetSource(Source):
         return stale
 
     def _requests(self, records: Iterable[tuple[str, Record]]) -> Iterator[Request]:
-        from saco_data.transports.http import Expect, Request
+        from saco_data.transports.base import Expect, Request
 
         for uuid, record in records:
             expect = Expect(kind="image", sha256=record.sha256 or None)
@@ -144,16 +144,21 @@ class FathomnetSource(Source):
 
     def _looked_up(
         self, uuids: Sequence[str], context: Context
-    ) -> Iterator[tuple[str, Record | HttpFailure | None]]:
-        """The record of each image, None where there is none. Raises Blocked, HttpFailure."""
+    ) -> Iterator[tuple[str, Record | Failure | None]]:
+        """The record of each image, None where there is none. Raises Blocked, Failure."""
         if not uuids:
             return
-        from saco_data.transports.services.fathomnet import BATCH, FathomNetApi, Patience, Record
+        from saco_data.transports.base import Policy
+        from saco_data.transports.services.fathomnet import BATCH, FathomNetApi, Record
 
         rates = self.config.rates
-        patience = Patience(rates.requests_per_second, rates.sleep_seconds)
+        policy = Policy(
+            requests_per_second=rates.requests_per_second,
+            sleep_seconds=rates.sleep_seconds,
+            stall_timeout=60,
+        )
         rest = iter(uuids)
-        with FathomNetApi(self.location(), patience, context.stop) as api:
+        with FathomNetApi(self.location(), policy, context.stop) as api:
             while (batch := list(islice(rest, BATCH))) and not context.stop.is_set():
                 found = api.look_up(batch)
                 self._remember({k: v for k, v in found.items() if isinstance(v, Record)})
@@ -196,7 +201,7 @@ class FathomnetSource(Source):
             json.dumps({"uuid": uuid, "api": self.location(), **asdict(record)})
             for uuid, record in records.items()
         ]
-        with explained(self.records):
+        with explain_errors(self.records):
             self.records.parent.mkdir(parents=True, exist_ok=True)
             with self.records.open("a", encoding="ascii") as file:
                 # Begins on a new line even behind a cut one.

@@ -64,7 +64,7 @@ class InaturalistSource(ArchiveSource):
         return self.config.endpoint("mapping")
 
     def mapping(self) -> dict[str, str]:
-        """The name in the archive by `file_name`. Raises Blocked or HttpFailure."""
+        """The name in the archive by `file_name`. Raises Blocked or Failure."""
         place, pin = self._mapping_place(), self.manifest.pinned["mapping"].sha256
         official = place == self.manifest.endpoints["mapping"]
         folder = self.config.folder
@@ -93,7 +93,7 @@ class InaturalistSource(ArchiveSource):
         return mapping
 
     def _download(self, url: str, to: Path, sha256: str | None) -> None:
-        from saco_data.transports.http import Expect
+        from saco_data.transports.base import Expect
 
         def check(path: Path) -> None:
             read(path)

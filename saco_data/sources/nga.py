@@ -16,7 +16,8 @@ from saco_data.sources.base import Context, Source, version_of
 from saco_data.storage import files
 
 if TYPE_CHECKING:
-    from saco_data.transports.http import Http, HttpFailure, Reply
+    from saco_data.transports.base import Failure, Reply
+    from saco_data.transports.http import Http
 
 _COLUMNS = ("uuid", "width", "height", "maxpixels", "openaccess")
 
@@ -107,7 +108,7 @@ class NgaSource(Source):
     def _download(
         self, http: Http, wanted: dict[str, Asset], context: Context
     ) -> Iterator[Arrival | Outcome]:
-        from saco_data.transports.http import Expect, Request
+        from saco_data.transports.base import Expect, Request
 
         rows, failure = self._rows(http, wanted.keys())
         requests = []
@@ -145,43 +146,43 @@ class NgaSource(Source):
 
     def _rows(
         self, http: Http, uuids: Collection[str]
-    ) -> tuple[dict[str, Row], HttpFailure | Blocked | None]:
+    ) -> tuple[dict[str, Row], Failure | Blocked | None]:
         """The catalogue's rows, and what kept it from being brought up to date, if anything did.
 
         It is asked for only when something is missing from the one at hand. Raises Blocked or
-        HttpFailure when there is none at all.
+        Failure when there is none at all.
         """
-        from saco_data.transports.http import HttpFailure
+        from saco_data.transports.base import Failure
 
         rows = self._stored(uuids)
         if rows is not None and all(uuid in rows for uuid in uuids):
             return rows, None
         try:
             self._refresh(http, at_hand=rows is not None)
-        except (HttpFailure, Blocked) as error:
+        except (Failure, Blocked) as error:
             if rows is None:
                 raise
             return rows, error
         return self._stored(uuids) or {}, None
 
     def _refresh(self, http: Http, *, at_hand: bool) -> None:
-        from saco_data.transports.http import Expect, HttpFailure
+        from saco_data.transports.base import Expect, Failure
 
         url = self.config.endpoint("catalogue")
         note = self.catalogue.with_name(".published_images.json")
         try:
             remote = http.open(url)
-        except HttpFailure as failure:
+        except Failure as failure:
             if failure.reason.state is State.GONE:
                 raise documents.not_there(failure.what, failure.item) from None
             raise
         version = json.dumps({"url": url, "version": remote.identity}).encode()
-        if at_hand and remote.identity and files.same_content(note, version):
+        if at_hand and remote.identity and files.has_content(note, version):
             return
         # A cut catalogue would make pictures look gone: its length must be that of another answer.
         expect = Expect(bytes=remote.size)
         documents.fetch(http, url, self.catalogue, _check, expect)
-        files.write(note, version)
+        files.write_if_changed(note, version)
 
     def _stored(self, uuids: Collection[str]) -> dict[str, Row] | None:
         """The rows of the catalogue at hand; None where there is no usable one."""

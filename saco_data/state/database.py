@@ -1,7 +1,6 @@
-"""The ledger's file: opening, migrating, committing, and what to do when it is damaged.
+"""The ledger's file: opening, migrating and committing.
 
-Rollback journal instead of WAL, because WAL needs shared memory and so breaks on network file
-systems.
+It uses a rollback journal, not WAL: WAL needs shared memory, which network file systems lack.
 """
 
 from __future__ import annotations
@@ -13,39 +12,30 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Self
 
-from saco_data.model.errors import DiskFull, Incomplete, OutputError, SacoError
+from saco_data.model.errors import OutputError
 from saco_data.state import schema
+from saco_data.state.damage import (
+    LedgerDamaged,
+    check_version,
+    describe_access_error,
+    describe_damage,
+    is_damage,
+)
 from saco_data.state.interning import Texts
 
+__all__ = ["FILE_NAME", "Database", "LedgerDamaged"]
+
 FILE_NAME = "ledger.sqlite"
-# Reading the whole file for damage takes seconds at a million items: not at every start.
+# Checking the whole file takes seconds for a million items, too long for every start.
 CHECK_SECONDS = 7 * 86400
-# A version of the schema beyond this is none: no program of ours ever wrote it.
-LAST_VERSION = 1000
-# What stands between us and the file. All else that SQLite says is about what is in it.
-_TROUBLE = (
-    sqlite3.SQLITE_BUSY,
-    sqlite3.SQLITE_CANTOPEN,
-    sqlite3.SQLITE_FULL,
-    sqlite3.SQLITE_INTERRUPT,
-    sqlite3.SQLITE_IOERR,
-    sqlite3.SQLITE_LOCKED,
-    sqlite3.SQLITE_PERM,
-    sqlite3.SQLITE_PROTOCOL,
-    sqlite3.SQLITE_READONLY,
-)
-
-
-class LedgerDamaged(Incomplete):
-    """The ledger file is no longer a sound database; the next run that writes rebuilds it."""
 
 
 class Database:
-    """An open ledger file. Context manager; use from one thread at a time. `clock`: as `time.time`.
+    """An open ledger file: a context manager, for one thread at a time.
 
-    With `read_only` nothing is written, not even a migration. `damaged`: the file is known to be,
-    so it is set aside. Raises DiskFull or OutputError where the file cannot be written,
-    LedgerDamaged where it cannot be read.
+    `read_only`: nothing is written, not even a migration. `damaged`: the file is known to be
+    damaged and is quarantined at once. `clock`: seconds since the epoch, like `time.time`. Raises
+    DiskFull or OutputError if the file cannot be used, LedgerDamaged if it cannot be read.
     """
 
     def __init__(
@@ -68,7 +58,7 @@ class Database:
                     item=str(folder),
                     remedy="Make its parent writable or choose another silver_path",
                 ) from error
-        with self._explained(), self._making_sense():
+        with self._translating_errors(), self._checking_content():
             self._db = self._open(damaged)
             self._texts = Texts(self._db)
 
@@ -83,24 +73,24 @@ class Database:
             try:
                 return self._connect()
             except (sqlite3.DatabaseError, ValueError, TypeError) as error:
-                if not self._is_damage(error):
+                if not is_damage(error, self.path):
                     raise
         from saco_data.state import salvage
 
-        aside = salvage.set_aside(self.path, self.now())
+        quarantined = salvage.quarantine_database(self.path, self.now())
         db = self._connect()
-        salvage.salvage(aside, db)
+        salvage.salvage(quarantined, db)
         return db
 
     def _connect(self) -> sqlite3.Connection:
-        # check_same_thread: the pipeline's main thread writes, tests and status read.
+        # The pipeline's main thread writes; other threads read, one at a time.
         db = sqlite3.connect(self.path, timeout=30, isolation_level=None, check_same_thread=False)
         try:
-            _check_version(db)
+            check_version(db)
             db.execute("PRAGMA journal_mode = TRUNCATE")
             db.execute("PRAGMA synchronous = FULL")
             db.execute("PRAGMA cache_size = -65536")
-            due = self._check_due(db)
+            due = self._is_check_due(db)
             if due and db.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
                 raise sqlite3.DatabaseError("damaged")
             schema.migrate(db)
@@ -118,9 +108,9 @@ class Database:
             return db
         db = sqlite3.connect(self.path, timeout=30, isolation_level=None, check_same_thread=False)
         try:
-            _check_version(db)
+            check_version(db)
             if schema.version_of(db) < len(schema.MIGRATIONS):
-                # Whoever only looks leaves the file as it is.
+                # Migrate a copy: the file itself stays as it is.
                 copy = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
                 db.backup(copy)
                 db.close()
@@ -131,8 +121,8 @@ class Database:
             raise
         return db
 
-    def _check_due(self, db: sqlite3.Connection) -> bool:
-        """After a run that did not end, and once a week."""
+    def _is_check_due(self, db: sqlite3.Connection) -> bool:
+        """Whether the file needs a check: after a run that was killed, and once a week."""
         if schema.version_of(db) < len(schema.MIGRATIONS):
             return schema.version_of(db) > 0
         last = db.execute("SELECT ended FROM runs ORDER BY id DESC LIMIT 1").fetchone()
@@ -156,49 +146,28 @@ class Database:
             self._db.close()
 
     @contextlib.contextmanager
-    def _explained(self) -> Iterator[None]:
+    def _translating_errors(self) -> Iterator[None]:
         try:
             yield
         except UnicodeDecodeError as error:
-            # Words of the file, in what SQLite says of it.
-            raise self._damaged("text that is none") from error
+            # SQLite quoted damaged text of the file in its message.
+            raise describe_damage("invalid text", self.path) from error
         except sqlite3.DatabaseError as error:
-            if self._is_damage(error):
-                raise self._damaged(str(error)) from error
-            raise self._in_words(error) from error
-
-    def _is_damage(self, error: Exception) -> bool:
-        kind = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR) & 0xFF
-        if kind == sqlite3.SQLITE_READONLY:
-            return self._of_no_format()
-        return kind not in _TROUBLE
-
-    def _of_no_format(self) -> bool:
-        """Whether the head speaks of a format that does not exist: SQLite will not write that."""
-        try:
-            with self.path.open("rb") as file:
-                return any(number not in (1, 2) for number in file.read(20)[18:])
-        except OSError:
-            return False
-
-    def _damaged(self, how: str) -> LedgerDamaged:
-        return LedgerDamaged(
-            f"the ledger is damaged ({how})",
-            item=str(self.path),
-            remedy="The next `saco prepare` or `saco sync` rebuilds it from the files",
-        )
+            if is_damage(error, self.path):
+                raise describe_damage(str(error), self.path) from error
+            raise describe_access_error(error, self.path) from error
 
     @contextlib.contextmanager
-    def _making_sense(self) -> Iterator[None]:
-        """Around the reading of rows: SQLite notices a broken page, but not a broken word."""
+    def _checking_content(self) -> Iterator[None]:
+        """Around converting rows: SQLite notices a damaged page, but not a damaged value."""
         try:
             yield
         except (ValueError, TypeError, AttributeError, RecursionError) as error:
-            raise self._damaged(f"an entry makes no sense: {error}") from error
+            raise describe_damage(f"an entry has an invalid value: {error}", self.path) from error
 
     @contextlib.contextmanager
     def _writing(self) -> Iterator[None]:
-        with self._explained():
+        with self._translating_errors():
             if not self._db.in_transaction:
                 self._db.execute("BEGIN")
             yield
@@ -209,7 +178,7 @@ class Database:
 
         Takes part in the transaction that is open, if there is one, and leaves it open.
         """
-        with self._explained():
+        with self._translating_errors():
             begun = not self._db.in_transaction
             if begun:
                 self._db.execute("BEGIN")
@@ -219,19 +188,8 @@ class Database:
                 if begun and self._db.in_transaction:
                     self._db.execute("COMMIT")
 
-    def _in_words(self, error: sqlite3.DatabaseError) -> SacoError:
-        if error.sqlite_errorcode == sqlite3.SQLITE_FULL:
-            return DiskFull(
-                "no space left for the ledger", item=str(self.path), remedy="Free space, run again"
-            )
-        return OutputError(
-            f"the ledger cannot be used ({error})",
-            item=str(self.path),
-            remedy="Make the folder readable and writable",
-        )
-
-    def _rows(self, query: str, values: Sequence[Any] = ()) -> list[Any]:
-        with self._explained():
+    def _fetch(self, query: str, values: Sequence[Any] = ()) -> list[Any]:
+        with self._translating_errors():
             return self._db.execute(query, values).fetchall()
 
     def commit(self) -> None:
@@ -239,10 +197,3 @@ class Database:
         if self._db.in_transaction:
             with self._writing():
                 self._db.execute("COMMIT")
-
-
-def _check_version(db: sqlite3.Connection) -> None:
-    """Raises DatabaseError for a version that is none; a newer one is refused elsewhere."""
-    version = db.execute("PRAGMA user_version").fetchone()[0]
-    if not 0 <= version <= LAST_VERSION:
-        raise sqlite3.DatabaseError(f"schema {version}")

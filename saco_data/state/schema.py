@@ -1,5 +1,6 @@
-"""The tables of the ledger, and how they grow from version to version."""
+"""The tables of the ledger, and the migrations from version to version."""
 
+# ruff: noqa: S608 - queries consist of constants of ours, values are always bound
 from __future__ import annotations
 
 import json
@@ -8,6 +9,7 @@ from collections.abc import Callable
 
 from saco_data.model.errors import OutputError
 from saco_data.state.interning import Texts
+from saco_data.state.rows import COLUMNS, INSERT
 
 _V1 = """
     CREATE TABLE items (
@@ -27,9 +29,10 @@ _V1 = """
         ended INTEGER, exit_code INTEGER, changes TEXT
     );
 """
-# `gone_first` and `gone_last`: when an unthrottled source said so, in an unbroken line of verdicts.
-# `counts` is kept by triggers, so that counting does not depend on the number of items.
-# `past` holds what was known of an item before its reason changed.
+# `gone_first` and `gone_last`: first and last time that a source which was not throttled reported
+# an item as gone, without another report in between.
+# `counts` is kept by triggers, so that counting takes the same time for any number of items.
+# `past` holds the earlier reasons of items.
 _V2 = """
     ALTER TABLE items RENAME TO items_v1;
     DROP INDEX by_state;
@@ -72,10 +75,25 @@ _V2 = """
         ON CONFLICT DO UPDATE SET number = number + 1, bytes = bytes + excluded.bytes;
     END;
 """
+# `archived` holds products that the annotations no longer name. Version 2 kept them in `items`, in
+# a subset with `_ARCHIVE_SUFFIX`.
+_V3 = """
+    CREATE TABLE archived (
+        subset TEXT NOT NULL, is_asset INTEGER NOT NULL, key TEXT NOT NULL,
+        reason TEXT NOT NULL, bytes INTEGER, sha256 BLOB,
+        first_seen INTEGER NOT NULL, last_seen INTEGER NOT NULL, since INTEGER NOT NULL,
+        attempts INTEGER NOT NULL,
+        gone_first INTEGER, gone_last INTEGER, gone_confirmed INTEGER NOT NULL DEFAULT 0,
+        detail TEXT NOT NULL, origin_head INTEGER, origin TEXT NOT NULL,
+        facts_shared INTEGER, facts TEXT,
+        PRIMARY KEY (subset, is_asset, key)
+    ) WITHOUT ROWID;
+"""
+_ARCHIVE_SUFFIX = " (set aside)"
 
 
-def _carry_over(db: sqlite3.Connection) -> None:
-    """Items of version 1. Of what was gone, the verdict is as old as its reason."""
+def _convert_items(db: sqlite3.Connection) -> None:
+    """Converts items of version 1; a gone item counts as reported when its reason began."""
     texts = Texts(db)
     rows = db.execute(
         "SELECT subset, is_asset, key, reason, bytes, sha256, first_seen, last_seen, since,"
@@ -84,25 +102,36 @@ def _carry_over(db: sqlite3.Connection) -> None:
     for row in rows:
         *plain, state, detail, origin, facts = row
         gone = (plain[8], plain[7]) if state == "gone" else (None, None)
-        kept = texts.packed(row[2], origin, json.loads(facts) if facts else {})
-        db.execute(INSERT, (*plain, *gone, 0, detail, *kept))
+        columns = texts.split(row[2], origin, json.loads(facts) if facts else {})
+        db.execute(INSERT, (*plain, *gone, 0, detail, *columns))
     db.execute("DROP TABLE items_v1")
 
 
-# Each entry brings the schema one version forward. Never edit one that was released; add the next.
+def move_archived(db: sqlite3.Connection) -> None:
+    """Moves the archived products of version 2 out of `items`."""
+    rest = COLUMNS.partition(", ")[2]
+    subsets = [subset for (subset,) in db.execute("SELECT DISTINCT subset FROM counts")]
+    for subset in subsets:
+        if subset.endswith(_ARCHIVE_SUFFIX):
+            db.execute(
+                f"INSERT OR IGNORE INTO archived ({COLUMNS}) SELECT ?, {rest} FROM items"
+                " WHERE subset = ?",
+                (subset.removesuffix(_ARCHIVE_SUFFIX), subset),
+            )
+            db.execute("DELETE FROM items WHERE subset = ?", (subset,))
+            db.execute("DELETE FROM counts WHERE subset = ?", (subset,))
+
+
+# Each entry leads to the next version. Never edit one that was released; add another.
 MIGRATIONS: tuple[tuple[str, Callable[[sqlite3.Connection], None] | None], ...] = (
     (_V1, None),
-    (_V2, _carry_over),
+    (_V2, _convert_items),
+    (_V3, move_archived),
 )
-COLUMNS = (
-    "subset, is_asset, key, reason, bytes, sha256, first_seen, last_seen, since, attempts,"
-    " gone_first, gone_last, gone_confirmed, detail, origin_head, origin, facts_shared, facts"
-)
-INSERT = f"INSERT INTO items ({COLUMNS}) VALUES ({', '.join('?' * 18)})"  # noqa: S608
 
 
 def version_of(db: sqlite3.Connection) -> int:
-    """The schema that a file has. Raises OutputError for one that is newer than this program."""
+    """The version of a file. Raises OutputError for one that is newer than this program."""
     version = int(db.execute("PRAGMA user_version").fetchone()[0])
     if version > len(MIGRATIONS):
         raise OutputError(
@@ -113,14 +142,14 @@ def version_of(db: sqlite3.Connection) -> int:
 
 
 def migrate(db: sqlite3.Connection) -> None:
-    """Brings a file to the newest schema; each step wholly or not at all."""
-    for number, (script, carry_over) in enumerate(MIGRATIONS, 1):
+    """Brings a file to the newest version; each step completely or not at all."""
+    for number, (script, convert) in enumerate(MIGRATIONS, 1):
         if number <= version_of(db):
             continue
         try:
             db.executescript(f"BEGIN IMMEDIATE; {script}")
-            if carry_over:
-                carry_over(db)
+            if convert:
+                convert(db)
             db.execute(f"PRAGMA user_version = {number}")
             db.execute("COMMIT")
         except BaseException:

@@ -77,7 +77,7 @@ def test_the_committed_file_loads() -> None:
         ("update_annotation_sav: maybe\n", 1, "update_annotation_sav", "true or false"),
         ("\n\nsav_links_file: <YOUR_LINKS_FILE>\n", 3, "sav_links_file", "placeholder"),
         ("geode_raw: $NO_SUCH_VARIABLE/x\n", 1, "geode_raw", "$NO_SUCH_VARIABLE is not set"),
-        ("saco_subset_show: gold\n", 1, "saco_subset_show", "no subset"),
+        ("saco_subset_show: gold\n", 1, "saco_subset_show", "not a subset"),
         ("limits:\n  nga: {concurency: 3}\n", 2, "limits.nga.concurency", "Extra inputs"),
         ("limits:\n  ngaa: {concurrency: 3}\n", 2, "limits.ngaa", "Did you mean 'nga'"),
         ("endpoints:\n  nga_iif: http://x\n", 2, "endpoints.nga_iif", "Did you mean 'nga_iiif'"),

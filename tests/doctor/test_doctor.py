@@ -86,10 +86,10 @@ def test_a_login_of_the_hub_counts_as_a_token(tmp_path: Path, no_credentials: Pa
 @pytest.mark.parametrize(
     ("query", "hours", "verdict", "words"),
     [
-        ("?Expires={:d}&Signature=secret", -1, FAIL, "ran out"),
-        ("?Expires={:d}&Signature=secret", 1, WARN, "runs out"),
+        ("?Expires={:d}&Signature=secret", -1, FAIL, "expired"),
+        ("?Expires={:d}&Signature=secret", 1, WARN, "expires"),
         ("?Expires={:d}&Signature=secret", 240, OK, "good until"),
-        ("?oh=secret&oe={:X}", -1, FAIL, "ran out"),
+        ("?oh=secret&oe={:X}", -1, FAIL, "expired"),
         ("?token=secret", 0, OK, "from cdn.example"),
     ],
 )

@@ -46,7 +46,7 @@ def exported(monkeypatch: pytest.MonkeyPatch, folder: Path, pictures: dict[str, 
     def export(*_: object) -> Iterator[tuple[Path, str]]:
         yield path, "roboflow:1"
 
-    monkeypatch.setattr(roboflow_images, "_export", export)
+    monkeypatch.setattr(roboflow_export, "export", export)
     return path
 
 

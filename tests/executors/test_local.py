@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +17,7 @@ import pytest
 from saco_data.executors import WorkerLost
 from saco_data.executors.local import LocalExecutor
 from saco_data.model.errors import SacoError
+from saco_data.storage.files import sha256_of
 
 
 @pytest.fixture
@@ -66,17 +69,191 @@ def test_a_broken_pool_is_replaced(executor: LocalExecutor) -> None:
     pytest.fail("no worker came back")
 
 
-def test_workers_that_cannot_start_are_no_reason_to_wait_for_ever(
+def test_a_killed_pool_costs_what_it_was_working_on(executor: LocalExecutor) -> None:
+    slow = executor.submit(time.sleep, 60, seconds=90)
+    assert executor._pool
+    executor._pool._process.kill()
+    with pytest.raises(WorkerLost, match="broke down"):
+        slow.result(timeout=20)
+    assert executor.submit(pow, 2, 3, seconds=30).result(timeout=20) == 8
+
+
+def test_workers_that_cannot_start_are_reported(
     executor: LocalExecutor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("saco_data.executors.local._prepare_worker", _dies)
+    monkeypatch.setattr(
+        "saco_data.executors.local._PROGRAM",
+        "from saco_data.executors import pool_host\n"
+        "from tests.executors.test_local import _end_at_once\n"
+        "pool_host._prepare_worker = _end_at_once\n"
+        "pool_host.main({}, {}, {}, {}, {})",
+    )
     monkeypatch.setattr("saco_data.executors.local.START_SECONDS", 3)
     with pytest.raises(SacoError, match="no worker process can start"):
         executor.submit(pow, 2, 3, seconds=30)
 
 
-def _dies(*_: object) -> None:
+def test_a_pool_that_cannot_start_is_reported(
+    executor: LocalExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("saco_data.executors.local._PROGRAM", "raise SystemExit(1)")
+    with pytest.raises(SacoError, match="no worker process can start"):
+        executor.submit(pow, 2, 3, seconds=30)
+
+
+def _end_at_once(*_: object) -> None:
     os._exit(1)
+
+
+class Unreadable(Exception):
+    """An error that can be pickled but not read again."""
+
+    def __init__(self, first: str, second: str) -> None:
+        super().__init__(f"{first} {second}")
+
+
+def _raise_unreadable() -> None:
+    raise Unreadable("so", "it is")
+
+
+def test_an_error_that_cannot_be_transferred_is_described(executor: LocalExecutor) -> None:
+    with pytest.raises(RuntimeError, match="Unreadable: so it is"):
+        executor.submit(_raise_unreadable, seconds=30).result(timeout=20)
+    with pytest.raises(Exception, match="pickle"):
+        executor.submit(threading.Lock, seconds=30).result(timeout=20)
+    assert executor.submit(pow, 2, 3, seconds=30).result(timeout=20) == 8
+
+
+def test_an_error_names_the_line_in_the_worker(executor: LocalExecutor) -> None:
+    with pytest.raises(FileNotFoundError) as caught:
+        executor.submit(sha256_of, Path("/none"), seconds=30).result(timeout=20)
+    assert "in sha256_of" in caught.value.__notes__[0]
+
+
+def test_closing_waits_for_results_and_stopping_does_not(executor: LocalExecutor) -> None:
+    last = executor.submit(time.sleep, 0.7, seconds=30)
+    executor.close()
+    assert last.done() and last.result() is None
+    assert executor.submit(pow, 2, 3, seconds=30).cancelled()
+
+    stopped = LocalExecutor(1)
+    endless = stopped.submit(time.sleep, 600, seconds=900)
+    waiting = threading.Thread(target=stopped.close)
+    waiting.start()
+    stopped.close(now=True)
+    waiting.join(30)
+    assert not waiting.is_alive() and endless.cancelled()
+
+
+SCRIPT = """
+import sys
+sys.stderr.write("run ")
+from saco_data.executors.local import LocalExecutor
+executor = LocalExecutor(2)
+print(executor.submit(abs, -8, seconds=30).result())
+executor.close()
+"""
+GUARDED = SCRIPT.replace("executor = ", "if __name__ == '__main__':\n  executor = ")
+GUARDED = GUARDED.replace("\nprint", "\n  print").replace("\nexecutor.close", "\n  executor.close")
+
+
+@pytest.mark.parametrize("script", [SCRIPT, GUARDED])
+@pytest.mark.parametrize("how", ["file", "module", "command", "input"])
+def test_workers_do_not_run_the_script_of_the_user(tmp_path: Path, script: str, how: str) -> None:
+    (tmp_path / "user_script.py").write_text(script)
+    arguments = {
+        "file": ["user_script.py"],
+        "module": ["-m", "user_script"],
+        "command": ["-c", script],
+        "input": ["-"],
+    }
+    ended = subprocess.run(
+        [sys.executable, *arguments[how]],
+        cwd=tmp_path,
+        input=script,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert (ended.stdout, ended.stderr) == ("8\n", "run ")
+
+
+def is_running(process: int) -> bool:
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def wait_for_end(processes: list[int]) -> None:
+    deadline = time.monotonic() + 30
+    while any(map(is_running, processes)):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_a_killed_caller_leaves_no_process(tmp_path: Path) -> None:
+    script = (
+        "import os, time\n"
+        "from saco_data.executors.local import LocalExecutor\n"
+        "executor = LocalExecutor(1)\n"
+        "for ask in (os.getpid, os.getppid):\n"
+        "    print(executor.submit(ask, seconds=30).result(), flush=True)\n"
+        "print(executor._pool._process.pid, flush=True)\n"
+        "executor.submit(time.sleep, 600, seconds=900).result()\n"
+    )
+    caller = subprocess.Popen(
+        [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert caller.stdout
+    processes = [int(caller.stdout.readline()) for _ in range(3)]
+    assert all(map(is_running, processes))
+    caller.kill()
+    wait_for_end(processes)
+    assert caller.communicate()[1] == ""
+
+
+def test_ctrl_c_reaches_the_caller_only() -> None:
+    script = (
+        "import signal, time\n"
+        "from saco_data.executors.local import LocalExecutor\n"
+        "signal.signal(signal.SIGINT, lambda *_: None)\n"
+        "executor = LocalExecutor(2)\n"
+        "print('starting', flush=True)\n"
+        "tasks = [executor.submit(time.sleep, 0.1, seconds=30) for _ in range(12)]\n"
+        "print([task.result() for task in tasks].count(None))\n"
+        "executor.close()\n"
+    )
+    caller = subprocess.Popen(
+        [sys.executable, "-c", script],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    assert caller.stdout and caller.stdout.readline() == "starting\n"
+    while caller.poll() is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(caller.pid, signal.SIGINT)
+        time.sleep(0.02)
+    assert caller.communicate(timeout=30) == ("12\n", "")
+
+
+def test_an_executor_that_is_never_closed_ends_with_the_program(tmp_path: Path) -> None:
+    script = (
+        "import os, time\n"
+        "from saco_data.executors.local import LocalExecutor\n"
+        "executor = LocalExecutor(1)\n"
+        "for ask in (os.getpid, os.getppid):\n"
+        "    print(executor.submit(ask, seconds=30).result())\n"
+        "print(executor._pool._process.pid)\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=60
+    )
+    assert (ended.returncode, ended.stderr) == (0, "")
+    wait_for_end([int(line) for line in ended.stdout.split()])
 
 
 def test_workers_import_what_we_do_and_not_what_lies_about(tmp_path: Path) -> None:

@@ -82,4 +82,4 @@ def test_every_error_that_is_raised_says_what_to_do() -> None:
             if remedy is None or (isinstance(remedy, ast.Constant) and not remedy.value):
                 mute.append(f"{name}:{node.lineno}: {called}")
     assert mute == []
-    assert own >= {"HttpFailure", "ArchiveDamaged"} and len(kinds) > 10
+    assert own >= {"Failure", "ArchiveDamaged"} and len(kinds) > 10

@@ -12,7 +12,7 @@ from saco_data.model.records import Product
 from saco_data.planning import plan
 from saco_data.planning.decisions import Decision
 from saco_data.planning.view import View
-from saco_data.storage.files import UnsafeName
+from saco_data.storage.names import UnsafeName
 
 
 def item(name: str, reason: Reason, size: int | None = 5, **facts: str) -> Item:
@@ -70,8 +70,8 @@ def test_gone_rests_until_a_sync_looks_again() -> None:
 
 def test_gone_holds_only_for_the_place_that_said_so() -> None:
     known = {"a.jpg": item("a.jpg", Reason.NOT_IN_ARCHIVE, place="old.zip")}
-    assert decision(view(items=known, place="old.zip")) is Decision.REST
-    assert decision(view(items=known, place="new.zip")) is Decision.FETCH
+    assert decision(view(items=known, location="old.zip")) is Decision.REST
+    assert decision(view(items=known, location="new.zip")) is Decision.FETCH
 
 
 @pytest.mark.parametrize("reason", [Reason.NETWORK, Reason.THROTTLED, Reason.NOT_IN_FOLDER])

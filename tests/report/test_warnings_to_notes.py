@@ -1,4 +1,4 @@
-"""Warnings of the modules below reach the user once, under their subset."""
+"""Warnings that are logged reach the user once, under their subset."""
 
 from __future__ import annotations
 
@@ -16,28 +16,30 @@ def test_a_warning_is_a_note_under_its_subset(capsys: pytest.CaptureFixture[str]
     warnings = Warnings(Lines())
     warnings.listen()
     try:
-        lane = threading.Thread(target=log.warning, args=["%s is there twice", "a.jpg"], name="nga")
-        lane.start()
-        lane.join()
-        log.info("nobody needs this")
+        log.warning("%s is there twice", "a.jpg", extra={"subset": "nga"})
+        log.warning("the cookies file is old")
+        log.info("not a warning")
     finally:
         warnings.close()
-    assert capsys.readouterr().err == "nga: warning: a.jpg is there twice\n"
+    assert capsys.readouterr().err.splitlines() == [
+        "nga: warning: a.jpg is there twice",
+        "warning: the cookies file is old",
+    ]
     assert not logging.getLogger("saco_data").handlers
 
 
-def test_lines_of_many_lanes_stay_whole(capfd: pytest.CaptureFixture[str]) -> None:
+def test_lines_of_many_threads_stay_whole(capfd: pytest.CaptureFixture[str]) -> None:
     lines = Lines()
 
     def talk(name: str) -> None:
         for number in range(300):
             lines.note(name, f"line {number}")
 
-    lanes = [threading.Thread(target=talk, args=[name]) for name in ("nga", "sav", "droid")]
-    for lane in lanes:
-        lane.start()
-    for lane in lanes:
-        lane.join()
+    threads = [threading.Thread(target=talk, args=[name]) for name in ("nga", "sav", "droid")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
     said = capfd.readouterr().err.splitlines()
     assert sorted(said) == sorted(
         f"{name}: line {number}" for name in ("nga", "sav", "droid") for number in range(300)

@@ -108,9 +108,9 @@ def test_history_tells_what_was_and_what_is(tmp_path: Path, saco: Saco) -> None:
     # As in the report: UTC, wherever this is read.
     assert "first seen 2027-01-15 08:00 (all times are UTC)" in words
     several = saco("history", ".jpg", cwd=tmp_path)
-    assert several.returncode == 2 and "several are alike" in several.stderr
+    assert several.returncode == 2 and "several names are similar" in several.stderr
     none = saco("history", "nothing", cwd=tmp_path)
-    assert none.returncode == 2 and "knows nothing of it" in none.stderr
+    assert none.returncode == 2 and "is not in the ledger" in none.stderr
 
 
 def test_reasons_come_with_the_words_of_the_source(tmp_path: Path, saco: Saco) -> None:

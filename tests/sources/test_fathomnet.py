@@ -16,10 +16,10 @@ from saco_data.model.reasons import Reason
 from saco_data.model.records import Arrival, Outcome
 from saco_data.sandbox.fathomnet import FathomNet
 from saco_data.sandbox.http_server import Answer, Fault, Faults, FileServer, Query
-from saco_data.storage.files import UnsafeName
-from saco_data.transports.http import HttpFailure
-from saco_data.transports.services import fathomnet
-from saco_data.transports.services.fathomnet import FathomNetApi, Patience
+from saco_data.storage.names import UnsafeName
+from saco_data.transports.base import Failure, Policy
+from saco_data.transports.services import retrying_adapter
+from saco_data.transports.services.fathomnet import FathomNetApi
 from tests.helpers.annotations import annotate, document, image
 from tests.helpers.executor import InlineExecutor
 from tests.helpers.folders import config
@@ -90,13 +90,13 @@ def test_a_few_that_one_answer_leaves_out_are_not_gone(
 def test_an_answer_that_only_drips_has_a_deadline(
     server: FileServer, jpeg: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fathomnet, "_ANSWER_SECONDS", 0.3)
+    monkeypatch.setattr(retrying_adapter, "_ANSWER_SECONDS", 0.3)
     root = FathomNet({uuid(0): jpeg}, batches=False).mount(server)
     server.faults = Faults((Fault.DRIP,), probability=1, drip=20)
     begun = time.monotonic()
     with (
-        FathomNetApi(root, Patience(attempts=1), threading.Event()) as api,
-        pytest.raises(HttpFailure) as caught,
+        FathomNetApi(root, Policy(attempts=1), threading.Event()) as api,
+        pytest.raises(Failure) as caught,
     ):
         api.look_up([uuid(0)])
     assert caught.value.reason is Reason.TIMEOUT
@@ -205,7 +205,7 @@ def test_a_failing_api_stops_the_source_and_nothing_is_gone(
 
     server.route("/fathomnet/api/images/", broken)
     server._routes = [each for each in server._routes if each[1] is broken]
-    with pytest.raises(HttpFailure, match="HTTP 400"):
+    with pytest.raises(Failure, match="HTTP 400"):
         ask(settings, "fathomnet")
     assert asked(server) == 4
 

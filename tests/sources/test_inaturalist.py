@@ -19,7 +19,7 @@ from saco_data.model.records import Arrival
 from saco_data.sandbox.http_server import Fault, Faults, FileServer
 from saco_data.sandbox.packing import pack_tar_gz
 from saco_data.sources.inaturalist import read
-from saco_data.transports.http import HttpFailure
+from saco_data.transports.base import Failure
 from tests.helpers.annotations import annotate, document, image
 from tests.helpers.folders import config
 from tests.helpers.pipeline import items, prepare, products
@@ -178,6 +178,6 @@ def test_another_file_at_the_published_address_is_never_used(
     with production(server, HOSTS[0]) as proxy:
         for name, value in proxy.environment.items():
             monkeypatch.setenv(name, value)
-        with pytest.raises(HttpFailure, match="sha256 differs"):
+        with pytest.raises(Failure, match="sha256 differs"):
             ask(config(tmp_path), "inaturalist")
     assert not (tmp_path / "data/inaturalist/inaturalist_image_subset.json").exists()

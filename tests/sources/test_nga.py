@@ -20,8 +20,8 @@ from saco_data.model.records import Arrival, Outcome
 from saco_data.sandbox.http_server import Answer, Fault, Faults, FileServer
 from saco_data.sandbox.nga import Gallery, Picture
 from saco_data.sources.nga import Row, read
-from saco_data.storage.files import UnsafeName
-from saco_data.transports.http import HttpFailure
+from saco_data.storage.names import UnsafeName
+from saco_data.transports.base import Failure
 from tests.helpers.annotations import annotate, document, image
 from tests.helpers.executor import InlineExecutor
 from tests.helpers.folders import config
@@ -213,7 +213,7 @@ def test_a_table_without_the_columns_is_no_catalogue(tmp_path: Path, server: Fil
     server.files["/table.csv"] = b"uuid,width\n1,2\n"
     annotate(tmp_path, "nga", document(image(0, f"{uuid(0)}.jpg")))
     settings = config(tmp_path, endpoints={"nga_catalogue": f"{server.url}/table.csv"})
-    with pytest.raises(HttpFailure, match="not what was expected"):
+    with pytest.raises(Failure, match="not what was expected"):
         ask(settings, "nga")
     assert list((tmp_path / "data/nga").iterdir()) == []
 

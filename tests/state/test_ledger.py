@@ -52,7 +52,7 @@ def test_an_item_keeps_what_was_known_of_it(tmp_path: Path) -> None:
         assert [(each.reason, each.since, each.until) for each in ledger.past(item)] == [
             (Reason.OK, START, START + 1)
         ]
-        assert ledger.find(KEY) == [item] and ledger.like("1b2c") == [("nga", KEY)]
+        assert ledger.find(KEY) == [item] and ledger.search("1b2c") == [("nga", KEY)]
 
 
 def test_the_same_verdict_again_moves_only_its_last_sight(tmp_path: Path) -> None:
@@ -112,11 +112,11 @@ def test_counts_follow_every_change(tmp_path: Path) -> None:
         assert ledger.done_bytes("nga") == (2, 1240)
         ledger.record([Outcome("nga", KEY, Reason.OK, bytes=4)], START)
         assert ledger.done_bytes("nga") == (2, 10)
-        ledger.set_aside("nga", [KEY])
+        ledger.archive_rows("nga", [KEY])
         assert ledger.counts("nga") == {Reason.OK: 1}
-        assert ledger.find(KEY) == ledger.like(KEY) == []
-        assert ledger.recall("nga", {"other"}) == []
-        assert ledger.recall("nga", {KEY, "other"}) == [KEY]
+        assert ledger.find(KEY) == ledger.search(KEY) == []
+        assert ledger.restore_rows("nga", {"other"}) == []
+        assert ledger.restore_rows("nga", {KEY, "other"}) == [KEY]
         assert ledger.items("nga")[KEY].bytes == 4
         assert ledger.counts("nga") == {Reason.OK: 2}
         assert ledger.counts("nga", is_asset=True) == {Reason.OK: 1}
@@ -136,10 +136,10 @@ def test_what_is_kept_small_comes_out_as_it_went_in(
     db = sqlite3.connect(":memory:", isolation_level=None)
     schema.migrate(db)
     for text in (origin, f"https://x.org/a/{key}/{origin}", f"{origin}#{key}"):
-        head, rest, shared, own = Texts(db).packed(key, text, facts)
+        head, rest, shared, own = Texts(db).split(key, text, facts)
         again = Texts(db)
-        assert again.origin(key, head, rest) == text
-        assert again.facts(shared, own) == facts
+        assert again.join_origin(key, head, rest) == text
+        assert again.join_facts(shared, own) == facts
 
 
 def old_file(folder: Path) -> Path:
@@ -171,6 +171,59 @@ def test_an_old_ledger_is_brought_forward_and_only_by_who_writes(tmp_path: Path)
             assert ledger.counts("nga") == {Reason.OK: 1, Reason.HTTP_404: 1}
             assert ledger.facts("nga").files == 2 and ledger.runs()[0]["command"] == "prepare"
         assert (path.read_bytes() == before) == read_only
+
+
+def archive_of_version_2(folder: Path) -> Path:
+    """A ledger as version 2 wrote it, with one product archived."""
+    path = folder / "ledger.sqlite"
+    db = sqlite3.connect(path, isolation_level=None)
+    for number, (script, convert) in enumerate(schema.MIGRATIONS[:2], 1):
+        db.executescript(f"{script}; PRAGMA user_version = {number};")
+        if convert:
+            convert(db)
+    texts = Texts(db)
+    for subset, key in (("nga", "b"), ("nga (set aside)", KEY)):
+        columns = texts.split(key, FOUND.origin, FOUND.facts)
+        plain = (subset, 0, key, "ok", 1234, b"\1" * 32, 1, 3, 2, 4, None, None, 0, "")
+        db.execute(f"INSERT INTO items VALUES ({','.join('?' * 18)})", (*plain, *columns))
+    db.execute(f"INSERT INTO past VALUES ('nga', 0, '{KEY}', 2, 'http_404', 1, 'no')")
+    db.close()
+    return path
+
+
+def check_archive(ledger: Ledger) -> None:
+    assert ledger.items("nga").keys() == {"b"}
+    assert ledger.counts("nga") == {Reason.OK: 1}
+    assert ledger.find(KEY) == ledger.search(KEY) == []
+    assert ledger.items("nga (set aside)") == {}
+    assert ledger.counts("nga (set aside)") == {}
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+def test_archived_products_of_version_2_can_be_restored(tmp_path: Path, damaged: bool) -> None:
+    path = archive_of_version_2(tmp_path)
+    before = path.read_bytes()
+    with Ledger(tmp_path, read_only=True) as ledger:
+        check_archive(ledger)
+    assert path.read_bytes() == before
+    with Ledger(tmp_path, damaged=damaged) as ledger:
+        check_archive(ledger)
+        assert ledger.restore_rows("nga", {KEY}) == [KEY]
+    with Ledger(tmp_path) as ledger:
+        item = ledger.items("nga")[KEY]
+        assert (item.origin, item.facts) == (FOUND.origin, FOUND.facts)
+        assert (item.bytes, item.sha256, item.attempts) == (1234, "01" * 32, 4)
+        assert [each.reason for each in ledger.past(item)] == [Reason.HTTP_404]
+        assert ledger.done_bytes("nga") == (2, 2468)
+
+
+def test_archived_products_survive_a_damaged_ledger(tmp_path: Path) -> None:
+    with Ledger(tmp_path) as ledger:
+        ledger.record([FOUND], START)
+        ledger.archive_rows("nga", [KEY])
+    with Ledger(tmp_path, damaged=True) as ledger:
+        assert ledger.restore_rows("nga", {KEY}) == [KEY]
+        assert ledger.items("nga")[KEY].origin == FOUND.origin
 
 
 def test_a_newer_ledger_is_refused_and_left_alone(tmp_path: Path) -> None:
@@ -272,7 +325,7 @@ def test_a_broken_word_anywhere_is_damage_that_is_got_rid_of(tmp_path: Path, bro
     assert db.execute(broken).rowcount > 0
     db.commit()
     db.close()
-    with Ledger(tmp_path) as ledger, pytest.raises(LedgerDamaged, match="makes no sense"):
+    with Ledger(tmp_path) as ledger, pytest.raises(LedgerDamaged, match="invalid value"):
         everything(ledger)
     with Ledger(tmp_path, damaged=True) as ledger:
         everything(ledger)
@@ -284,15 +337,15 @@ def use(folder: Path, *, read_only: bool = False, damaged: bool = False) -> None
         for item in (*ledger.items("nga").values(), *ledger.known("nga").values()):
             ledger.past(item)
         ledger.facts("nga"), ledger.counts("nga"), ledger.done_bytes("nga"), ledger.runs()
-        ledger.find(KEY), ledger.like("1b")
+        ledger.find(KEY), ledger.search("1b")
         if not read_only:
             run = ledger.begin_run("prepare")
             ledger.record([FOUND, GONE, Outcome("nga", "new", Reason.OK, bytes=1)])
             ledger.witness("nga", [KEY])
             ledger.confirm_gone("nga")
             ledger.set_facts("nga", SubsetFacts(files=1))
-            ledger.set_aside("nga", ["new"])
-            ledger.recall("nga", ["new"])
+            ledger.archive_rows("nga", ["new"])
+            ledger.restore_rows("nga", ["new"])
             ledger.end_run(run, 0, {"a": 1})
 
 

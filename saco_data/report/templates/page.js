@@ -4,7 +4,7 @@
   const number = (value) => value.toLocaleString("en");
   const filters = { text: byId("f-text"), subset: byId("f-subset"), state: byId("f-state"), kind: byId("f-kind") };
 
-  // Theme: the system's, until the reader says otherwise.
+  // Theme: the system's, until the reader chooses another.
   const theme = byId("theme");
   const system = matchMedia("(prefers-color-scheme: dark)");
   const remembered = (value) => {
@@ -76,7 +76,7 @@
     });
   }
 
-  // Files: rows in columns, unpacked from the page itself.
+  // Files: unpacked from the compressed columns in the page.
   const PAGE = 50;
   const SHOWN = 6;
   let rows = null;
@@ -135,7 +135,7 @@
     const cell = element("td", undefined, "phrases");
     cell.dataset.label = "Phrases";
     const all = [...rows.positive[row].map((index) => [index, true]), ...rows.negative[row].map((index) => [index, false])];
-    // What was searched for comes first.
+    // Phrases that match the search come first.
     if (rows.hits) all.sort((one, other) => Number(rows.hits[other[0]]) - Number(rows.hits[one[0]]));
     cell.append(...all.slice(0, SHOWN).map((each) => phraseNode(...each)));
     if (all.length > SHOWN) {

@@ -1,4 +1,4 @@
-"""How often a source may be asked, and when to stop asking."""
+"""The request rate of each host, and the circuit breaker: when a host or a source is given up."""
 
 from __future__ import annotations
 
@@ -12,15 +12,14 @@ from yarl import URL
 
 from saco_data.model.errors import Blocked
 from saco_data.model.reasons import Reason
-from saco_data.transports.http.outcome import Trouble, origin_of
-from saco_data.transports.http.types import FileChanged, HttpFailure, Policy
-from saco_data.transports.pacing import gap
+from saco_data.transports.base import Policy
+from saco_data.transports.http.failure import RequestFailure
+from saco_data.transports.pacing import pause_seconds
 
-WALLS = 5  # refusals in a row after which a host must show that it still serves anything
-_LONGEST = 30.0  # seconds between two tries
-_PROGRESS = 1 << 20  # bytes that make an attempt worth while
+MAX_DENIALS = 5  # denials in a row after which a host must prove that it still serves anything
+_LONGEST_BACKOFF = 30.0  # seconds
 
-Sample = tuple[URL, Mapping[str, str]]  # what was asked for, with which headers
+Sample = tuple[URL, Mapping[str, str]]  # something that a host served: its URL and our headers
 
 _REMEDIES = {
     Reason.THROTTLED: "The source asks for a rest: run the same command again later",
@@ -35,177 +34,129 @@ def blocked(reason: Reason, detail: str, item: str) -> Blocked:
 
 
 class Host:
-    """The turn-taking at one host."""
+    """The state of one host."""
 
     def __init__(self, policy: Policy) -> None:
-        self.turns = asyncio.Semaphore(policy.concurrency)
-        self.next_turn = 0.0
+        self.slots = asyncio.Semaphore(policy.concurrency)
+        self.next_request_at = 0.0
         self.rest_until = 0.0
         self.throttled_since: float | None = None
         self.throttles = 0
-        self.walls = 0  # refusals in a row
-        self.served_before = 0  # what the source had served when they began
-        self.sample: Sample | None = None  # something that this host served
-        self.closed: Trouble | None = None
+        self.denials = 0  # in a row
+        self.served_before = 0  # what the source had served when these denials began
+        self.sample: Sample | None = None
+        self.open_error: RequestFailure | None = None  # set while the circuit is open
 
 
-class Limits:
-    """Turn-taking and the circuit breaker of one source; lives in the event loop."""
+class CircuitBreaker:
+    """Request rates and open circuits of one source; lives in the event loop.
+
+    An open circuit lets no request through. `needs_probe`: a host that has served nothing yet
+    denies, so that requests further on in the list should be tried before its circuit opens.
+    """
 
     def __init__(self, policy: Policy) -> None:
         self.policy = policy
-        self.closed: Blocked | None = None
-        self.doubtful = False  # a host refuses that has not served anything
+        self.open_error: Blocked | None = None  # set while the circuit of the source is open
+        self.needs_probe = False
         self._hosts: dict[str, Host] = {}
         self._served = 0
 
     def host(self, name: str) -> Host:
+        """The state of a host, new at first."""
         if name not in self._hosts:
             self._hosts[name] = Host(self.policy)
         return self._hosts[name]
 
     def backoff(self, failures: int) -> float:
         """Seconds to wait after so many failures in a row: doubling, with jitter."""
-        longest = min(_LONGEST, self.policy.backoff_seconds * 2.0 ** min(failures - 1, 20))
-        return longest * random.uniform(0.5, 1.0)  # noqa: S311 - spreads load, guards nothing
+        longest = min(_LONGEST_BACKOFF, self.policy.backoff_seconds * 2.0 ** min(failures - 1, 20))
+        return longest * random.uniform(0.5, 1.0)  # noqa: S311 - not for security
 
     @asynccontextmanager
-    async def turn(self, name: str) -> AsyncIterator[None]:
-        """Holds one of the host's connections, at a moment when a request is welcome.
+    async def slot(self, name: str) -> AsyncIterator[None]:
+        """Holds one of the host's connections, from the moment when a request may be sent.
 
-        Raises Blocked once the source is closed, Trouble where the host alone is.
+        Raises Blocked while the circuit of the source is open, RequestFailure while only the
+        host's is.
         """
         host = self.host(name)
-        async with host.turns:
+        async with host.slots:
             while True:
-                if (closed := self.closed or host.closed) is not None:
-                    raise closed
+                if (error := self.open_error or host.open_error) is not None:
+                    raise error
                 now = time.monotonic()
                 if now < host.rest_until:
                     await asyncio.sleep(host.rest_until - now + random.uniform(0, 0.05))  # noqa: S311
                     continue
-                # A turn is taken only when it has come, so a rest also holds those in the queue.
-                if now >= host.next_turn:
-                    host.next_turn = now + gap(
+                # The time of the request is fixed only now: a rest that begins meanwhile also
+                # holds the requests that wait here.
+                if now >= host.next_request_at:
+                    host.next_request_at = now + pause_seconds(
                         self.policy.requests_per_second, self.policy.sleep_seconds
                     )
                     break
-                await asyncio.sleep(host.next_turn - now)
+                await asyncio.sleep(host.next_request_at - now)
             yield
 
-    def succeeded(self, name: str, sample: Sample) -> None:
-        """The host served what it was asked for."""
+    def record_success(self, name: str, sample: Sample) -> None:
+        """The host served the whole of what it was asked for."""
         host = self.host(name)
-        host.walls, host.sample = 0, sample
+        host.denials, host.sample = 0, sample
         self._served += 1
-        self.answered(name)
+        self.record_answer(name)
 
-    def answered(self, name: str) -> None:
+    def record_answer(self, name: str) -> None:
         """The host gave an answer of any kind: it does not throttle."""
         host = self.host(name)
         host.throttled_since = None
         host.throttles = 0
 
-    def met(self, trouble: Trouble, name: str, origin: str) -> None:
-        """Takes note of a failed request; raises Blocked if it closes the source."""
-        if trouble.throttle or trouble.wait is not None:
-            self._rest(trouble, name, origin)
-        elif not trouble.transient:
-            self.answered(name)
+    def record_failure(self, failure: RequestFailure, name: str, origin: str) -> None:
+        """Lets the host rest if it asked for that. Raises Blocked if the rest is too long."""
+        if failure.throttled or failure.wait is not None:
+            self._rest(failure, name, origin)
+        elif not failure.transient:
+            self.record_answer(name)
 
-    def refused(self, name: str) -> bool:
-        """Takes note of a refusal; whether there were so many that the host may refuse everything.
+    def record_denial(self, name: str) -> bool:
+        """Counts a denial; whether there are now so many that the host must be probed.
 
-        One that has not served anything must refuse all that was under way, and then as many.
+        A host that has served nothing yet gets as many more as may be under way at once.
         """
         host = self.host(name)
-        if not host.walls:
+        if not host.denials:
             host.served_before = self._served
-        host.walls += 1
-        self.doubtful |= host.sample is None
-        return host.walls >= WALLS + (self.policy.concurrency if host.sample is None else 0)
+        host.denials += 1
+        self.needs_probe |= host.sample is None
+        extra = self.policy.concurrency if host.sample is None else 0
+        return host.denials >= MAX_DENIALS + extra
 
-    def shut(self, trouble: Trouble, name: str, origin: str) -> None:
-        """The host refuses everything. Raises Blocked, unless other hosts serve meanwhile."""
+    def open_circuit(self, failure: RequestFailure, name: str, origin: str) -> None:
+        """The host denies everything. Raises Blocked, unless other hosts have served meanwhile."""
         host = self.host(name)
-        detail = f"refused {host.walls} times in a row: {trouble.detail}"
+        detail = f"refused {host.denials} times in a row: {failure.what}"
         if self._served == host.served_before:
-            self._close(trouble.reason, detail, origin)
-        host.closed = Trouble(trouble.reason, detail, wall=True)
+            self._block(failure.reason, detail, origin)
+        host.open_error = RequestFailure(detail, reason=failure.reason, denied=True)
 
-    def _rest(self, trouble: Trouble, name: str, origin: str) -> None:
+    def _rest(self, failure: RequestFailure, name: str, origin: str) -> None:
         host, now = self.host(name), time.monotonic()
         if host.throttled_since is None:
             host.throttled_since = now
         if now >= host.rest_until:  # requests that were under way together count once
             host.throttles += 1
-        wait = max(0.1, trouble.wait or 0.0, self.backoff(host.throttles))
+        wait = max(0.1, failure.wait or 0.0, self.backoff(host.throttles))
         if now + wait - host.throttled_since > self.policy.patience_seconds:
-            self._close(
+            self._block(
                 Reason.THROTTLED,
-                f"{trouble.detail}: asks for {wait:.0f} s of rest, more than the "
+                f"{failure.what}: asks for {wait:.0f} s of rest, more than the "
                 f"{self.policy.patience_seconds:.0f} s we wait",
                 origin,
             )
         host.rest_until = max(host.rest_until, now + wait)
 
-    def _close(self, reason: Reason, detail: str, origin: str) -> None:
-        if self.closed is None:
-            self.closed = blocked(reason, detail, origin)
-        raise self.closed
-
-
-class Tries:
-    """The attempts at one file; `failed` counts those that were not merely put off."""
-
-    def __init__(self, limits: Limits) -> None:
-        self.limits = limits
-        self.failed = 0
-        self._failures = 0
-        self._spoiled = 0
-        self._gained = 0
-        self._held_since: float | None = None
-
-    def progress(self, count: int) -> None:
-        """`count` bytes came: after enough of them the failures so far are forgotten.
-
-        Not those that spoiled the file: its bytes come anew each time, and would for ever.
-        """
-        self._gained += count
-        self._held_since = None
-        if self._gained >= _PROGRESS:
-            self._gained = self._failures = 0
-
-    async def after(self, trouble: Trouble) -> None:
-        """Waits until another try makes sense; raises `trouble` if none does."""
-        self.failed += not trouble.throttle
-        if not trouble.transient:
-            raise trouble
-        if trouble.throttle:
-            # The host rests as a whole (see `Limits.turn`); one file that is alone in being
-            # refused must not hold its place for ever.
-            now = time.monotonic()
-            self._held_since = self._held_since or now
-            if now - self._held_since > self.limits.policy.patience_seconds:
-                raise trouble
-            return
-        self._gained = 0
-        self._failures += 1
-        self._spoiled += trouble.spoiled
-        most = max(self._failures, self._spoiled)
-        if most >= self.limits.policy.attempts:
-            raise trouble
-        if trouble.wait is None:
-            await asyncio.sleep(self.limits.backoff(most))
-
-    async def after_or_raise(self, trouble: Trouble, url: URL) -> None:
-        """As `after`, but what is final comes as an error for callers: Blocked or HttpFailure."""
-        origin = origin_of(url)
-        if trouble.spoiled:
-            raise FileChanged(trouble.detail, item=origin, reason=trouble.reason) from None
-        try:
-            await self.after(trouble)
-        except Trouble:
-            if trouble.wall or trouble.throttle:
-                raise blocked(trouble.reason, trouble.detail, origin) from None
-            raise HttpFailure(trouble.detail, item=origin, reason=trouble.reason) from None
+    def _block(self, reason: Reason, detail: str, origin: str) -> None:
+        if self.open_error is None:
+            self.open_error = blocked(reason, detail, origin)
+        raise self.open_error

@@ -1,4 +1,4 @@
-"""The transport as others see it: plain calls and generators over a loop in a thread."""
+"""The HTTP client: plain calls and generators over an event loop in a thread."""
 
 from __future__ import annotations
 
@@ -14,26 +14,28 @@ from typing import Any, Self, TypeVar
 from yarl import URL
 
 from saco_data.model.reasons import Reason
-from saco_data.transports.base import Stopped
-from saco_data.transports.http.circuit_breaker import Tries
+from saco_data.transports.base import Failure, Policy, Reply, Request, Stopped
 from saco_data.transports.http.download import Download
-from saco_data.transports.http.outcome import Trouble, address
+from saco_data.transports.http.failure import RequestFailure
 from saco_data.transports.http.range_reader import RemoteFile, unless_stopped
+from saco_data.transports.http.retries import Retries
+from saco_data.transports.http.service import Service
 from saco_data.transports.http.session import Session
-from saco_data.transports.http.types import HttpFailure, Policy, Reply, Request
 
 T = TypeVar("T")
-_FAR = 200  # requests; further on, a host that refuses may serve
+_AHEAD = 200  # requests that are tried in reverse where the first ones are all denied
 
 
 class Http:
     """One source over HTTP; a context manager, usable from any thread.
 
-    Turns, pauses and the circuit breaker are shared by everything that one instance does.
+    Request rates and the circuit breaker are shared by all that one instance does. `service` says
+    how the source differs from a plain web server.
     """
 
-    def __init__(self, policy: Policy) -> None:
+    def __init__(self, policy: Policy, service: Service | None = None) -> None:
         self.policy = policy
+        self.service = service or Service()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(
             target=self._loop.run_forever, name="saco-http", daemon=True
@@ -42,7 +44,7 @@ class Http:
 
     def __enter__(self) -> Self:
         async def start() -> Session:
-            return Session(self.policy)
+            return Session(self.policy, self.service)
 
         self._thread.start()
         try:
@@ -59,7 +61,7 @@ class Http:
         trace: TracebackType | None,
     ) -> None:
         async def stop(session: Session) -> None:
-            await cancelled(asyncio.all_tasks() - {asyncio.current_task()})
+            await _cancel(asyncio.all_tasks() - {asyncio.current_task()})
             await session.close()
 
         if self._session is not None:
@@ -71,14 +73,13 @@ class Http:
     def fetch(
         self, requests: Iterable[Request], stop: threading.Event | None = None
     ) -> Iterator[Reply]:
-        """Fetches files; replies come as they complete.
+        """One reply for each request, as the files complete.
 
-        `requests` is drawn upon as room appears: at most `policy.concurrency` files are under way
-        or waiting to be taken, so a slow consumer bounds the disk. Only where a host refuses from
-        the beginning, what lies further on is tried before the source closes. Closing the generator
-        cancels what is under way, and so does `stop`; parts stay for the next time. Raises Blocked
-        when the source closes, after the replies of what had completed; DiskFull and OutputError
-        likewise.
+        At most `policy.concurrency` files are under way or waiting to be taken, so a slow consumer
+        bounds the disk. If the first requests are all denied, the next 200 are tried in reverse
+        before the circuit opens. Closing the generator or setting `stop` cancels what is under way;
+        its parts are resumed next time. Raises Blocked when the circuit opens, DiskFull and
+        OutputError; files that had completed before come first.
         """
         ready: queue.SimpleQueue[asyncio.Task[Reply]] = queue.SimpleQueue()
         tasks: set[asyncio.Task[Reply]] = set()  # belongs to the loop
@@ -94,16 +95,16 @@ class Http:
             tasks.discard(task)
             ready.put(task)
 
-        under_way, drawn, doubted = 0, False, False
+        under_way, exhausted, probed = 0, False, False
         try:
             while True:
-                if session.limits.doubtful and not doubted:
-                    ahead = list(itertools.islice(source, _FAR))
-                    source, doubted = itertools.chain(reversed(ahead), source), True
-                while not drawn and under_way < self.policy.concurrency:
+                if session.breaker.needs_probe and not probed:
+                    ahead = list(itertools.islice(source, _AHEAD))
+                    source, probed = itertools.chain(reversed(ahead), source), True
+                while not exhausted and under_way < self.policy.concurrency:
                     request = next(source, None)
                     if request is None:
-                        drawn = True
+                        exhausted = True
                     else:
                         self._loop.call_soon_threadsafe(start, request)
                         under_way += 1
@@ -127,12 +128,12 @@ class Http:
     def get(
         self, url: str, *, headers: Mapping[str, str] | None = None, limit_bytes: int = 64 << 20
     ) -> bytes:
-        """A document, whole.
+        """The content of a document.
 
-        Raises HttpFailure (its `reason` says why, HTTP_404 included), or Blocked where access is
-        refused or the source is closed.
+        Raises Failure (also for more than `limit_bytes`), or Blocked where access is denied or the
+        circuit is open.
         """
-        return self._call(self._get(_address(url), headers or {}, limit_bytes))
+        return self._call(self._get(self._address(url), headers or {}, limit_bytes))
 
     def open(
         self,
@@ -141,21 +142,21 @@ class Http:
         headers: Mapping[str, str] | None = None,
         stop: threading.Event | None = None,
     ) -> RemoteFile:
-        """A file to be read in place. Raises as `get` does, Stopped when `stop` is set."""
+        """A file to read in place. Raises as `get` does, and Stopped once `stop` is set."""
         stop = stop or threading.Event()
-        file = RemoteFile(self._ready(), self._loop, _address(url), headers or {}, stop)
+        file = RemoteFile(self._ready(), self._loop, self._address(url), headers or {}, stop)
         ready: queue.SimpleQueue[Future[None]] = queue.SimpleQueue()
-        looking = asyncio.run_coroutine_threadsafe(file.look(), self._loop)
-        looking.add_done_callback(ready.put)
+        loading = asyncio.run_coroutine_threadsafe(file.load_facts(), self._loop)
+        loading.add_done_callback(ready.put)
         try:
             unless_stopped(ready, stop).result()
         finally:
-            looking.cancel()
+            loading.cancel()
         return file
 
     async def _get(self, url: URL, headers: Mapping[str, str], limit: int) -> bytes:
         session = self._ready()
-        tries = Tries(session.limits)
+        retries = Retries(session.breaker)
         while True:
             try:
                 async with session.ask(url, headers) as body:
@@ -164,10 +165,18 @@ class Http:
                         pieces.append(piece)
                         size += len(piece)
                         if size > limit:
-                            raise Trouble(Reason.HTTP_ERROR, f"more than {limit:,} bytes")
+                            raise RequestFailure(
+                                f"more than {limit:,} bytes", reason=Reason.HTTP_ERROR
+                            )
                     return b"".join(pieces)
-            except Trouble as trouble:
-                await tries.after_or_raise(trouble, url)
+            except RequestFailure as failure:
+                await retries.wait_to_retry_or_report(failure, url)
+
+    def _address(self, text: str) -> URL:
+        try:
+            return self.service.parse_address(text)
+        except RequestFailure as failure:
+            raise Failure(failure.what, reason=failure.reason) from None
 
     def _ready(self) -> Session:
         if self._session is None:
@@ -175,23 +184,16 @@ class Http:
         return self._session
 
     def _stop(self, tasks: set[asyncio.Task[Reply]]) -> None:
-        # The loop is gone when a forgotten generator is collected after the end.
+        # A generator may be collected after the loop has ended.
         if self._loop.is_running():
-            self._call(cancelled(tasks))
+            self._call(_cancel(tasks))
 
     def _call(self, work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
 
-def _address(text: str) -> URL:
-    try:
-        return address(text)
-    except Trouble as trouble:
-        raise HttpFailure(trouble.detail, item="", reason=trouble.reason) from None
-
-
-async def cancelled(tasks: Iterable[asyncio.Task[Any] | None]) -> None:
-    """Cancels tasks and waits until they have put their things in order."""
+async def _cancel(tasks: Iterable[asyncio.Task[Any] | None]) -> None:
+    """Cancels tasks and waits for their end."""
     waited = [task for task in tasks if task is not None]
     for task in waited:
         task.cancel()

@@ -1,4 +1,4 @@
-"""Is it the file that was promised? Digests, lengths, and the marks of media."""
+"""Checks a complete file: length, digests, and the marks at both ends of pictures and videos."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ from yarl import URL
 
 from saco_data.model.errors import SacoError
 from saco_data.model.reasons import Reason
-from saco_data.transports.http.outcome import Trouble, is_html
-from saco_data.transports.http.types import Expect
+from saco_data.transports.base import Expect
+from saco_data.transports.http.failure import RequestFailure
+from saco_data.transports.http.outcome import is_html
 
-EDGE = 1 << 16  # bytes of the beginning and of the end that are looked at
+EDGE = 1 << 16  # bytes of the beginning and of the end that are checked
 _STEP = 1 << 20
 _ASF = b"\x30\x26\xb2\x75\x8e\x66\xcf\x11"
 
@@ -39,9 +40,10 @@ def _crc32c() -> _Hash:
 
 
 class Digests:
-    """Digests of a file, computed behind the download; sha256 always, others if to be compared.
+    """Digests of a file, computed while it arrives: sha256 always, others if they are compared.
 
-    `announced` holds what the server said of the whole file (`announced_by`).
+    `announced`: what the server said of the whole file (see `announced_digests`). `position`: bytes
+    taken in so far.
     """
 
     def __init__(self, expect: Expect, announced: Mapping[str, bytes]) -> None:
@@ -62,12 +64,13 @@ class Digests:
         }
 
     def update(self, data: bytes) -> None:
-        for one in self._hashes.values():
-            one.update(data)
+        """Takes in the next bytes of the file."""
+        for each in self._hashes.values():
+            each.update(data)
         self.position += len(data)
 
     def follow(self, file: int, stop: int) -> None:
-        """Takes in the open file up to byte `stop`."""
+        """Takes in the bytes of the open file up to byte `stop`."""
         while self.position < stop:
             data = os.pread(file, min(_STEP, stop - self.position), self.position)
             if not data:
@@ -75,22 +78,28 @@ class Digests:
             self.update(data)
 
     def sha256(self) -> str:
+        """The sha256 so far, in hex digits."""
         return self._hashes["sha256"].digest().hex()
 
     def compare(self) -> bool:
-        """Whether there was anything to compare with. Raises Trouble where it differs."""
+        """Whether any digest was known and equal. Raises RequestFailure where one differs."""
         for name, digests in self._wanted.items():
             if any(digest != self._hashes[name].digest() for digest in digests):
-                raise Trouble(Reason.WRONG_DIGEST, f"{name} differs", transient=True, spoiled=True)
+                raise RequestFailure(
+                    f"{name} differs", reason=Reason.WRONG_DIGEST, transient=True, restart=True
+                )
         return bool(self._wanted)
 
 
-def announced_by(headers: Mapping[str, str], *, whole: bool) -> dict[str, bytes]:
-    """The digests of the whole file in an answer's headers. `whole`: the body is all of it."""
+def announced_digests(headers: Mapping[str, str], *, whole: bool) -> dict[str, bytes]:
+    """The digests of the whole file that an answer's headers give, by name.
+
+    `whole`: the body is the whole file, so digests of the body count too.
+    """
     found: dict[str, bytes] = {}
     if headers.get("x-goog-stored-content-encoding", "identity") == "identity":
         text = headers.get("x-goog-hash", "")
-        # Composite objects have no md5; crc32c costs a library, so it is the second choice.
+        # Composite objects have no md5. crc32c needs another library, so it is the second choice.
         for name in ("md5", "crc32c"):
             if (match := re.search(rf"\b{name}=([A-Za-z0-9+/]+=*)", text)) and not found:
                 _keep(found, name, match[1])
@@ -112,15 +121,18 @@ def _keep(found: dict[str, bytes], name: str, text: str) -> None:
 
 
 def check(expect: Expect, url: URL, size: int, digests: Digests, head: bytes, tail: bytes) -> None:
-    """Raises Trouble unless a complete file is what `expect` promises.
+    """Raises RequestFailure unless a complete file is what `expect` promises.
 
-    `head` and `tail` are its first and last `EDGE` bytes. What a digest vouches for needs to have
-    the right beginning only: some real pictures lack their end mark.
+    `head` and `tail` are its first and last `EDGE` bytes. A file whose digest is right needs only
+    the right beginning: some published pictures lack their end mark.
     """
+    if size < expect.least_bytes:
+        what = f"{size} bytes, at least {expect.least_bytes} are expected"
+        raise RequestFailure(what, reason=Reason.NOT_MEDIA)
     if expect.bytes is not None and size != expect.bytes:
         reason = Reason.SHORT_BODY if size < expect.bytes else Reason.WRONG_DIGEST
-        raise Trouble(
-            reason, f"{size} bytes instead of {expect.bytes}", transient=True, spoiled=True
+        raise RequestFailure(
+            f"{size} bytes instead of {expect.bytes}", reason=reason, transient=True, restart=True
         )
     vouched = digests.compare()
     problem = None
@@ -131,11 +143,11 @@ def check(expect: Expect, url: URL, size: int, digests: Digests, head: bytes, ta
     elif not vouched and is_html("", head) and not url.path.endswith((".html", ".htm", "/")):
         problem = "a web page instead of the file"
     if problem is not None:
-        raise Trouble(Reason.NOT_MEDIA, problem, transient=True, spoiled=True)
+        raise RequestFailure(problem, reason=Reason.NOT_MEDIA, transient=True, restart=True)
 
 
 def _image_problem(head: bytes, tail: bytes, size: int, vouched: bool) -> str | None:
-    """What is wrong with an image, by its marks alone; full decoding belongs to a later stage."""
+    """What is wrong with an image, by its marks alone; it is decoded at a later stage."""
     ended = True
     if head.startswith(b"\xff\xd8\xff"):
         ended = b"\xff\xd9" in tail

@@ -1,14 +1,11 @@
-"""One file: small ones in memory, others into a part that survives the process."""
+"""The download of one file: in memory if it is small, else into a part kept for the next run."""
 
 from __future__ import annotations
 
 import asyncio
 import os
-import sys
-import time
 from collections.abc import AsyncIterator
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
 from typing import Any
 
 from yarl import URL
@@ -16,354 +13,219 @@ from yarl import URL
 from saco_data.model.errors import SacoError
 from saco_data.model.reasons import Reason
 from saco_data.storage import files
+from saco_data.storage.disk_errors import explain_errors
+from saco_data.storage.names import UnsafeName
+from saco_data.transports.base import Reply, Request
 from saco_data.transports.http import content
-from saco_data.transports.http.circuit_breaker import Tries
-from saco_data.transports.http.outcome import Trouble, address, not_the_file, origin_of
-from saco_data.transports.http.part import Part, gap, join
-from saco_data.transports.http.session import Body, Session, Version
-from saco_data.transports.http.types import Reply, Request
+from saco_data.transports.http.addresses import origin_of
+from saco_data.transports.http.connections import Claim, Connections
+from saco_data.transports.http.failure import RequestFailure
+from saco_data.transports.http.part import Part
+from saco_data.transports.http.response import Body
+from saco_data.transports.http.retries import Retries
+from saco_data.transports.http.session import Session
+from saco_data.transports.http.spans import first_gap
+from saco_data.transports.http.version import Version
+from saco_data.transports.http.writer import Writer
 
-SMALL = 1 << 19  # bytes; held in memory and, if need be, fetched anew
-LARGE = 1 << 25  # bytes still to come for which more connections are tried
-_BATCH = 1 << 20  # bytes written at once
-_CHUNK = 1 << 24  # bytes of one range among several
-_LEAST = 1 << 21
-_HASHED = 1 << 25  # bytes hashed in one go: a cancelled download waits for it
-_TICK = 0.1  # seconds
-_SAVE = 0.5  # seconds between two notes
-_SETTLE, _MEASURE = 0.15, 0.35  # seconds
-_AGAIN = 3.0  # seconds until it is tried again, and twice as long each time
-_PAYS = 1.3  # doubling the connections must bring so many times the bytes
-
-
-@dataclass(slots=True, eq=False)
-class _Gap:
-    """A range that one connection fills. `start` moves on, `held` bytes beyond it are in memory."""
-
-    start: int
-    stop: int | None  # may be taken back
-    held: int = 0
-
-
-@dataclass(slots=True)
-class _State:
-    """What one attempt at the whole file knows; thrown away when it has to start anew."""
-
-    digests: content.Digests | None = None
-    gaps: list[_Gap] = field(default_factory=list)
-    lanes: set[asyncio.Task[None]] = field(default_factory=set)  # connections beside the first
-    helpers: list[asyncio.Task[None]] = field(default_factory=list)
-    small: bytes | None = None
-    want: int = 1  # connections
-    received: int = 0
-    seekable: bool = False
+SMALL = 1 << 19  # bytes; so small a file is held in memory and, after a failure, fetched again
 
 
 class Download:
-    """The way of one request to its reply."""
+    """Takes one request to its reply."""
 
     def __init__(self, session: Session, request: Request) -> None:
         self.session = session
         self.request = request
-        self.tries = Tries(session.limits)
+        self.retries = Retries(session.breaker)
         self.facts: dict[str, Any] = {}
         expect = request.expect
         self.vouched = bool(expect.sha256 or expect.md5 or expect.crc32c)
 
     async def run(self) -> Reply:
-        """Fetches the file. Raises Blocked, DiskFull or OutputError; all else is in the reply."""
+        """The reply. Raises Blocked, DiskFull or OutputError; all other errors are in the reply."""
         origin, reason, detail = "", Reason.OK, ""
         size: int | None = None
         sha256: str | None = None
         try:
-            self.url = address(self.request.url)
+            self.url = self.session.service.parse_address(self.request.url)
             origin = origin_of(self.url)
             self.part = Part(self.request.to, origin)
-            with files.explained(self.request.to):
-                size, sha256 = await self._persist()
-        except Trouble as trouble:
-            reason, detail = trouble.reason, trouble.detail
-        except files.UnsafeName as error:
+            with explain_errors(self.request.to):
+                size, sha256 = await self._fetch()
+        except RequestFailure as failure:
+            reason, detail = failure.reason, failure.what
+        except UnsafeName as error:
             reason, detail = Reason.UNSAFE_NAME, str(error)
-        done = reason is Reason.OK
+        is_done = reason is Reason.OK
         return Reply(
             key=self.request.key,
             reason=reason,
             detail=detail,
-            path=self.request.to if done else None,
+            path=self.request.to if is_done else None,
             bytes=size,
             sha256=sha256,
             origin=origin,
             facts=self.facts,
-            attempts=self.tries.failed + done,
+            attempts=self.retries.failed + is_done,
         )
 
-    async def _persist(self) -> tuple[int, str]:
+    async def _fetch(self) -> tuple[int, str]:
+        """Size and sha256 of the complete file, started again where its bytes proved useless."""
         self.part.load(vouched=self.vouched)
         while True:
             try:
-                return await self._attempt()
-            except Trouble as trouble:
-                if not trouble.spoiled:
-                    raise  # the lanes have tried often enough
+                return await self._fetch_once()
+            except RequestFailure as failure:
+                if not failure.restart:
+                    raise  # the connections have retried it
                 await self.session.on_disk(self.part.discard)
-                await self.tries.after(trouble)
+                await self.retries.wait_to_retry(failure)
 
-    async def _attempt(self) -> tuple[int, str]:
-        """One try at the whole file, in as many requests as it takes: (bytes, sha256)."""
-        self.state = state = _State()
+    async def _fetch_once(self) -> tuple[int, str]:
+        """Size and sha256, after as many requests as the missing ranges take."""
         part = self.part
-        if part.version.size and gap(part.spans, part.version.size) is None:
-            # All is here, but is it still what the server has? Its last byte will tell.
+        self.connections = Connections(part, self.session.policy)
+        self.digests: content.Digests | None = None
+        self.writer: Writer | None = None
+        self.small: bytes | None = None
+        helpers: list[asyncio.Task[None]] = []
+        self.helpers = helpers
+        if part.version.size and first_gap(part.spans, part.version.size) is None:
+            # All bytes are here. Asking for the last one shows whether the version still is the
+            # server's.
             part.spans = [(0, part.version.size - 1)] if part.version.size > 1 else []
         try:
             async with asyncio.TaskGroup() as self.group:
-                while self._claimable() is not None:
-                    await self._lane()
-                    if state.lanes:
-                        await asyncio.wait(state.lanes)
-                for helper in state.helpers:
+                while self.small is None and self.connections.next_claim() is not None:
+                    await self._fill_claims()
+                    if self.connections.extra:
+                        await asyncio.wait(self.connections.extra)
+                for helper in helpers:
                     helper.cancel()
-            return await self._complete()
-        except BaseExceptionGroup as several:
-            raise _weightiest(several) from None
+            return await self._finish()
+        except BaseExceptionGroup as group:
+            raise _most_important(group) from None
         finally:
             if part.is_open:
-                # What is here stays useful, however this ended.
+                # The bytes stay useful, whatever ended the attempt.
                 with suppress(OSError, SacoError):
                     await self.session.on_disk(lambda: part.save(part.spans))
                 part.close()
 
-    def _claimable(self) -> _Gap | None:
-        """The next range that no connection is at work on."""
-        state, size = self.state, self.part.version.size
-        if state.small is not None:
-            return None
-        taken = self.part.spans
-        for one in state.gaps:
-            end = one.stop if one.stop is not None else sys.maxsize
-            if end > one.start:
-                taken = join(taken, (one.start, end))
-        found = gap(taken, size)
-        if found is None or found[0] >= sys.maxsize:
-            return None
-        start, stop = found[0], found[1]
-        if state.want > 1 and stop is not None and size is not None:
-            left = size - sum(b - a for a, b in self.part.spans)
-            stop = min(stop, start + max(_LEAST, min(_CHUNK, left // (2 * state.want))))
-        return _Gap(start, stop)
-
-    async def _lane(self, *, extra: bool = False) -> None:
-        """Fills one range after the other, each with as many requests as it takes."""
-        state = self.state
-        while (one := self._claimable()) is not None:
-            state.gaps.append(one)
+    async def _fill_claims(self, *, extra: bool = False) -> None:
+        """One connection: fills range after range, each with as many requests as it takes."""
+        connections = self.connections
+        while self.small is None and (claim := connections.next_claim()) is not None:
+            connections.claims.append(claim)
             try:
-                while one.stop is None or one.start < one.stop:
+                while claim.stop is None or claim.start < claim.stop:
                     try:
-                        await self._fill(one, extra=extra)
-                    except Trouble as trouble:
-                        if trouble.spoiled:
+                        await self._request(claim, extra=extra)
+                    except RequestFailure as failure:
+                        if failure.restart:
                             raise
-                        await self.tries.after(trouble)
-                    if extra and not state.seekable:
-                        return
-                    if state.small is not None:
+                        await self.retries.wait_to_retry(failure)
+                    if self.small is not None or (extra and not connections.seekable):
                         return
             finally:
-                state.gaps.remove(one)
-            if extra and len(state.lanes) >= state.want:
-                # Out of the count at once, or those that look next would leave as well.
-                state.lanes -= {asyncio.current_task()}
+                connections.claims.remove(claim)
+            if extra and len(connections.extra) >= connections.wanted:
+                # Removed at once: the next connection to look must not leave as well.
+                connections.extra -= {asyncio.current_task()}
                 return
 
-    async def _fill(self, one: _Gap, *, extra: bool) -> None:
-        """One request for a range; what came of it is on disk even if it breaks."""
-        part, state = self.part, self.state
-        mixed = not self.vouched and bool(part.spans or len(state.gaps) > 1)
-        if mixed and not part.version.validator:
-            raise Trouble(
-                Reason.NETWORK, "broke off and cannot be resumed", transient=True, spoiled=True
+    async def _request(self, claim: Claim, *, extra: bool) -> None:
+        """One request for a range; the bytes that arrive are on disk even if it fails."""
+        part, connections = self.part, self.connections
+        is_joined = not self.vouched and bool(part.spans or len(connections.claims) > 1)
+        if is_joined and not part.version.validator:
+            raise RequestFailure(
+                "broke off and cannot be resumed",
+                reason=Reason.NETWORK,
+                transient=True,
+                restart=True,
             )
-        size = part.version.size
         async with self.session.ask(
             self.url,
             self.request.headers,
-            start=one.start,
-            stop=None if one.stop == size else one.stop,
+            start=claim.start,
+            stop=None if claim.stop == part.version.size else claim.stop,
             known=None if part.version == Version() else part.version,
-            sure=mixed,
+            sure=is_joined,
         ) as body:
             self._learn(body)
             length = body.version.size
             if not body.ranged and not part.spans and length is not None and length <= SMALL:
-                state.small = b"".join([piece async for piece in self._pieces(body)])
+                self.small = b"".join([piece async for piece in self._pieces(body)])
                 return
             if extra and not body.ranged:
-                state.seekable, state.want = False, 1
+                connections.seekable, connections.wanted = False, 1
                 return
             if part.version == Version():
                 part.version = body.version
-                one.stop = body.version.size
-            if not state.helpers:
-                await self._prepare()
-            await self._store(one, body)
+                claim.stop = body.version.size
+            if self.writer is None:
+                self.writer = await self._start_writer()
+            # A server may send the file from its beginning whatever the range.
+            await self.writer.store(claim, self._pieces(body), skip=claim.start - body.start)
 
     def _learn(self, body: Body) -> None:
         """Keeps what the first answer says of the file."""
-        state, headers = self.state, body.headers
-        state.seekable |= body.ranged or headers.get("Accept-Ranges") == "bytes"
-        if state.digests is not None:
-            return
-        state.digests = content.Digests(
-            self.request.expect, content.announced_by(headers, whole=not body.ranged)
-        )
-        self.facts = {
-            name: value
-            for name, value in {
-                "etag": body.version.etag,
-                "last_modified": body.version.last_modified,
-                "content_type": body.response.content_type,
-                "redirected_to": body.moved_to(self.url),
-            }.items()
-            if value
-        }
+        self.connections.seekable |= body.ranged or body.headers.get("Accept-Ranges") == "bytes"
+        if self.digests is None:
+            announced = self.session.service.announced_digests(body.headers, whole=not body.ranged)
+            self.digests = content.Digests(self.request.expect, announced)
+            self.facts = body.facts
 
-    async def _prepare(self) -> None:
-        size = self.part.version.size
-        await self.session.on_disk(self.part.open)
-        if size is not None:
-            await self.session.on_disk(lambda: self.part.reserve(size))
-        self.state.helpers = [
-            self.group.create_task(self._keep()),
-            self.group.create_task(self._widen()),
-        ]
+    async def _start_writer(self) -> Writer:
+        """The writer, with its helper tasks at work."""
+        assert self.digests is not None
+        writer = Writer(self.session, self.part, self.digests, self.retries)
+        await writer.prepare()
+        self.helpers.append(self.group.create_task(writer.follow()))
+        version = self.part.version
+        if self.connections.seekable and version.size and (version.validator or self.vouched):
+            widening = self.connections.widen(
+                version.size, lambda: self.group.create_task(self._fill_claims(extra=True))
+            )
+            self.helpers.append(self.group.create_task(widening))
+        return writer
 
     async def _pieces(self, body: Body) -> AsyncIterator[bytes]:
-        """The body, after a look at how it begins."""
-        first = body.start == 0
+        """The pieces of a body; its beginning is checked."""
+        is_first = True
         async for piece in body.pieces(self.session.policy.stall_timeout):
-            if first and (page := not_the_file(self.url, body.response.url, "", piece[:4096])):
-                raise page
-            first = False
+            if is_first:
+                body.check_beginning(piece)
+            is_first = False
+            self.connections.received += len(piece)
             yield piece
 
-    async def _store(self, one: _Gap, body: Body) -> None:
-        """Writes a body into its range."""
-        skip = one.start - body.start  # of a server that sends it all again
-        batch: list[bytes] = []
-        full = False
-        try:
-            async for piece in self._pieces(body):
-                self.state.received += len(piece)
-                if skip:
-                    piece, skip = piece[skip:], max(0, skip - len(piece))
-                if one.stop is not None:
-                    room = max(0, one.stop - one.start - one.held)
-                    full = len(piece) > room
-                    piece = piece[:room]
-                batch.append(piece)
-                one.held += len(piece)
-                if one.held >= _BATCH:
-                    batch, pieces = [], batch
-                    await self._write(one, pieces)
-                if full:
-                    break
-        finally:
-            await self._write(one, batch)
-        if one.stop is None:
-            one.stop = one.start
-            self.part.version = replace(self.part.version, size=one.start)
-        elif one.start < one.stop:
-            raise Trouble(Reason.SHORT_BODY, "the body was cut short", transient=True)
-
-    async def _write(self, one: _Gap, pieces: list[bytes]) -> None:
-        count, start = one.held, one.start
-        if count:
-            await self.session.on_disk(lambda: self.part.write(pieces, start))
-            self.part.spans = join(self.part.spans, (start, start + count))
-            one.start, one.held = start + count, 0
-            self.tries.progress(count)
-
-    async def _keep(self) -> None:
-        """Notes what is here and computes digests, behind the download."""
-        saved: list[tuple[int, int]] = []
-        since = time.monotonic()
-        while True:
-            await asyncio.sleep(_TICK)
-            await self._hash(self.part.front, once=True)
-            spans = self.part.spans
-            if spans != saved and time.monotonic() - since >= _SAVE:
-                await self.session.on_disk(lambda spans=spans: self.part.save(spans))  # type: ignore[misc]
-                saved, since = spans, time.monotonic()
-
-    async def _hash(self, stop: int, *, once: bool = False) -> None:
-        digests, file = self.state.digests, self.part.open()
-        assert digests is not None
-        while digests.position < stop:
-            step = min(stop, digests.position + _HASHED)
-            await self.session.on_disk(lambda step=step: digests.follow(file, step))  # type: ignore[misc]
-            if once:
-                return
-
-    async def _widen(self) -> None:
-        """Doubles the connections for as long as that pays."""
-        state, size = self.state, self.part.version.size
-        policy = self.session.policy
-        most = min(policy.connections_per_file, policy.concurrency)
-        if not state.seekable or size is None or not (self.part.version.validator or self.vouched):
-            return
-        rate, pause = await self._rate(), _AGAIN
-        while state.want < most:
-            left = size - sum(stop - start for start, stop in self.part.spans)
-            if left < LARGE or left < 2 * rate or not state.seekable:
-                return
-            before, state.want = state.want, min(most, 2 * state.want)
-            for one in state.gaps:
-                if one.stop is not None:
-                    one.stop = min(one.stop, one.start + one.held + _CHUNK)
-            while len(state.lanes) + 1 < state.want:
-                lane = self.group.create_task(self._lane(extra=True))
-                state.lanes.add(lane)
-                lane.add_done_callback(state.lanes.discard)
-            wider = await self._rate()
-            if wider >= rate * _PAYS:
-                rate = wider
-                continue
-            state.want = min(before, state.want)
-            # One bad moment of a busy machine or line must not settle it for a whole archive.
-            await asyncio.sleep(pause)
-            pause *= 2
-            rate = await self._rate()
-
-    async def _rate(self) -> float:
-        """Bytes a second, once the connections have got going."""
-        await asyncio.sleep(_SETTLE)
-        since, before = time.monotonic(), self.state.received
-        await asyncio.sleep(_MEASURE)
-        return (self.state.received - before) / (time.monotonic() - since)
-
-    async def _complete(self) -> tuple[int, str]:
-        """Checks the file and gives it its name."""
-        part, state, request = self.part, self.state, self.request
-        digests, small = state.digests, state.small
+    async def _finish(self) -> tuple[int, str]:
+        """Size and sha256 of the file, checked and under its final name."""
+        part, request, digests, small = self.part, self.request, self.digests, self.small
         assert digests is not None
         if small is None:
-            assert part.version.size is not None
-            await self._hash(part.version.size)
-            await self.session.on_disk(lambda: _keep_part(part, request, self.url, digests))
+            assert self.writer is not None and part.version.size is not None
+            await self.writer.hash(part.version.size)
+            if part.resumed:
+                await self.session.service.check_resumed(
+                    self.session, self.url, part.version.etag, part.open()
+                )
+            await self.session.on_disk(lambda: _finish_part(part, request, self.url, digests))
         else:
-            # Here, because to hand a small file to a thread takes longer than to check it.
+            # In the event loop: to hand a small file to a thread takes longer than to check it.
             digests.update(small)
             head, tail = small[: content.EDGE], small[-content.EDGE :]
             content.check(request.expect, self.url, len(small), digests, head, tail)
-            await self.session.on_disk(lambda: files.put(request.to, small))
-            if part.found:
+            await self.session.on_disk(lambda: files.write_atomic(request.to, small))
+            if part.exists:
                 await self.session.on_disk(part.discard)
         return digests.position, digests.sha256()
 
 
-def _keep_part(part: Part, request: Request, url: URL, digests: content.Digests) -> None:
+def _finish_part(part: Part, request: Request, url: URL, digests: content.Digests) -> None:
     file, size = part.open(), digests.position
     head = os.pread(file, content.EDGE, 0)
     tail = os.pread(file, content.EDGE, max(0, size - content.EDGE))
@@ -371,10 +233,15 @@ def _keep_part(part: Part, request: Request, url: URL, digests: content.Digests)
     part.finish()
 
 
-def _weightiest(several: BaseExceptionGroup[BaseException]) -> BaseException:
-    """The error that matters most of those that connections ended with."""
+def _most_important(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The error to report of those that the connections of one file ended with."""
     errors = [
-        _weightiest(error) if isinstance(error, BaseExceptionGroup) else error
-        for error in several.exceptions
+        _most_important(error) if isinstance(error, BaseExceptionGroup) else error
+        for error in group.exceptions
     ]
-    return min(errors, key=lambda error: isinstance(error, Trouble) and 1 + (not error.spoiled))
+    return min(errors, key=_importance)
+
+
+def _importance(error: BaseException) -> int:
+    """0 for what concerns more than this file, then restarts, then other failures."""
+    return 1 + (not error.restart) if isinstance(error, RequestFailure) else 0

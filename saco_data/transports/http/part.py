@@ -1,7 +1,7 @@
-"""The part of a file that is already here: its bytes, and a note of where they belong.
+"""A file that is partly fetched: its bytes, and a note of which bytes are there.
 
-`.<name>.part` holds the bytes at their places, `.<name>.part.json` says of which URL and version
-they are, and which are there. The note is always behind the bytes, never ahead of them, so a killed
+`.<name>.part` holds the bytes at their final offsets; `.<name>.part.json` names the URL, the
+version, and the ranges that are there. The note is written after the bytes are on disk, so a killed
 process loses half a second of work at most.
 """
 
@@ -17,33 +17,13 @@ from pathlib import Path
 
 from saco_data.model.errors import DiskFull
 from saco_data.storage import files
-from saco_data.transports.http.session import Version
-
-Span = tuple[int, int]  # start, stop (exclusive)
-
-
-def join(spans: list[Span], span: Span) -> list[Span]:
-    """`spans` (sorted, apart) with `span` added."""
-    start, stop = span
-    apart = [one for one in spans if one[1] < start or one[0] > stop]
-    for one in spans:
-        if not (one[1] < start or one[0] > stop):
-            start, stop = min(start, one[0]), max(stop, one[1])
-    return sorted([*apart, (start, stop)])
-
-
-def gap(spans: list[Span], size: int | None) -> tuple[int, int | None] | None:
-    """The first range that `spans` lack of a file of `size` bytes; None if they lack nothing."""
-    start = 0
-    for one in spans:
-        if one[0] > start:
-            return start, one[0]
-        start = one[1]
-    return None if size is not None and start >= size else (start, size)
+from saco_data.storage.disk_errors import explain_errors
+from saco_data.transports.http.spans import Span, total
+from saco_data.transports.http.version import Version
 
 
 class Part:
-    """The part of one file. `spans` belongs to the loop; what touches the disk, to a thread."""
+    """The part of one file. The event loop changes `spans`; a thread does what touches the disk."""
 
     def __init__(self, target: Path, origin: str) -> None:
         name = target.name
@@ -56,27 +36,29 @@ class Part:
         self.note = target.with_name(f".{name}.part.json")
         self.version = Version()
         self.spans: list[Span] = []
-        self.found = False  # something lies there, of use or not
+        self.exists = False  # a note was found, usable or not
+        self.resumed = False  # the note was usable
         self._file: int | None = None
 
     @property
     def is_open(self) -> bool:
+        """Whether there is a file descriptor."""
         return self._file is not None
 
     @property
     def front(self) -> int:
-        """How many bytes are there from the beginning on."""
+        """How many bytes are there without a gap from the beginning."""
         return self.spans[0][1] if self.spans and self.spans[0][0] == 0 else 0
 
     def load(self, *, vouched: bool) -> None:
-        """Takes up what an earlier process left, if it is of this URL and can be trusted.
+        """Continues the part of an earlier process, if it belongs to this URL and can be trusted.
 
-        `vouched`: a digest will tell, so a file without ETag or date may be resumed too.
+        `vouched`: a digest will be compared, so a file without ETag or date may be resumed too.
         """
         try:
-            # Most files have none, and to open what is not there costs several times as much.
+            # Most files have no note, and a failing `open` costs several times as much as `stat`.
             self.note.stat()
-            self.found = True
+            self.exists = True
             note = json.loads(self.note.read_bytes())
             spans = [(int(start), int(stop)) for start, stop in note["spans"]]
             version = Version(str(note["etag"]), str(note["last_modified"]), note["size"])
@@ -90,13 +72,14 @@ class Part:
                 and (not spans or spans[0][0] >= 0)
             ):
                 self.spans, self.version = spans, version
+                self.resumed = bool(spans)
         except (OSError, ValueError, KeyError, TypeError):
-            pass  # no note, or one that cannot be read: start anew
+            pass  # no note, or an unreadable one: start at the first byte
 
     def open(self) -> int:
         """The file descriptor, for reading and writing. Raises DiskFull or OutputError."""
         if self._file is None:
-            with files.explained(self.target):
+            with explain_errors(self.target):
                 self.path.parent.mkdir(parents=True, exist_ok=True)
                 flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
                 self._file = os.open(self.path, flags | (0 if self.spans else os.O_TRUNC), 0o666)
@@ -104,25 +87,25 @@ class Part:
 
     def reserve(self, size: int) -> None:
         """Raises DiskFull if a file of `size` bytes cannot fit."""
-        here = sum(stop - start for start, stop in self.spans)
-        if size - here > shutil.disk_usage(self.target.parent).free:
+        missing = size - total(self.spans)
+        if missing > shutil.disk_usage(self.target.parent).free:
             raise DiskFull(
-                f"{size - here:,} bytes to come do not fit on the device",
+                f"{missing:,} bytes to come do not fit on the device",
                 item=str(self.target),
                 remedy="Free some space and run again",
             )
 
-    def write(self, pieces: list[bytes], place: int) -> None:
-        """Writes `pieces` from byte `place` on."""
-        with files.explained(self.target):
+    def write(self, pieces: list[bytes], offset: int) -> None:
+        """Writes `pieces` from byte `offset` on."""
+        with explain_errors(self.target):
             for piece in pieces:
                 view = memoryview(piece)
                 while view:
-                    done = os.pwrite(self.open(), view, place)
-                    view, place = view[done:], place + done
+                    written = os.pwrite(self.open(), view, offset)
+                    view, offset = view[written:], offset + written
 
     def save(self, spans: list[Span]) -> None:
-        """Notes durably that `spans` are here."""
+        """Writes the note that `spans` are here, after their bytes are on disk."""
         sync = getattr(os, "fdatasync", os.fsync)  # macOS has no fdatasync
         sync(self.open())
         note = {
@@ -132,26 +115,26 @@ class Part:
             "size": self.version.size,
             "spans": spans,
         }
-        files.put(self.note, json.dumps(note).encode())
+        files.write_atomic(self.note, json.dumps(note).encode())
 
     def finish(self) -> None:
         """Gives the complete file its final name."""
-        with files.explained(self.target):
-            os.fsync(self.open())
+        with explain_errors(self.target):
+            self.open()  # an empty file has not been written to
             self.close()
-            self.path.replace(self.target)
+            files.publish(self.path, self.target)
             self.note.unlink(missing_ok=True)
-            files.sync_folder(self.target.parent)
 
     def close(self) -> None:
+        """Closes the file descriptor."""
         if self._file is not None:
             os.close(self._file)
             self._file = None
 
     def discard(self) -> None:
-        """Forgets everything; the next `open` begins an empty file."""
+        """Deletes bytes and note; the next `open` begins an empty file."""
         self.close()
-        self.spans = []
+        self.spans, self.resumed = [], False
         self.version = Version()
         for path in (self.note, self.path):
             with contextlib.suppress(FileNotFoundError):

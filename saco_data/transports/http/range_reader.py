@@ -1,4 +1,4 @@
-"""A remote file read in place: what archives stream from and jump about in."""
+"""A file on a web server that is read in place, by ranges, as archives are."""
 
 from __future__ import annotations
 
@@ -13,28 +13,30 @@ from yarl import URL
 
 from saco_data.model.reasons import Reason
 from saco_data.transports.base import Stopped
-from saco_data.transports.http.circuit_breaker import Tries
-from saco_data.transports.http.outcome import Trouble, origin_of
-from saco_data.transports.http.session import Session, Version
+from saco_data.transports.http.addresses import origin_of
+from saco_data.transports.http.failure import RequestFailure
+from saco_data.transports.http.retries import Retries
+from saco_data.transports.http.session import Session
+from saco_data.transports.http.version import Version
 
 T = TypeVar("T")
 _PIECE = 1 << 20
-_AHEAD = 4  # pieces fetched before they are asked for
-_GLANCE = 0.2  # seconds between two looks at the stop
+_AHEAD = 4  # pieces fetched before they are wanted
+_POLL = 0.2  # seconds between two looks at the stop event
 
 
 def unless_stopped(ready: queue.SimpleQueue[T], stop: threading.Event) -> T:
-    """The next of a queue. Raises Stopped as soon as the run is to end."""
+    """The next element of a queue. Raises Stopped once `stop` is set."""
     while not stop.is_set():
         with suppress(queue.Empty):
-            return ready.get(timeout=_GLANCE)
+            return ready.get(timeout=_POLL)
     raise Stopped
 
 
 class RemoteFile:
-    """A file behind a URL; made by `Http.open`, good for as long as that is open.
+    """A RangeReader of a URL, made by `Http.open` and usable while that is open.
 
-    A `RangeReader`. Streams hold no turn at the host, so several may be open at once.
+    Several streams may be open at once: they do not count as requests while they are read.
     """
 
     def __init__(
@@ -52,6 +54,7 @@ class RemoteFile:
         self._stop = stop
         self._version = Version()
         self._seekable = False
+        self.facts: dict[str, str] = {}  # what the server says of the file, as in `Reply`
 
     @property
     def size(self) -> int | None:
@@ -60,12 +63,12 @@ class RemoteFile:
 
     @property
     def seekable(self) -> bool:
-        """Whether its ranges can be had and trusted. If not, what is before `start` is read too."""
+        """Whether ranges can be fetched and trusted. If not, all before `start` is read too."""
         return self._seekable
 
     @property
     def identity(self) -> str:
-        """The strong ETag, else Last-Modified, of the file as opened; "" unknown."""
+        """The strong ETag, else Last-Modified, of the file when it was opened; "" unknown."""
         return self._version.validator
 
     @property
@@ -73,26 +76,26 @@ class RemoteFile:
         """The URL without query and user."""
         return origin_of(self._url)
 
-    async def look(self) -> None:
-        """Asks for the first byte. A HEAD would be refused by links signed for GET."""
-        tries = Tries(self._session.limits)
+    async def load_facts(self) -> None:
+        """Learns size and version from the first byte: links signed for GET refuse a HEAD."""
+        retries = Retries(self._session.breaker)
         while True:
             try:
                 async with self._session.ask(self._url, self._headers, stop=1) as body:
-                    self._version = body.version
-                    # What can neither be measured nor told from another is read in one go.
-                    whole = body.version.size is not None and body.version.validator != ""
-                    self._seekable = body.ranged and whole
+                    self._version, self.facts = body.version, body.facts
+                    # Without size and validator, ranges of two versions could be joined.
+                    is_known = body.version.size is not None and body.version.validator != ""
+                    self._seekable = body.ranged and is_known
                     return
-            except Trouble as trouble:
-                await tries.after_or_raise(trouble, self._url)
+            except RequestFailure as failure:
+                await retries.wait_to_retry_or_report(failure, self._url)
 
     def stream(self, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
         """Bytes `start` to `stop` (exclusive; None: the end), in pieces of at most 1 MiB.
 
-        Runs up to 4 MiB ahead. A dropped connection is resumed where it broke. Raises FileChanged
-        when the server has another version by now, HttpFailure or Blocked as `Http.get` does,
-        Stopped when the run is to end.
+        Reads up to 4 MiB ahead. A broken connection is resumed where it broke. Raises FileChanged
+        when the server has another version by now, Failure or Blocked as `Http.get` does, Stopped
+        when the run is to end.
         """
         ready: queue.SimpleQueue[bytes | Exception | None] = queue.SimpleQueue()
         room = asyncio.Semaphore(_AHEAD)
@@ -130,48 +133,51 @@ class RemoteFile:
         """`length` bytes from `start`; fewer only at the end of the file. Raises as `stream`."""
         return b"".join(self.stream(start, start + length))
 
-    async def _read(self, place: int, stop: int | None) -> AsyncGenerator[bytes, None]:
+    async def _read(self, offset: int, stop: int | None) -> AsyncGenerator[bytes, None]:
+        """The bytes from `offset` on, in pieces of up to 1 MiB, over as many requests as needed."""
         size = self._version.size
         if size is not None:
             stop = size if stop is None else min(stop, size)
-        tries = Tries(self._session.limits)
+        retries = Retries(self._session.breaker)
         held: list[bytes] = []
-        holds = 0
-        while stop is None or place + holds < stop:
-            trouble = None
+        held_bytes = 0
+        while stop is None or offset + held_bytes < stop:
+            failed = None
             try:
                 async with self._session.ask(
                     self._url,
                     self._headers,
-                    start=place,
+                    start=offset,
                     stop=None if stop == size else stop,
                     known=self._version,
-                    sure=place > 0 or self.identity != "",
+                    sure=offset > 0 or self.identity != "",
                     hold=False,
                 ) as body:
-                    skip = place - body.start
+                    skip = offset - body.start
                     async for piece in body.pieces(self._session.policy.stall_timeout):
                         if skip:
                             piece, skip = piece[skip:], max(0, skip - len(piece))
-                        if stop is not None and place + holds + len(piece) > stop:
-                            piece = piece[: stop - place - holds]
-                        if held and holds + len(piece) > _PIECE:
-                            tries.progress(holds)
-                            place += holds
+                        if stop is not None and offset + held_bytes + len(piece) > stop:
+                            piece = piece[: stop - offset - held_bytes]
+                        if held and held_bytes + len(piece) > _PIECE:
+                            retries.record_progress(held_bytes)
+                            offset += held_bytes
                             yield b"".join(held)
-                            held, holds = [], 0
+                            held, held_bytes = [], 0
                         held.append(piece)
-                        holds += len(piece)
-                        if stop is not None and place + holds >= stop:
+                        held_bytes += len(piece)
+                        if stop is not None and offset + held_bytes >= stop:
                             break
-                    if stop is not None and place + holds < stop:
-                        raise Trouble(Reason.SHORT_BODY, "the body was cut short", transient=True)
-            except Trouble as error:
-                trouble = error
+                    if stop is not None and offset + held_bytes < stop:
+                        raise RequestFailure(
+                            "the body was cut short", reason=Reason.SHORT_BODY, transient=True
+                        )
+            except RequestFailure as failure:
+                failed = failure
             if held:
-                place += holds
+                offset += held_bytes
                 yield b"".join(held)
-                held, holds = [], 0
-            if trouble is None:
+                held, held_bytes = [], 0
+            if failed is None:
                 return
-            await tries.after_or_raise(trouble, self._url)
+            await retries.wait_to_retry_or_report(failed, self._url)

@@ -12,7 +12,8 @@ from urllib.parse import quote, quote_plus, urlencode
 from saco_data.model.errors import Blocked, Incomplete, SacoError
 from saco_data.model.reasons import Reason, State
 from saco_data.storage import untrusted_json
-from saco_data.transports.http import Http, HttpFailure, Policy, Request
+from saco_data.transports.base import Failure, Policy, Request
+from saco_data.transports.http import Http
 
 ROOT = "https://api.roboflow.com"
 WORKSPACE = "sa-co-silver"
@@ -47,7 +48,7 @@ class Roboflow:
                 link = self._link(http, f"{project}/{version}/coco")
                 (reply,) = http.fetch([Request(project, link, to)])
             if reply.path is None:
-                failure = HttpFailure(reply.detail, item=reply.origin, reason=reply.reason)
+                failure = Failure(reply.detail, item=reply.origin, reason=reply.reason)
                 raise self._refused(failure)
         except SacoError as error:
             # Servers repeat what they were sent.
@@ -67,7 +68,7 @@ class Roboflow:
         """The highest version number; 1 where the project does not list its versions."""
         try:
             listed = self._ask(http, project).get("versions")
-        except HttpFailure as failure:
+        except Failure as failure:
             if failure.reason.state is not State.GONE:
                 raise
             return 1
@@ -80,7 +81,7 @@ class Roboflow:
         for _ in range(60):
             try:
                 export = self._ask(http, path).get("export")
-            except HttpFailure as failure:
+            except Failure as failure:
                 raise self._refused(failure) from None
             link = export.get("link") if isinstance(export, dict) else None
             if isinstance(link, str):
@@ -99,10 +100,10 @@ class Roboflow:
         except ValueError:
             answer = None
         if not isinstance(answer, dict):
-            raise HttpFailure("something other than JSON", item=url, reason=Reason.NOT_MEDIA)
+            raise Failure("something other than JSON", item=url, reason=Reason.NOT_MEDIA)
         return answer
 
-    def _refused(self, error: Blocked | HttpFailure) -> Blocked | HttpFailure:
+    def _refused(self, error: Blocked | Failure) -> Blocked | Failure:
         if error.reason.state is State.GONE:
             return Blocked(
                 f"Roboflow has no such export ({error.what})",

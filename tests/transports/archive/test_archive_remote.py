@@ -23,7 +23,8 @@ from saco_data.sandbox.http_server import FileServer
 from saco_data.transports.archive import ArchiveDamaged, gzips, members, seekpoint, stream
 from saco_data.transports.archive.index import Entry, Index, Point
 from saco_data.transports.archive.local import LocalFile
-from saco_data.transports.http import Http, Policy
+from saco_data.transports.base import Policy
+from saco_data.transports.http import Http
 
 MIB = 1 << 20
 POLICY = Policy(backoff_seconds=0.01)
@@ -225,7 +226,8 @@ CHILD = """
     import sys
     from pathlib import Path
     from saco_data.transports.archive import gzips, members, stream
-    from saco_data.transports.http import Http, Policy
+    from saco_data.transports.base import Policy
+    from saco_data.transports.http import Http
     gzips.LEAST_SECONDS, gzips.LEAST_SPACING = 0.0, 1 << 20
     stream.Plain.SAVE_EVERY = 1 << 20
     url, out, index = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])

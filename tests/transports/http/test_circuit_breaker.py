@@ -11,8 +11,9 @@ import pytest
 from saco_data.model.errors import Blocked
 from saco_data.model.reasons import Reason
 from saco_data.sandbox.http_server import Answer, Fault, Faults, FileServer, Query
-from saco_data.transports.http import Http, Policy, Request
-from saco_data.transports.http.circuit_breaker import WALLS
+from saco_data.transports.base import Policy, Request
+from saco_data.transports.http import Http
+from saco_data.transports.http.circuit_breaker import MAX_DENIALS
 
 FILES = {f"/{number}": b"x" * 100 for number in range(20)}
 
@@ -151,7 +152,7 @@ def test_a_host_that_no_longer_gives_what_it_gave_closes_the_source(tmp_path: Pa
         with pytest.raises(Blocked):
             for reply in http.fetch(requests(server, tmp_path)):
                 replies.append(reply.reason)  # noqa: PERF401 - what came before the error counts
-        assert server.requests.total() == 5 + WALLS + 1
+        assert server.requests.total() == 5 + MAX_DENIALS + 1
     assert replies.count(Reason.OK) == 5
 
 

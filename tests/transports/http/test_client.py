@@ -20,7 +20,8 @@ from PIL import Image
 from saco_data.model.errors import DiskFull, OutputError, UsageError
 from saco_data.model.reasons import Reason
 from saco_data.sandbox.http_server import Answer, Fault, Faults, FileServer
-from saco_data.transports.http import Expect, Http, HttpFailure, Policy, Reply, Request
+from saco_data.transports.base import Expect, Failure, Policy, Reply, Request
+from saco_data.transports.http import Http
 from saco_data.transports.http.part import Part
 
 QUICK = Policy(backoff_seconds=0, stall_timeout=0.4, patience_seconds=5)
@@ -337,9 +338,9 @@ def test_documents(http: Http) -> None:
     faults = Faults((Fault.UNAVAILABLE, Fault.RESET), 1.0, first=1)
     with FileServer({"/a.json": b'{"a": 1}'}, faults=faults) as server:
         assert http.get(f"{server.url}/a.json") == b'{"a": 1}'
-        with pytest.raises(HttpFailure) as gone:
+        with pytest.raises(Failure) as gone:
             http.get(f"{server.url}/b?key=s3cret")
         assert gone.value.reason is Reason.HTTP_404
         assert "s3cret" not in str(gone.value)
-        with pytest.raises(HttpFailure, match="more than 4 bytes"):
+        with pytest.raises(Failure, match="more than 4 bytes"):
             http.get(f"{server.url}/a.json", limit_bytes=4)

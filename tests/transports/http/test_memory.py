@@ -20,7 +20,8 @@ FETCH = """
 import sys
 from pathlib import Path
 from saco_data.transports import archive
-from saco_data.transports.http import Http, Policy, Request
+from saco_data.transports.base import Policy, Request
+from saco_data.transports.http import Http
 url, to = sys.argv[1], Path(sys.argv[2])
 with Http(Policy()) as http:
     if url.endswith(".tar"):

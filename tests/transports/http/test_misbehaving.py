@@ -14,7 +14,8 @@ import pytest
 
 from saco_data.model.reasons import Reason
 from saco_data.sandbox.http_server import Answer, FileServer
-from saco_data.transports.http import Expect, FileChanged, Http, HttpFailure, Policy, Reply, Request
+from saco_data.transports.base import Expect, Failure, FileChanged, Policy, Reply, Request
+from saco_data.transports.http import Http
 from tests.transports.http.misbehaving_server import Handler, Rude, asked_range, head, part_of
 
 OLD = random.Random(6).randbytes(3 << 20)
@@ -196,7 +197,7 @@ def test_a_remote_file_of_unknown_size_is_read_in_one_go() -> None:
 @pytest.mark.parametrize("place", ["http://xn--a.b/x", "http://xn--a.b"])
 def test_a_host_name_that_is_none_is_an_invalid_address(tmp_path: Path, place: str) -> None:
     assert fetch(place, tmp_path).reason is Reason.HTTP_ERROR
-    with Http(QUICK) as http, pytest.raises(HttpFailure, match="not a valid"):
+    with Http(QUICK) as http, pytest.raises(Failure, match="not a valid"):
         http.open(place)
 
     def answer(connection: socket.socket, headers: Mapping[str, str], number: int) -> None:

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from yarl import URL
 
 from saco_data.model.reasons import Reason
-from saco_data.transports.http.outcome import origin_of, refusal, retry_after, words_of
-from saco_data.transports.http.part import gap, join
+from saco_data.transports.http.addresses import origin_of
+from saco_data.transports.http.outcome import refusal, retry_after, words_of
+from saco_data.transports.http.spans import first_gap, join
 
 HERE = URL("https://a.example/x.jpg")
 
@@ -94,7 +95,7 @@ def test_spans_hold_what_was_added_and_gaps_the_rest(pairs: list[tuple[int, int]
         held |= set(range(start, start + length))
     assert {byte for start, stop in spans for byte in range(start, stop)} == held
     assert all(a[1] < b[0] for a, b in pairwise(spans))
-    while (found := gap(spans, 100)) is not None:
+    while (found := first_gap(spans, 100)) is not None:
         assert found[1] is not None
         assert not held & set(range(*found))
         held |= set(range(*found))

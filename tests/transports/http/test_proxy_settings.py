@@ -8,7 +8,8 @@ import pytest
 
 from saco_data.model.reasons import Reason
 from saco_data.sandbox.http_server import FileServer
-from saco_data.transports.http import Http, Policy, Reply, Request
+from saco_data.transports.base import Policy, Reply, Request
+from saco_data.transports.http import Http
 
 proxy = pytest.importorskip("saco_data.sandbox.proxy")
 URL = "https://api.nga.gov/iiif/some-uuid/full/full/0/default.jpg"

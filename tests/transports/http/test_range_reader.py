@@ -10,8 +10,8 @@ import pytest
 from saco_data.model.errors import Blocked
 from saco_data.model.reasons import Reason
 from saco_data.sandbox.http_server import Answer, Fault, Faults, FileServer
-from saco_data.transports.base import RangeReader
-from saco_data.transports.http import FileChanged, Http, HttpFailure, Policy
+from saco_data.transports.base import Failure, FileChanged, Policy, RangeReader
+from saco_data.transports.http import Http
 
 DATA = random.Random(4).randbytes(7_500_000)
 QUICK = Policy(backoff_seconds=0, stall_timeout=1)
@@ -73,7 +73,7 @@ def test_closing_early_and_many_at_once() -> None:
 def test_what_cannot_be_opened() -> None:
     with FileServer({"/a": DATA}) as server, Http(QUICK) as http:
         server.route("/no", lambda query: Answer(b"no", 403))
-        with pytest.raises(HttpFailure) as gone:
+        with pytest.raises(Failure) as gone:
             http.open(f"{server.url}/b")
         with pytest.raises(Blocked) as refused:
             http.open(f"{server.url}/no?X-Amz-Signature=s3cret")

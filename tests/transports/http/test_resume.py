@@ -15,7 +15,8 @@ import pytest
 
 from saco_data.model.reasons import Reason
 from saco_data.sandbox.http_server import Fault, Faults, FileServer
-from saco_data.transports.http import Expect, Http, Policy, Reply, Request
+from saco_data.transports.base import Expect, Policy, Reply, Request
+from saco_data.transports.http import Http
 
 DATA = random.Random(2).randbytes(6 << 20)
 LARGE = random.Random(3).randbytes(1 << 20) * 56
@@ -24,7 +25,8 @@ QUICK = Policy(backoff_seconds=0, stall_timeout=1)
 _CHILD = """
 import sys
 from pathlib import Path
-from saco_data.transports.http import Http, Policy, Request
+from saco_data.transports.base import Policy, Request
+from saco_data.transports.http import Http
 with Http(Policy()) as http:
     list(http.fetch([Request("a", sys.argv[1], Path(sys.argv[2]))]))
 """

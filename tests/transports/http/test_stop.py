@@ -19,9 +19,10 @@ from saco_data.model.records import Arrival, Asset, Product
 from saco_data.sandbox.http_server import Fault, Faults, FileServer
 from saco_data.sandbox.packing import pack_tar as tarred
 from saco_data.transports import archive
-from saco_data.transports.base import Stopped
-from saco_data.transports.http import Http, Policy, Request
-from tests.builders import annotate, config, document, image
+from saco_data.transports.base import Policy, Request, Stopped
+from saco_data.transports.http import Http
+from tests.helpers.annotations import annotate, document, image
+from tests.helpers.folders import config
 
 DATA = random.Random(8).randbytes(3 << 20)
 SLOW = 500_000  # bytes a second

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import socket
 import time
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ from saco_data.model.reasons import Reason
 from saco_data.sandbox.http_server import Answer, Fault, Faults, FileServer
 from saco_data.sandbox.hub import HuggingFace
 from saco_data.transports.services.hugging_face import Found, Hub, matches
-from tests.sources.web_helpers import production
+from tests.helpers.web import production
 
 NAME = "silver_nga_art_merged_test.json"
 DATASET = "facebook/SACo-Silver"
@@ -154,3 +155,10 @@ def _new_client() -> None:
     from huggingface_hub.utils import close_session
 
     close_session()
+
+
+def test_signed_addresses_are_logged_without_their_query(caplog: pytest.LogCaptureFixture) -> None:
+    logger = logging.getLogger("huggingface_hub.file_download")
+    logger.warning("Error while downloading from %s: %s", "https://a/b?Signature=s3cret", "reset")
+    assert "https://a/b: reset" in caplog.text
+    assert "s3cret" not in caplog.text

@@ -14,10 +14,10 @@ import pytest
 from saco_data.model.errors import Blocked, Incomplete
 from saco_data.sandbox.http_server import Answer, FileServer, Query
 from saco_data.sandbox.hub import Roboflow as Service
-from saco_data.transports.http import Policy
+from saco_data.transports.base import Policy
 from saco_data.transports.services import roboflow
 from saco_data.transports.services.roboflow import WORKSPACE, Names, Roboflow, original_name
-from tests.sources.web_helpers import production
+from tests.helpers.web import production
 
 KEY = "rf-very-secret-key"
 EXPORT = {"geode": {"test/a.jpg": b"picture"}}

@@ -1,0 +1,144 @@
+"""A prepared copy as Python objects: what `saco.load` returns.
+
+`Dataset` maps names of subsets to `Subset`; a `Subset` holds `Item`s (image-NP pairs) in the order
+of its annotation file and yields, from `pictures`, each `Picture` once. Masks and pixels are
+decoded when they are asked for and not kept: memory does not grow with what was visited.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, overload
+
+from saco_data.dataset import pairs
+from saco_data.dataset.item import Item, Picture
+from saco_data.dataset.pairs import Pair, Pairs
+
+if TYPE_CHECKING:
+    import pandas
+
+
+@dataclass(frozen=True)
+class SubsetFiles:
+    """Where a subset is: its annotation file, and the folder that its `file_name`s are below."""
+
+    annotations: Path
+    images: Path
+
+
+class Dataset(Mapping[str, "Subset"]):
+    """The subsets of a prepared copy by name. Nothing is read before it is needed."""
+
+    def __init__(self, subsets: Mapping[str, SubsetFiles]) -> None:
+        self._subsets = {name: Subset(name, files) for name, files in subsets.items()}
+
+    def __getitem__(self, name: str) -> Subset:
+        """A subset by name. Raises KeyError, with the nearest name, for another."""
+        try:
+            return self._subsets[name]
+        except KeyError:
+            near = difflib.get_close_matches(name, self._subsets, 1)
+            hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(self)}"
+            raise KeyError(f"no subset {name!r}: {hint}") from None
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._subsets)
+
+    def __len__(self) -> int:
+        return len(self._subsets)
+
+    def __repr__(self) -> str:
+        return f"Dataset({', '.join(self)})"
+
+
+class Subset(Sequence["Item"]):
+    """The image-NP pairs of a subset, in the order of its annotation file.
+
+    The annotation file is read when it is first needed and kept; pictures and masks are not kept.
+    Raises AnnotationError where the file cannot be read.
+    """
+
+    def __init__(self, name: str, files: SubsetFiles) -> None:
+        self.name = name
+        self.files = files
+
+    @cached_property
+    def _pairs(self) -> Pairs:
+        return pairs.read(self.files.annotations)
+
+    def __len__(self) -> int:
+        return len(self._pairs.pairs)
+
+    @overload
+    def __getitem__(self, index: int) -> Item: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Item]: ...
+    def __getitem__(self, index: int | slice) -> Item | list[Item]:
+        """The item at a position, or a list of items for a slice. Raises IndexError."""
+        if isinstance(index, slice):
+            return [self._item(pair) for pair in self._pairs.pairs[index]]
+        return self._item(self._pairs.pairs[index])
+
+    def __iter__(self) -> Iterator[Item]:
+        return (self._item(pair) for pair in self._pairs.pairs)
+
+    def pictures(self) -> Iterator[Picture]:
+        """Each picture once, with all its phrases, in the order of first appearance."""
+        for members in self._pairs.by_file().values():
+            yield Picture([self._item(pair) for pair in members])
+
+    def to_pandas(self) -> pandas.DataFrame:
+        """One row an image-NP pair.
+
+        Columns: `id`, `file_name`, `phrase`, `width` and `height` in pixels, `masks` (their
+        number), `area` (sum of the annotated areas, each 0 to 1 of the picture), `is_negative`.
+        """
+        import pandas
+
+        columns = ("id", "file_name", "phrase", "width", "height", "masks", "area", "is_negative")
+        return pandas.DataFrame.from_records(map(self._row, self._pairs.pairs), columns=columns)
+
+    def _item(self, pair: Pair) -> Item:
+        files = self.files
+        return Item(self.name, files.annotations, files.images, pair, self._pairs.of(pair))
+
+    def _row(self, pair: Pair) -> tuple[object, ...]:
+        annotations = self._pairs.of(pair)
+        area = sum(pairs.area_of(each) or 0.0 for each in annotations)
+        size = (int(pair.width), int(pair.height))
+        number = len(annotations)
+        return (pair.id, pair.file_name, pair.phrase, *size, number, float(area), not number)
+
+    def torch(self, transform: Callable[[Item], Any] | None = None) -> Samples:
+        """The items as a map-style data set for `torch.utils.data.DataLoader`.
+
+        `transform` turns an `Item` into a sample; by default `Item.sample`. Items differ in size
+        and number of masks: for batches give a `transform` that makes them equal, or the loader a
+        `collate_fn`. With spawned workers `transform` must be picklable.
+        """
+        return Samples(self, transform or Item.sample)
+
+    def __repr__(self) -> str:
+        return f"Subset({self.name!r}, {str(self.files.annotations)!r})"
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Other processes read the file themselves, which is faster than to pickle its content.
+        return {"name": self.name, "files": self.files}
+
+
+@dataclass(frozen=True)
+class Samples:
+    """A data set for `torch.utils.data.DataLoader`; torch itself is not needed here."""
+
+    subset: Subset
+    transform: Callable[[Item], Any]
+
+    def __len__(self) -> int:
+        return len(self.subset)
+
+    def __getitem__(self, index: int) -> Any:
+        return self.transform(self.subset[index])
