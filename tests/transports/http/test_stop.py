@@ -17,7 +17,7 @@ from saco_data.engine.subset import bind_one
 from saco_data.model.reasons import Reason
 from saco_data.model.records import Arrival, Asset, Product
 from saco_data.sandbox.http_server import Fault, Faults, FileServer
-from saco_data.sandbox.packing import pack_tar as tarred
+from saco_data.sandbox.packing import pack_tar
 from saco_data.transports import archive
 from saco_data.transports.base import Policy, Request, Stopped
 from saco_data.transports.http import Http
@@ -85,7 +85,7 @@ def archive_with_late_member(folder: Path) -> tuple[bytes, Asset]:
     """A tar whose only wanted member stands at its end, and that member as an asset."""
     annotate(folder, "bdd100k", document(image(1, "a.jpg")))
     unwanted = {f"bdd/100k/val/{n:02}.jpg": DATA[n << 16 : (n + 1) << 16] for n in range(48)}
-    body = tarred({**unwanted, "zbdd/100k/train/a.jpg": b"wanted"})
+    body = pack_tar({**unwanted, "zbdd/100k/train/a.jpg": b"wanted"})
     return body, Asset("a.jpg", (Product("a.jpg", 160, 120),))
 
 
