@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import configparser
 import importlib
 import re
 import runpy
@@ -217,3 +218,12 @@ def test_modules_and_functions_that_are_named_exist(page: Path) -> None:
         found: Any = importlib.import_module(path.replace("/", ".").removesuffix(".__init__"))
         for part in name.split("."):
             found = getattr(found, part)
+
+
+def test_the_layers_are_those_that_are_checked() -> None:
+    contracts = configparser.ConfigParser()
+    contracts.read(ROOT / ".importlinter")
+    layers = contracts["importlinter:contract:layers"]["layers"].split("\n")
+    _, page = (ROOT / "docs" / "architecture.md").read_text().split("## Packages and layers")
+    lines = page.split("```")[1].strip().splitlines()
+    assert [line.split("  ")[0] for line in lines] == [each for each in layers if each]
