@@ -128,7 +128,7 @@ def streamed(url: str, folder: Path) -> None:
             for member in picked:
                 room.acquire()
                 path = folder / "picked" / Path(member.name).name
-                done = pool.submit(files.write, path, member.read())
+                done = pool.submit(files.write_if_changed, path, member.read())
                 done.add_done_callback(lambda _: room.release())
 
 

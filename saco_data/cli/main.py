@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import importlib
+import logging
 import sys
 from pathlib import Path
 
@@ -42,12 +43,12 @@ def saco(context: click.Context, config: Path | None, quiet: bool, verbose: bool
     No SUBSET means all ten. Example: saco prepare geode sav
     """
     context.obj = Options(config, quiet, verbose)
+    # Its warnings about retries would break into the progress display.
+    logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
     if verbose:
-        import logging
-
         logging.basicConfig(level=logging.DEBUG, stream=sys.stderr)
         # Some libraries print whole requests at this level, keys included.
-        for name in ("botocore", "boto3", "urllib3", "asyncio", "aiohttp"):
+        for name in ("botocore", "boto3", "urllib3", "asyncio", "aiohttp", "httpx", "httpcore"):
             logging.getLogger(name).setLevel(logging.WARNING)
 
 

@@ -124,14 +124,14 @@ def prune_in_place(settings: Settings, subset: str) -> None:
             )
     elif place.exists() and files.sha256_of(derived) != files.sha256_of(place):
         # Another name for the same bytes: there is no moment without the pristine file.
-        files.link(place, original)
+        files.link_or_copy(place, original)
     else:
         return
     now = files.sha256_of(derived)
     # All that a kill could leave.
-    files.write(note, "\n".join([*known, now]).encode())
-    files.copy(derived, place)
-    files.write(note, now.encode())
+    files.write_if_changed(note, "\n".join([*known, now]).encode())
+    files.copy_if_changed(derived, place)
+    files.write_if_changed(note, now.encode())
 
 
 def _preprocess() -> int:

@@ -46,9 +46,9 @@ def derive(source: Path, to: Path, keeps: Callable[[str], bool], sha256: str = "
         raise Incomplete("changed since it was read", item=str(source), remedy="Run again")
     chosen = _choose(document, keeps)
     if not chosen.removed and not document.repairs:
-        files.copy(source, to)
+        files.copy_if_changed(source, to)
         return chosen.kept
-    with files.atomic(to) as out:
+    with files.open_atomic(to) as out:
         separator = b"{"
         for key, value in document.members.items():
             out.write(separator + msgspec.json.encode(key) + b": ")

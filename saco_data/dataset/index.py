@@ -10,7 +10,7 @@ from pathlib import Path
 
 from saco_data.catalog.manifest import Manifest
 from saco_data.dataset import raw_json
-from saco_data.dataset.raw_json import Pair
+from saco_data.dataset.raw_json import Pair, plain
 from saco_data.model.records import Product
 
 _MAX_WARNINGS = 20  # about pairs that disagree
@@ -49,8 +49,8 @@ def read(path: Path, manifest: Manifest) -> Index:
             raw_json.check_picture(pair, path)
         elif not _is_same_picture(first, pair) and len(disagreements) < _MAX_WARNINGS:
             disagreements.append(
-                f"{path.name}: pairs {first.id} and {pair.id} disagree about "
-                f"{pair.file_name}; the first is used"
+                f"{path.name}: pairs {plain(str(first.id))} and {plain(str(pair.id))} disagree "
+                f"about {plain(pair.file_name)}; the first is used"
             )
     masks = sum(1 for _ in document.annotations())
     products = {name: _product(pair) for name, pair in firsts.items()}

@@ -26,7 +26,7 @@ from saco_data.dataset.pairs import (
 )
 from saco_data.dataset.pictures import NoPicture, open_picture
 from saco_data.model.errors import AnnotationError, Incomplete
-from saco_data.storage.files import inside
+from saco_data.storage.names import safe_join
 
 VIEW = 640  # pixels, longest side of a picture in a notebook
 
@@ -62,7 +62,7 @@ class Item:
     @property
     def path(self) -> Path:
         """The file of the picture. Raises UnsafeName for a name that leaves the folder."""
-        return inside(self.folder, self.file_name)
+        return safe_join(self.folder, self.file_name)
 
     @property
     def width(self) -> int:

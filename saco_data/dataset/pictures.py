@@ -6,7 +6,7 @@ from pathlib import Path
 
 from PIL import Image, ImageOps
 
-from saco_data.storage.files import UnsafeName, inside
+from saco_data.storage.names import UnsafeName, safe_join
 
 
 class NoPicture(ValueError):
@@ -22,7 +22,7 @@ def open_picture(
     applied is turned. Raises NoPicture.
     """
     try:
-        with Image.open(inside(root, name)) as image:
+        with Image.open(safe_join(root, name)) as image:
             fits = image.size == size
             if longest:
                 image.draft("RGB", (longest, longest))

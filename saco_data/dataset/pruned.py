@@ -75,5 +75,5 @@ def run(
         },
         "kept": {"image_nps": kept.image_nps, "masks": kept.masks},
     }
-    files.write(record, json.dumps(content, indent=1).encode())
+    files.write_if_changed(record, json.dumps(content, indent=1).encode())
     return Pruned(kept.image_nps, kept.masks, digest)

@@ -6,16 +6,16 @@ that they accept the same files. Source: the SA-Co annotation format of the SAM 
 
 from __future__ import annotations
 
-import codecs
 import hashlib
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 import msgspec
 
+from saco_data.dataset.repairs import as_strict_json, as_utf8
 from saco_data.model.errors import AnnotationError
 from saco_data.model.records import MAX_PIXELS
 from saco_data.storage import untrusted_json
@@ -24,15 +24,10 @@ from saco_data.storage import untrusted_json
 MAX_SIDE = 65_500
 AGAIN = "Download it again with `saco annotations`"
 _CORRECT = "Correct the entry, or download the file again with `saco annotations`"
-_BOM = b"\xef\xbb\xbf"
 _NULL = msgspec.Raw(b"null")
-_SLICE = 1 << 20  # bytes
-_LATIN_1 = "saco-latin-1"  # what codecs does with bytes that are not UTF-8
-_NAN = re.compile(rb"NaN|Infinity")  # numbers that Python's `json` writes and JSON does not have
-# An escape in a string; group 1 is half a surrogate pair, which stands for no character.
-_ESCAPE = re.compile(
-    rb"\\(?:u[dD][89abAB]..\\u[dD][c-fC-F]..|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)", re.DOTALL
-)
+# Control characters of C0 and C1, line separators, marks that change the direction of text, and
+# halves of surrogate pairs.
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]+")
 
 Id = int | float | str  # 10 and 10.0 are the same id, "10" is another
 
@@ -112,6 +107,10 @@ class Document:
             entries = msgspec.json.decode(self.members[key], type=list[msgspec.Raw])
         except msgspec.ValidationError as error:
             raise _invalid(self.path, key, error) from error
+        except RecursionError as error:
+            raise AnnotationError(
+                f"{key} is nested too deep", item=str(self.path), remedy=AGAIN
+            ) from error
         # One at a time: all entries decoded at once would take several times the file's size.
         decode = msgspec.json.Decoder(kind).decode
         number = 0
@@ -120,7 +119,7 @@ class Document:
                 yield raw, decode(raw)
         except msgspec.ValidationError as error:
             raise _invalid(self.path, f"{key}[{number}]", error) from error
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, RecursionError) as error:
             raise AnnotationError(
                 f"{key}[{number}] cannot be read ({error})", item=str(self.path), remedy=_CORRECT
             ) from error
@@ -135,11 +134,11 @@ def read(path: Path) -> Document:
     """
     content = _bytes_of(path)
     repairs: list[str] = []
-    text = _as_utf8(content, repairs)
+    text = as_utf8(content, repairs)
     try:
         members = _split(text)
     except (msgspec.DecodeError, RecursionError) as error:
-        text = _as_strict_json(text, repairs)
+        text = as_strict_json(text, repairs)
         try:
             members = _split(text)
         except msgspec.ValidationError as wrong:
@@ -161,13 +160,22 @@ def check_picture(pair: Pair, path: Path) -> None:
         is_whole = is_possible and width == int(width) and height == int(height)
         if not (is_whole and width * height <= MAX_PIXELS):
             raise AnnotationError(
-                f"image {pair.id} has the size {width} x {height}", item=str(path), remedy=_CORRECT
+                f"image {plain(str(pair.id))} has the size {width} x {height}",
+                item=str(path),
+                remedy=_CORRECT,
             )
     frame = pair.global_frame_idx
     if frame is not None and frame != int(frame):
         raise AnnotationError(
-            f"image {pair.id} has the frame number {frame}", item=str(path), remedy=_CORRECT
+            f"image {plain(str(pair.id))} has the frame number {frame}",
+            item=str(path),
+            remedy=_CORRECT,
         )
+
+
+def plain(text: str) -> str:
+    """Text from outside, safe to print: U+FFFD for what would hide, break or turn round a line."""
+    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def _bytes_of(path: Path) -> bytes:
@@ -187,76 +195,6 @@ def _bytes_of(path: Path) -> bytes:
 
 def _split(text: bytes) -> dict[str, msgspec.Raw]:
     return msgspec.json.decode(text, type=dict[str, msgspec.Raw])
-
-
-def _as_utf8(content: bytes, repairs: list[str]) -> bytes:
-    """The bytes without a byte order mark, those that are not UTF-8 taken as Latin-1."""
-    if content.startswith(_BOM):
-        content = content[len(_BOM) :]
-        repairs.append("begins with a byte order mark, which is left out")
-    if content.isascii():
-        return content
-    try:
-        for _ in _texts(content, "strict"):
-            pass
-        return content
-    except UnicodeDecodeError as error:
-        first = content.find(error.object) + error.start
-    text = b"".join(part.encode() for part in _texts(content, _LATIN_1))
-    # Each such byte is one character of Latin-1 and two bytes of UTF-8.
-    repairs.append(
-        f"holds {len(text) - len(content)} bytes that are not UTF-8, the first at byte {first};"
-        " they are read as Latin-1"
-    )
-    return text
-
-
-def _texts(content: bytes, errors: str) -> Iterator[str]:
-    """The decoded bytes in slices, so that memory stays bounded."""
-    decoder = codecs.getincrementaldecoder("utf-8")(errors)
-    for at in range(0, len(content), _SLICE):
-        yield decoder.decode(content[at : at + _SLICE], at + _SLICE >= len(content))
-
-
-def _take_as_latin_1(error: UnicodeError) -> tuple[str, int]:
-    assert isinstance(error, UnicodeDecodeError)
-    return error.object[error.start : error.end].decode("latin-1"), error.end
-
-
-codecs.register_error(_LATIN_1, _take_as_latin_1)
-
-
-def _as_strict_json(text: bytes, repairs: list[str]) -> bytes:
-    """The text without what Python's `json` reads and other readers refuse."""
-    text, numbers = _replace(text, _outside_strings(text), b"null")
-    if numbers:
-        repairs.append(f"holds NaN or Infinity {numbers} times, which JSON lacks; read as null")
-    halves = (match.span() for match in _ESCAPE.finditer(text) if match[1])
-    text, count = _replace(text, halves, b"\\ufffd")
-    if count:
-        repairs.append(f"holds half a surrogate pair {count} times; read as U+FFFD")
-    return text
-
-
-def _outside_strings(text: bytes) -> Iterator[tuple[int, int]]:
-    """Where NaN, Infinity and -Infinity are found outside of strings: (start, end)."""
-    seen, in_string = 0, False
-    for match in _NAN.finditer(text):
-        start = match.start()
-        quotes = _ESCAPE.sub(b"", text[seen:start]).count(b'"')
-        seen, in_string = start, in_string ^ bool(quotes % 2)
-        if not in_string:
-            yield start - (text[start - 1 : start] == b"-"), match.end()
-
-
-def _replace(text: bytes, spans: Iterable[tuple[int, int]], by: bytes) -> tuple[bytes, int]:
-    """The text with other bytes at these places, and the number of places."""
-    parts: list[bytes] = []
-    done = 0
-    for start, end in spans:
-        parts += (text[done:start], by)
-        done = end
-    return b"".join([*parts, text[done:]]) if parts else text, len(parts) // 2
 
 
 def _invalid(path: Path, place: str, error: msgspec.ValidationError) -> AnnotationError:

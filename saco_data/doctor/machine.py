@@ -20,7 +20,7 @@ def examine(settings: Settings, subsets: Sequence[Subset]) -> Iterator[Finding]:
     """Findings for each folder that a run writes to, then for what they share."""
     wanted: dict[Path, list[str]] = {}
     for path in (settings.silver, *(subset.config.folder for subset in subsets)):
-        there = folders.existing(path)
+        there = folders.nearest_existing(path)
         wanted.setdefault(there, []).append(path.name)
     awkward = [subset for subset in subsets if subset.source.awkward_name]
     for there in wanted:

@@ -45,20 +45,20 @@ def write(settings: Settings, ledger: Ledger) -> Path | None:
     known = _signature(settings, ledger)
     if not any(count for count, _ in known["done"].values()) and not path.exists():
         return None
-    if files.same_content(note, _note(known, path)):
+    if files.has_content(note, _note(known, path)):
         return None
     import pyarrow.parquet
 
     # What a run that was killed at this very place left behind.
     folders.sweep(path.parent)
     with (
-        files.atomic(path) as file,
+        files.open_atomic(path) as file,
         pyarrow.parquet.ParquetWriter(file, _schema(), compression="zstd") as writer,
     ):
         for subset in settings.registry.ids:
             for rows in _pieces(settings, ledger, subset):
                 writer.write_batch(pyarrow.RecordBatch.from_pylist(rows, schema=_schema()))
-    files.write(note, _note(known, path))
+    files.write_if_changed(note, _note(known, path))
     return path
 
 

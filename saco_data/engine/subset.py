@@ -48,7 +48,7 @@ class Subset:
 
     def has_raw_files(self) -> bool:
         """Whether any raw file lies in its folder; hidden files are notes of ours."""
-        names = folders.listing(self.config.raw_folder)
+        names = folders.list_files(self.config.raw_folder)
         return not all(name.rpartition("/")[2].startswith(".") for name in names)
 
 

@@ -24,7 +24,8 @@ from saco_data.model.items import Item
 from saco_data.model.reasons import Effect, Reason, State
 from saco_data.model.records import Arrival, Asset, Outcome, Product
 from saco_data.planning.decisions import Decision, SubsetPlan
-from saco_data.storage import files, folders
+from saco_data.storage import folders
+from saco_data.storage.disk_errors import explain_errors
 
 _log = logging.getLogger(__name__)
 
@@ -97,7 +98,7 @@ class SubsetRun:
         self._found = processed - self._renewed
         try:
             for key in self._renewed:
-                folders.put_by(self.source.raw_path(key))
+                folders.park_old_raw(self.source.raw_path(key))
             self._fetch(todo)
         except Blocked as closed:
             self._record_blocked(self._damaged, closed)
@@ -286,7 +287,7 @@ class SubsetRun:
         no_longer_needed = self.config.removes_videos and reasons == {Reason.OK}
         no_use = all(reason.has(Effect.DISCARD_RAW) for reason in reasons)
         if no_use:
-            # A product may be the same file under another name (`files.link`).
+            # A product may be the same file under another name (`files.link_or_copy`).
             for product in arrival.asset.products:
                 path = self.config.images / product.file_name
                 with contextlib.suppress(OSError):
@@ -314,7 +315,7 @@ class SubsetRun:
 
 
 def _remove(path: Path) -> None:
-    with files.explained(path):
+    with explain_errors(path):
         path.unlink(missing_ok=True)
 
 

@@ -17,7 +17,7 @@ from saco_data.model.reasons import Effect, Reason, State
 from saco_data.model.records import Outcome, Product
 from saco_data.state.ledger import Ledger
 from saco_data.state.lock import Lock
-from saco_data.storage.files import UnsafeName
+from saco_data.storage.names import UnsafeName
 
 CHECKS_A_TASK = 64
 TASK_SECONDS = 600.0

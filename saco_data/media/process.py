@@ -12,6 +12,7 @@ from saco_data.media.images import ImageError, check_image, encode_jpeg, resize_
 from saco_data.model.reasons import Reason
 from saco_data.model.records import Arrival, Outcome, Product
 from saco_data.storage import files
+from saco_data.storage.names import safe_join
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,7 @@ def fits(found: tuple[int, int], product: Product, *, rotated: bool) -> bool:
 
 def _make_image(job: Job, product: Product) -> Outcome:
     raw = job.arrival.raw
-    path = files.inside(job.images, product.file_name)
+    path = safe_join(job.images, product.file_name)
     try:
         data = raw.read_bytes() if isinstance(raw, Path) else raw
         found = check_image(data, name=product.file_name)
@@ -87,10 +88,10 @@ def _make_image(job: Job, product: Product) -> Outcome:
         detail = "the raw file changed since it was fetched"
         return _failed(job, product, Reason.WRONG_DIGEST, detail)
     if content is data and isinstance(raw, Path) and job.arrival.owned:
-        if not files.same_content(path, content):
-            files.link(raw, path)
+        if not files.has_content(path, content):
+            files.link_or_copy(raw, path)
     else:
-        files.write(path, content)
+        files.write_if_changed(path, content)
     return _done(job, product, content)
 
 
@@ -107,8 +108,8 @@ def _make_frames(job: Job) -> Iterator[Outcome]:
         if isinstance(each, Outcome):
             yield each
             continue
-        path = files.inside(job.images, each.product.file_name)
-        files.write(path, each.content)
+        path = safe_join(job.images, each.product.file_name)
+        files.write_if_changed(path, each.content)
         link_into_view(path, job.view, each.product)
         yield _done(job, each.product, each.content, **each.facts)
         is_any_made = True
@@ -167,7 +168,7 @@ def _fingerprint(job: Job, known: Mapping[str, Any]) -> Outcome:
 def link_into_view(path: Path, view: Path | None, product: Product) -> None:
     """Links a product into the official `frames/` folder, if there is one."""
     if view is not None:
-        files.link(path, files.inside(view, product.file_name))
+        files.link_or_copy(path, safe_join(view, product.file_name))
 
 
 def _done(job: Job, product: Product, content: bytes, **facts: object) -> Outcome:

@@ -14,8 +14,8 @@ from saco_data.model.items import Item
 from saco_data.model.records import Asset, Product
 from saco_data.planning.decisions import Decision, SubsetPlan
 from saco_data.sources import Source
-from saco_data.storage.files import UnsafeName
-from saco_data.storage.folders import device
+from saco_data.storage.folders import device_of
+from saco_data.storage.names import UnsafeName
 
 # What a line is taken to carry, in bytes a second, all sources together: 100 Mbit/s.
 LINE_RATE = 12_500_000
@@ -165,7 +165,7 @@ class _Tally:
         self._facts = source.manifest
         self._images = source.config.images
         self._folder = source.config.folder
-        self._one_device = device(self._images) == device(self._folder)
+        self._one_device = device_of(self._images) == device_of(self._folder)
         self._from_net: list[Size] = []
         self._raws: list[Size] = []
         self._products = Size()

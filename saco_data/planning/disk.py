@@ -9,7 +9,7 @@ from pathlib import Path
 from saco_data.model.errors import DiskFull
 from saco_data.model.words import human
 from saco_data.planning.costs import Costs, Size
-from saco_data.storage.folders import device, existing, mount_of
+from saco_data.storage.folders import device_of, mount_of, nearest_existing
 
 
 @dataclass
@@ -49,7 +49,7 @@ class Room:
         """Counts in the costs of a subset; returns the file systems that they touch."""
         touched: dict[int, FileSystem] = {}
         for folder, size in costs.disk.items():
-            number = device(folder)
+            number = device_of(folder)
             if number not in self.systems:
                 self.systems[number] = _measured(folder)
             system = touched[number] = self.systems[number]
@@ -77,7 +77,7 @@ class Room:
 
 
 def _measured(folder: Path) -> FileSystem:
-    there = existing(folder)
+    there = nearest_existing(folder)
     status = os.statvfs(there)
     files_free = status.f_favail if status.f_files else None
     return FileSystem(mount_of(there), status.f_bavail * status.f_frsize, files_free)

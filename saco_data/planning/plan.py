@@ -12,7 +12,7 @@ from saco_data.model.reasons import Reason, State
 from saco_data.model.records import Asset, Outcome, Product
 from saco_data.planning.decisions import Decision, Step, SubsetPlan
 from saco_data.planning.view import View
-from saco_data.storage.files import UnsafeName
+from saco_data.storage.names import UnsafeName
 
 
 def make(subset: str, products: Iterable[Product], view: View) -> SubsetPlan:

@@ -9,8 +9,8 @@ from saco_data.model.items import Item
 from saco_data.model.reasons import State
 from saco_data.model.records import Product
 from saco_data.sources import Source
-from saco_data.storage.files import inside
-from saco_data.storage.folders import listing
+from saco_data.storage.folders import list_files
+from saco_data.storage.names import safe_join
 
 
 def unless_gone(item: Item) -> bool:
@@ -54,12 +54,12 @@ def gather_view(
     images = source.config.images
 
     def check_name(product: Product) -> None:
-        inside(images, product.file_name)
+        safe_join(images, product.file_name)
         source.raw_path(source.key_of(product))
 
     return View(
         items=items,
-        sizes=listing(images),
+        sizes=list_files(images),
         key_of=source.key_of,
         check_name=check_name,
         raw_at_hand=lambda key: source.is_local() or source.raw_path(key).is_file(),

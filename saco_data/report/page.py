@@ -99,7 +99,7 @@ def write(settings: Settings, subsets: Sequence[str], to: Path | None = None) ->
     images = settings.silver / "images"
     html = _render(data, now, quote(os.path.relpath(images, to.parent)))
     content = html.encode("utf-8", "replace")
-    files.write(to, content)
+    files.write_if_changed(to, content)
     pictures = len(data.gallery.random) + len(data.gallery.worst)
     return Built(to, len(content), pictures, len(data.rows.name))
 

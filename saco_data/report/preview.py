@@ -18,7 +18,7 @@ from saco_data.dataset.pairs import Pair, Pairs, decode_masks, plain
 from saco_data.dataset.pictures import NoPicture, open_picture
 from saco_data.model.errors import Incomplete
 from saco_data.storage import files
-from saco_data.storage.folders import listing
+from saco_data.storage.folders import list_files
 
 PANEL = 640  # pixels, longest side of a picture on a sheet
 GAP = 16
@@ -45,7 +45,7 @@ def draw(settings: Settings, subset: str, seed: int = 0) -> Drawn:
     root, folder = settings.subset(subset).images, settings.path(settings.keys.directory_save)
     derived = settings.subset(subset).derived
     content = pairs.read(derived if derived.exists() else settings.subset(subset).pristine)
-    ready = listing(root)
+    ready = list_files(root)
     by_file = {name: each for name, each in content.by_file().items() if name in ready}
     if not by_file:
         raise Incomplete(
@@ -71,7 +71,7 @@ def draw(settings: Settings, subset: str, seed: int = 0) -> Drawn:
         path = folder / f"{subset}_{number:03d}_{_NOT_IN_NAMES.sub('_', str(pair.id))[:40]}.png"
         buffer = io.BytesIO()
         sheet.save(buffer, "PNG")
-        files.write(path, buffer.getvalue())
+        files.write_if_changed(path, buffer.getvalue())
         result.sheets.append(path)
     return result
 

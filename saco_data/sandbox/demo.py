@@ -37,7 +37,9 @@ def serve_miniature(folder: Path) -> Iterator[Settings]:
             "# Made by `saco demo`: a miniature SA-Co/Silver on this machine. Its servers stop\n"
             "# with it: commands that fetch (prepare, sync) cannot reach them afterwards.\n"
         )
-        files.write(folder / FILE_NAME, (text + yaml.safe_dump(keys, sort_keys=False)).encode())
+        files.write_if_changed(
+            folder / FILE_NAME, (text + yaml.safe_dump(keys, sort_keys=False)).encode()
+        )
         with set_variables(mounts.environment):
             yield load(folder / FILE_NAME)
 

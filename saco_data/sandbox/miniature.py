@@ -39,7 +39,7 @@ def build(root: Path, subsets: Iterable[str], *, seed: int = 0, broken: bool = F
     miniature.annotations.mkdir(parents=True, exist_ok=True)
     for name, subset in miniature.subsets.items():
         for file, content in recipe_of(name).annotation_files(subset).items():
-            files.write(miniature.annotations / file, content)
+            files.write_if_changed(miniature.annotations / file, content)
     return miniature
 
 

@@ -38,7 +38,7 @@ class Mounts:
 
     def write(self, name: str, content: bytes) -> str:
         """Writes a file into the folder; returns its path."""
-        files.write(self.folder / name, content)
+        files.write_if_changed(self.folder / name, content)
         return str(self.folder / name)
 
     def serve(self, name: str, content: bytes) -> str:

@@ -127,9 +127,9 @@ def write(settings: Settings, card: Card, folder: Path | None = None) -> Path:
     folder = folder or settings.silver / "card"
     for subset, each in card.subsets.items():
         lines = "".join(f"{name}\n" for name in each.names)
-        files.write(folder / keep_list_name(subset), lines.encode())
-    files.write(folder / "card.txt", (paragraph(card) + "\n").encode())
-    files.write(folder / NAME, json.dumps(card.as_json(), indent=1).encode() + b"\n")
+        files.write_if_changed(folder / keep_list_name(subset), lines.encode())
+    files.write_if_changed(folder / "card.txt", (paragraph(card) + "\n").encode())
+    files.write_if_changed(folder / NAME, json.dumps(card.as_json(), indent=1).encode() + b"\n")
     return folder / NAME
 
 

@@ -16,7 +16,8 @@ from saco_data.dataset import pruned
 from saco_data.dataset.index import read
 from saco_data.model.errors import UsageError
 from saco_data.share import card
-from saco_data.storage import files, untrusted_json
+from saco_data.storage import untrusted_json
+from saco_data.storage.names import UnsafeName, safe_join
 
 REASON = "not_in_every_copy"
 _REMEDY = "Give the folder that `saco card` wrote, its card.json, or keep-lists <subset>.keep.txt"
@@ -85,8 +86,8 @@ def load(path: Path, known: Container[str]) -> Copy:
     for subset, (keep_list, digest) in entries.items():
         try:
             # The name comes from outside: only its last part counts.
-            beside = files.inside(path.parent, keep_list.rpartition("/")[2])
-        except files.UnsafeName as error:
+            beside = safe_join(path.parent, keep_list.rpartition("/")[2])
+        except UnsafeName as error:
             raise UsageError(
                 f"names no keep-list for {subset} ({error})", item=str(path), remedy=_REMEDY
             ) from error

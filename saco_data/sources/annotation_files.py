@@ -126,10 +126,10 @@ class Annotations:
             state = "unchanged" if before == index.sha256 else "replaced"
             if state == "replaced":
                 aside = path.with_name(f"{path.stem}.{before[:8]}.json")
-                files.copy(path, aside)
+                files.copy_if_changed(path, aside)
                 kept_as = str(aside)
         if state != "unchanged":
-            files.copy(source, path)
+            files.copy_if_changed(source, path)
         fetched = Fetched(
             str(path),
             state,
@@ -157,7 +157,7 @@ class Annotations:
             "revision": fetched.revision,
             "origin": fetched.origin,
         }
-        files.write(path, json.dumps(known, indent=1, sort_keys=True).encode())
+        files.write_if_changed(path, json.dumps(known, indent=1, sort_keys=True).encode())
 
 
 def read_notes(path: Path) -> dict[str, dict[str, str]]:

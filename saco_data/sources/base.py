@@ -22,7 +22,7 @@ from saco_data.model.finding import Finding, ok
 from saco_data.model.reasons import Reason, State
 from saco_data.model.records import Arrival, Asset, Outcome, Product
 from saco_data.sources.diagnosis import check_address
-from saco_data.storage.files import UnsafeName, inside
+from saco_data.storage.names import UnsafeName, safe_join
 
 if TYPE_CHECKING:
     from saco_data.model.items import Item
@@ -67,7 +67,7 @@ class Source(ABC):
 
     def raw_path(self, key: str) -> Path:
         """Where the raw file of an asset lies once fetched. Raises UnsafeName."""
-        return inside(self.config.raw_folder, key)
+        return safe_join(self.config.raw_folder, key)
 
     def location(self) -> str:
         """What answers for this source now; "gone" holds for this location only."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from saco_data.model.errors import Blocked
 from saco_data.model.reasons import Reason, State
 from saco_data.storage import files
-from saco_data.storage.files import UnsafeName
+from saco_data.storage.names import UnsafeName
 
 if TYPE_CHECKING:
     from saco_data.transports.base import Expect, Reply
@@ -50,9 +50,7 @@ def fetch(
             staging.unlink()
             problem = f"not what was expected ({str(error)[:200]})"
             continue
-        with files.explained(to):
-            staging.replace(to)
-            files.sync_folder(to.parent)
+        files.publish(staging, to)
         return reply.facts
     raise Failure(problem, item=reply.origin, reason=Reason.NOT_MEDIA)
 

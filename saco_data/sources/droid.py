@@ -12,7 +12,7 @@ from saco_data.model.reasons import Reason
 from saco_data.model.records import Arrival, Asset, Outcome
 from saco_data.sources.base import Context, Source
 from saco_data.sources.diagnosis import check_program
-from saco_data.storage.files import UnsafeName
+from saco_data.storage.names import UnsafeName
 
 # {lab}_{outcome}_{date}_{time}_recordings_MP4_{camera}.mp4, where the time has `_` and `:` of its
 # own, double ones too: read from both ends, and kept as it is.
@@ -97,7 +97,8 @@ class DroidSource(Source):
             yield from http.fetch(requests, context.stop)
 
     def _by_gsutil(self, wanted: dict[str, Asset], context: Context) -> Iterator[Any]:
-        from saco_data.transports.official.gsutil import Gsutil, Request
+        from saco_data.transports.base import Request
+        from saco_data.transports.official.gsutil import Gsutil
 
         root = self.location()
         requests = (

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import functools
 import hashlib
 import io
 import itertools
@@ -22,7 +21,8 @@ from saco_data.model.records import Arrival, Asset, Outcome
 from saco_data.sources.base import Context, Source
 from saco_data.sources.diagnosis import DAY, REMEDY, check_program
 from saco_data.storage import files
-from saco_data.transports.pacing import pause_seconds
+from saco_data.storage.names import UnsafeName
+from saco_data.transports.base import Failure, Policy, Request
 
 if TYPE_CHECKING:
     from saco_data.model.items import Item
@@ -83,17 +83,16 @@ class Ego4dSource(Source):
         name = f"{self.name} online"
         if self.missing_requirement():
             return ok(name, "not asked: there are no keys")
-        from saco_data.transports.s3 import Failure
-
         remedy = "Correct `endpoints: ego4d_manifest` in the config"
         try:
-            self._s3.head(self.location())
+            with self._s3() as s3:
+                s3.head(self.location())
         except ValueError:
             return fail(name, "the clip manifest is not of the form s3://bucket/key", remedy)
         except Failure as failure:
             if failure.reason.state is State.FAILED:
-                return warn(name, failure.detail, REMEDY)
-            return fail(name, failure.detail, remedy)
+                return warn(name, failure.what, REMEDY)
+            return fail(name, failure.what, remedy)
         return ok(name, "the keys open the clip manifest")
 
     def fetch(self, assets: Sequence[Asset], context: Context) -> Iterator[Arrival | Outcome]:
@@ -102,7 +101,7 @@ class Ego4dSource(Source):
         for asset in assets:
             try:
                 path = self.raw_path(asset.key)
-            except files.UnsafeName as error:
+            except UnsafeName as error:
                 yield self.outcome(asset, Reason.UNSAFE_NAME, str(error))
                 continue
             if path.is_file():
@@ -114,35 +113,41 @@ class Ego4dSource(Source):
 
     def find_changed(self, known: Mapping[str, Item]) -> Iterator[str]:
         """See `Source.changed`; S3 is asked, and says nothing to those without keys."""
-        from saco_data.transports.s3 import Failure
-
-        rates = self.config.rates
-        for key, item in known.items():
-            if not item.facts.get("etag") or not item.origin.startswith("s3://"):
-                continue
-            try:
-                _, now = self._s3.head(item.origin, probe=self.location())
-            except Blocked:
-                return
-            except Failure as failure:
-                if failure.reason.state is State.FAILED:
+        try:
+            client = self._s3()
+        except Blocked:
+            return
+        with client as s3:
+            for key, item in known.items():
+                if not item.facts.get("etag") or not item.origin.startswith("s3://"):
+                    continue
+                try:
+                    _, now = s3.head(item.origin, probe=self.location())
+                except Blocked:
                     return
-                continue
-            if now.get("etag", item.facts["etag"]) != item.facts["etag"]:
-                yield key
-            time.sleep(pause_seconds(rates.requests_per_second, rates.sleep_seconds))
+                except Failure as failure:
+                    if failure.reason.state is State.FAILED:
+                        return
+                    continue
+                if now.get("etag", item.facts["etag"]) != item.facts["etag"]:
+                    yield key
 
     def _fetch(self, wanted: dict[str, Asset], context: Context) -> Iterator[Arrival | Outcome]:
-        from saco_data.transports.s3 import Failure, split
+        with self._s3() as s3:
+            yield from self._fetch_from(s3, wanted, context)
 
-        s3 = self._s3
+    def _fetch_from(
+        self, s3: S3, wanted: dict[str, Asset], context: Context
+    ) -> Iterator[Arrival | Outcome]:
+        from saco_data.transports.s3 import split
+
         try:
             catalogue = self._catalogue(s3)
         except Failure as failure:
             if failure.reason.state is not State.FAILED:
-                raise self._no_manifest(failure.detail) from None
+                raise self._no_manifest(failure.what) from None
             for asset in wanted.values():
-                outcome = self.outcome(asset, failure.reason, f"clip manifest: {failure.detail}")
+                outcome = self.outcome(asset, failure.reason, f"clip manifest: {failure.what}")
                 yield replace(outcome, origin=self.location(), tried=False)
             return
         urls: dict[str, str] = {}
@@ -165,8 +170,6 @@ class Ego4dSource(Source):
     def _by_boto3(
         self, s3: S3, wanted: dict[str, Asset], urls: dict[str, str], context: Context
     ) -> Iterator[Arrival | Outcome]:
-        from saco_data.transports.s3 import Request
-
         requests = (Request(key, url, self.raw_path(key)) for key, url in urls.items())
         for reply in s3.fetch(requests, self.location(), context.stop):
             asset = wanted[reply.key]
@@ -199,7 +202,9 @@ class Ego4dSource(Source):
             while (batch := tuple(itertools.islice(rest, size))) and not context.stop.is_set():
                 uids = {key.removesuffix(".mp4"): key for key in batch}
                 # Of the manifest only what is asked for: one odd row ends the CLI.
-                files.write(manifest, _rows({uid: urls[key] for uid, key in uids.items()}))
+                files.write_if_changed(
+                    manifest, _rows({uid: urls[key] for uid, key in uids.items()})
+                )
                 result = cli.fetch(uids, staging, manifest, context.stop)
                 if context.stop.is_set():
                     return
@@ -219,24 +224,19 @@ class Ego4dSource(Source):
         self, s3: S3, asset: Asset, url: str, path: Path | None, said: str
     ) -> Arrival | Outcome:
         """What the CLI left of one clip, compared with what S3 itself says of it."""
-        from saco_data.transports.s3 import Failure
-
         try:
             size, facts = s3.head(url, probe=self.location())
         except Failure as failure:
-            return self.outcome(asset, failure.reason, failure.detail, url)
+            return self.outcome(asset, failure.reason, failure.what, url)
         if path is None:
             return self.outcome(asset, Reason.EXTRACTOR_ERROR, said, url)
         if path.stat().st_size != size:
             detail = f"{path.stat().st_size} of {size} bytes came"
             return self.outcome(asset, Reason.SHORT_BODY, detail, url)
         final = self.raw_path(asset.key)
-        with files.explained(final):
-            path.replace(final)
-            files.sync_folder(final.parent)
+        files.publish(path, final)
         return Arrival(asset, final, url, owned=True, facts=facts)
 
-    @functools.cached_property
     def _s3(self) -> S3:
         from saco_data.transports.s3 import S3, split
 
@@ -253,11 +253,15 @@ class Ego4dSource(Source):
         rates = self.config.rates
         access = self.manifest.access
         return S3(
+            Policy(
+                concurrency=rates.concurrency,
+                requests_per_second=rates.requests_per_second,
+                sleep_seconds=rates.sleep_seconds,
+                stall_timeout=60,
+                patience_seconds=30,
+            ),
             access_key=self.config.keys.aws_access_key_id,
             secret_key=self.config.keys.aws_secret_access_key,
-            concurrency=rates.concurrency,
-            requests_per_second=rates.requests_per_second,
-            sleep_seconds=rates.sleep_seconds,
             remedy=f"Keys last 14 days. {access.steps} ({access.page})",
         )
 
@@ -277,8 +281,8 @@ class Ego4dSource(Source):
             content = document.content
             known = {"url": self.location(), "etag": document.etag, "sha256": _sha256(content)}
             path.parent.mkdir(parents=True, exist_ok=True)
-            files.write(path, content)
-            files.write(known_path, json.dumps(known).encode())
+            files.write_if_changed(path, content)
+            files.write_if_changed(known_path, json.dumps(known).encode())
         try:
             return parse(content)
         except ValueError as error:

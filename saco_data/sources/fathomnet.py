@@ -19,7 +19,7 @@ from saco_data.model.records import Arrival, Asset, Outcome, Product
 from saco_data.sources import documents
 from saco_data.sources.base import Context, Source, version_of
 from saco_data.sources.diagnosis import CONNECT_SECONDS, host_of
-from saco_data.storage.files import explained
+from saco_data.storage.disk_errors import explain_errors
 
 if TYPE_CHECKING:
     from saco_data.transports.base import Failure, Reply, Request
@@ -44,12 +44,11 @@ class FathomnetSource(Source):
 
     def diagnose_online(self) -> Finding:
         """A look-up of a UUID that nothing has."""
-        from saco_data.transports.services.fathomnet import FathomNetApi, Patience
+        from saco_data.transports.base import Policy
+        from saco_data.transports.services.fathomnet import FathomNetApi
 
-        patience = Patience(
-            attempts=1, connect_timeout=CONNECT_SECONDS, read_timeout=CONNECT_SECONDS
-        )
-        with FathomNetApi(self.location(), patience, threading.Event()) as api:
+        policy = Policy(attempts=1, connect_timeout=CONNECT_SECONDS, stall_timeout=CONNECT_SECONDS)
+        with FathomNetApi(self.location(), policy, threading.Event()) as api:
             api.look_up(["00000000-0000-0000-0000-000000000000"])
         return ok(f"{self.name} online", f"{host_of(self.location())} answers")
 
@@ -149,12 +148,17 @@ class FathomnetSource(Source):
         """The record of each image, None where there is none. Raises Blocked, Failure."""
         if not uuids:
             return
-        from saco_data.transports.services.fathomnet import BATCH, FathomNetApi, Patience, Record
+        from saco_data.transports.base import Policy
+        from saco_data.transports.services.fathomnet import BATCH, FathomNetApi, Record
 
         rates = self.config.rates
-        patience = Patience(rates.requests_per_second, rates.sleep_seconds)
+        policy = Policy(
+            requests_per_second=rates.requests_per_second,
+            sleep_seconds=rates.sleep_seconds,
+            stall_timeout=60,
+        )
         rest = iter(uuids)
-        with FathomNetApi(self.location(), patience, context.stop) as api:
+        with FathomNetApi(self.location(), policy, context.stop) as api:
             while (batch := list(islice(rest, BATCH))) and not context.stop.is_set():
                 found = api.look_up(batch)
                 self._remember({k: v for k, v in found.items() if isinstance(v, Record)})
@@ -197,7 +201,7 @@ class FathomnetSource(Source):
             json.dumps({"uuid": uuid, "api": self.location(), **asdict(record)})
             for uuid, record in records.items()
         ]
-        with explained(self.records):
+        with explain_errors(self.records):
             self.records.parent.mkdir(parents=True, exist_ok=True)
             with self.records.open("a", encoding="ascii") as file:
                 # Begins on a new line even behind a cut one.

@@ -177,12 +177,12 @@ class NgaSource(Source):
                 raise documents.not_there(failure.what, failure.item) from None
             raise
         version = json.dumps({"url": url, "version": remote.identity}).encode()
-        if at_hand and remote.identity and files.same_content(note, version):
+        if at_hand and remote.identity and files.has_content(note, version):
             return
         # A cut catalogue would make pictures look gone: its length must be that of another answer.
         expect = Expect(bytes=remote.size)
         documents.fetch(http, url, self.catalogue, _check, expect)
-        files.write(note, version)
+        files.write_if_changed(note, version)
 
     def _stored(self, uuids: Collection[str]) -> dict[str, Row] | None:
         """The rows of the catalogue at hand; None where there is no usable one."""

@@ -15,7 +15,8 @@ from saco_data.dataset.raw_json import AGAIN
 from saco_data.model.errors import AnnotationError, Blocked
 from saco_data.model.reasons import Reason
 from saco_data.sources.annotation_files import STAGING, Annotations, Fetched
-from saco_data.storage import files, untrusted_json
+from saco_data.storage import untrusted_json
+from saco_data.storage.disk_errors import explain_errors
 from saco_data.transports.archive import members
 from saco_data.transports.services.roboflow import COCO, ROOT, Roboflow, original_name
 
@@ -37,7 +38,7 @@ def fetch_annotations(at: Annotations, config: SubsetConfig) -> Fetched:
         for image in content["images"]:
             image["file_name"] = original_name(image)
         path = archive.with_name(config.manifest.annotations.file)
-        with files.explained(path):
+        with explain_errors(path):
             path.write_bytes(json.dumps(content).encode())
         return at.install(config, path, origin)
 

@@ -18,18 +18,18 @@ from saco_data.model.reasons import Reason
 from saco_data.model.records import Arrival, Asset, Outcome
 from saco_data.sources.base import Context, Source
 from saco_data.sources.diagnosis import check_yt_dlp
-from saco_data.storage.files import UnsafeName
+from saco_data.storage.names import UnsafeName
 
 if TYPE_CHECKING:
-    from saco_data.transports.youtube.session import YoutubeReply
+    from saco_data.transports.base import Reply
 
 log = logging.getLogger(__name__)
 
 _ID = re.compile(r"[A-Za-z0-9_-]{11}")
 # Facts that tell whether a video fetched again is the one that was annotated.
 _SAME = ("fps", "width", "height", "frames")
-# Media that are refused (HTTP 403) one after the other are no matter of the single video.
-WALLS = 5
+# After so many refused media (HTTP 403) in a row it is the source that refuses, not the video.
+MAX_DENIALS = 5
 _CLOSED = {
     Reason.BOT_CHECK: "YouTube wants to know whether this is a bot",
     Reason.THROTTLED: "YouTube has had enough requests for now",
@@ -88,7 +88,7 @@ class Yt1bSource(Source):
         return ""
 
     def fetch(self, assets: Sequence[Asset], context: Context) -> Iterator[Arrival | Outcome]:
-        from saco_data.transports.youtube.session import NotVideoError, fingerprint
+        from saco_data.transports.youtube.fingerprint import NotVideoError, fingerprint
 
         missing: list[tuple[Asset, Path]] = []
         for asset in assets:
@@ -115,30 +115,29 @@ class Yt1bSource(Source):
     def _download(
         self, missing: list[tuple[Asset, Path]], context: Context
     ) -> Iterator[Arrival | Outcome]:
-        from saco_data.transports.base import Stopped
+        from saco_data.transports.base import Request, Stopped
         from saco_data.transports.youtube.session import YoutubeOptions, YoutubeSession
 
         rates = self.config.rates
         cookies = self.config.keys.cookies_path
         options = YoutubeOptions(
-            watch=self.location(),
             cookies=self.config.path(cookies) if cookies else None,
             requests_per_second=rates.requests_per_second,
             stop=context.stop,
         )
-        not_before, refusals = 0.0, 0
+        not_before, denials = 0.0, 0
         with YoutubeSession(options) as session:
             for asset, path in missing:
                 if context.stop.wait(max(0.0, not_before - time.monotonic())):
                     return
                 try:
-                    reply = session.fetch(asset.key, path)
+                    reply = session.fetch(Request(asset.key, self.location() + asset.key, path))
                 except Stopped:
                     return
                 not_before = time.monotonic() + random.uniform(*rates.sleep_seconds)  # noqa: S311
-                refusals = refusals + 1 if reply.reason is Reason.HTTP_ERROR else 0
-                if refusals == WALLS:
-                    detail = f"{WALLS} videos in a row were refused: {reply.detail}"
+                denials = denials + 1 if reply.reason is Reason.HTTP_ERROR else 0
+                if denials == MAX_DENIALS:
+                    detail = f"{MAX_DENIALS} videos in a row were refused: {reply.detail}"
                     reply = replace(reply, reason=Reason.THROTTLED, detail=detail)
                 if reply.reason is not Reason.OK:
                     yield self._refused(asset, reply)
@@ -146,7 +145,7 @@ class Yt1bSource(Source):
                 self._compare(asset.key, reply.facts, context.known.get(asset.key, {}))
                 yield self._arrival(asset, path, reply.facts)
 
-    def _refused(self, asset: Asset, reply: YoutubeReply) -> Outcome:
+    def _refused(self, asset: Asset, reply: Reply) -> Outcome:
         """The outcome of a video; raises Blocked where the whole source is closed."""
         if reply.reason not in _CLOSED:
             return self.outcome(asset, reply.reason, reply.detail, self.location() + asset.key)

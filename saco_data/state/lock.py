@@ -1,10 +1,15 @@
-"""One run at a time on a `silver_path`, on network file systems too.
+"""One run at a time on a `silver_path`, also on network file systems.
 
-The lock is a file made by `link`, which is atomic on NFS where flock is not dependable. It names
-host, machine, process and boot; its holder touches it. A lock is stale when its process is dead
-(same machine) or when it was not touched for `STALE_SECONDS` (another one). Who would remove a
-stale lock lays a claim on it first: a second lock, named for the content of the stale one. So
-there is one claim on each, and no live lock is ever taken for the dead one in whose place it is.
+The lock is a file created by `link`, which is atomic on NFS where flock is unreliable. It names its
+holder (host, machine, process, boot), who touches it regularly. It is stale when its process has
+ended (same machine) or when it was not touched for `STALE_SECONDS` (another machine).
+
+Removing a stale lock needs a claim: a second lock, named after the content of the stale one. Only
+one process gets the claim, and a new lock has other content, so it is never removed by mistake.
+
+`filelock.SoftFileLease` would lose two things: it takes two machines with the same host name for
+one, and it must itself watch a foreign lock for the whole lease, so that a run would wait 15
+minutes for a machine that has been off for days.
 """
 
 from __future__ import annotations
@@ -13,155 +18,148 @@ import contextlib
 import hashlib
 import json
 import os
-import re
-import socket
 import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from saco_data.model.errors import LockHeld
+from saco_data.state import identity
 from saco_data.storage import untrusted_json
-from saco_data.storage.files import explained
+from saco_data.storage.disk_errors import explain_errors
 
 TOUCH_SECONDS = 30.0
 STALE_SECONDS = 900.0
-# How long a lock file is respected that was read and says nothing.
-BRIEF_SECONDS = 20.0
+# A lock file without valid content counts as being written for so long.
+INCOMPLETE_SECONDS = 20.0
 
 
 class Lock:
-    """Holds `<folder>/lock` while the context lasts. Raises LockHeld when another run has it.
+    """Holds `<folder>/lock` within the context. Raises LockHeld when another run has it.
 
-    `on_lost` is called, from another thread, if the lock turns out to be someone else's: this
-    machine slept for longer than the others waited.
+    `on_lost` is called, from another thread, when another run has taken the lock: this machine
+    was suspended for longer than `STALE_SECONDS`.
     """
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "lock"
         self.on_lost: Callable[[], None] | None = None
-        self._done = threading.Event()
-        self._mine: dict[str, Any] = {}
+        self._released = threading.Event()
+        self._holder: dict[str, Any] = {}
         self._content = b""
 
     def __enter__(self) -> Lock:
-        self._mine = {
-            "host": socket.gethostname(),
-            "machine": _machine(),
-            "pid": os.getpid(),
-            "started": _started(os.getpid()),
-            "boot": _boot(),
-            "processes": _processes(),
-            # No two locks are the same, not even of one process.
-            "token": os.urandom(8).hex(),
-        }
-        self._content = json.dumps(self._mine).encode()
-        with explained(self.path):
+        # The token makes every lock unique, also among those of one process.
+        self._holder = {**identity.describe_this_process(), "token": os.urandom(8).hex()}
+        self._content = json.dumps(self._holder).encode()
+        with explain_errors(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            if not self._take(self.path):
-                # It may be given up while we look.
+            if not self._create(self.path):
+                # FileNotFoundError: its holder has just released it.
                 with contextlib.suppress(FileNotFoundError):
                     self._remove_stale()
-                if not self._take(self.path):
-                    raise self._held()
-        threading.Thread(target=self._touch, name="lock", daemon=True).start()
+                if not self._create(self.path):
+                    raise self._held_error()
+        threading.Thread(target=self._keep_touching, name="lock", daemon=True).start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._done.set()
+        self._released.set()
         with contextlib.suppress(OSError):
             if self.path.read_bytes() == self._content:
                 self.path.unlink()
 
-    def _take(self, path: Path) -> bool:
-        mine = self._private()
-        mine.write_bytes(self._content)
+    def _create(self, path: Path) -> bool:
+        """Creates a lock file with our content; returns whether it did not exist before."""
+        private = self._private_path()
+        private.write_bytes(self._content)
         try:
-            os.link(mine, path)
+            os.link(private, path)
         except FileExistsError:
-            # Over NFS the answer to a successful call may get lost, and the repeated call fails.
-            return mine.stat().st_nlink == 2
+            # NFS may lose the answer to a successful call, and its repetition fails.
+            return private.stat().st_nlink == 2
         except OSError:
-            # No hard links here: exclusive creation is the next best thing.
+            # No hard links on this file system: exclusive creation is the next best thing.
             try:
                 with path.open("xb") as file:
                     file.write(self._content)
             except FileExistsError:
                 return False
         finally:
-            mine.unlink(missing_ok=True)
+            private.unlink(missing_ok=True)
         return True
 
     def _remove_stale(self) -> None:
-        stale = self._stale(self.path)
-        claim, left = self._claim(stale), []
-        while not self._take(claim):
-            # Its maker was killed at it: claim the claim. Or is at it this very moment.
-            left.append(claim)
-            claim = self._claim(self._stale(claim))
+        """Removes the lock if it is stale. Raises LockHeld if it, or a claim on it, is not."""
+        stale = self._read_stale(self.path)
+        claim, earlier_claims = self._claim_path(stale), []
+        while not self._create(claim):
+            # The process that made this claim was killed, or is removing the lock just now.
+            earlier_claims.append(claim)
+            claim = self._claim_path(self._read_stale(claim))
         try:
-            # Someone may have taken it over while we looked.
-            if self._stale(self.path) != stale:
-                raise self._held()
+            # Another process may have replaced the lock in the meantime.
+            if self._read_stale(self.path) != stale:
+                raise self._held_error()
             self.path.unlink(missing_ok=True)
-            # Not before: while the stale lock is there, they keep others from it.
-            for each in left:
+            # In this order: while the stale lock exists, these claims keep others away from it.
+            for each in earlier_claims:
                 each.unlink(missing_ok=True)
         finally:
             claim.unlink(missing_ok=True)
 
-    def _claim(self, content: bytes) -> Path:
-        """The place of the claim on what holds this."""
+    def _claim_path(self, content: bytes) -> Path:
+        """The path of the claim on a lock or claim with this content."""
         return self.path.with_name(f"lock.takeover.{hashlib.sha256(content).hexdigest()[:32]}")
 
-    def _stale(self, path: Path) -> bytes:
-        """What a stale lock holds. Raises LockHeld for one that is not, FileNotFoundError."""
+    def _read_stale(self, path: Path) -> bytes:
+        """The content of a stale lock or claim. Raises LockHeld if it is not stale."""
         try:
             content = path.read_bytes()
         except FileNotFoundError:
             raise
         except OSError:
-            # Another user's, or the file system is in trouble: its holder may well be alive.
+            # Not readable for this user, or the file system has trouble: the holder may be alive.
             content = b""
-            alive = self._age(path) < STALE_SECONDS
+            is_held = self._age_of(path) < STALE_SECONDS
         else:
-            alive = self._alive(path, content)
-        if alive:
-            raise self._held()
+            is_held = self._is_held(path, content)
+        if is_held:
+            raise self._held_error()
         return content
 
-    def _alive(self, path: Path, content: bytes) -> bool:
-        holder = _parsed(content)
+    def _is_held(self, path: Path, content: bytes) -> bool:
+        holder = _parse(content)
         if holder is None:
-            # Being written, or cut off by a power failure.
-            return self._age(path) < BRIEF_SECONDS
-        mine = self._mine
-        rebooted = holder.get("boot") != mine["boot"]
-        here = all(holder.get(name) == mine[name] for name in ("host", "machine", "processes"))
-        if not here or (rebooted and not mine["machine"]):
-            # Its process cannot be seen from here.
-            return self._age(path) < STALE_SECONDS
-        if rebooted:
+            # It is being written, or was cut off by a power failure.
+            return self._age_of(path) < INCOMPLETE_SECONDS
+        ours = self._holder
+        is_other_boot = holder.get("boot") != ours["boot"]
+        is_here = all(holder.get(name) == ours[name] for name in ("host", "machine", "processes"))
+        if not is_here or (is_other_boot and not ours["machine"]):
+            # Its process is not visible from here.
+            return self._age_of(path) < STALE_SECONDS
+        if is_other_boot:
             return False
         pid = holder.get("pid")
-        # A process number may be used again; the start time tells whether it is the same process.
-        return isinstance(pid, int) and holder.get("started") == _started(pid) != ""
+        # A process number may be in use again; the start time identifies the process.
+        return isinstance(pid, int) and holder.get("started") == identity.start_time_of(pid) != ""
 
-    def _age(self, path: Path) -> float:
+    def _age_of(self, path: Path) -> float:
         """Seconds since a file was touched, by the clock of the file system that holds it."""
-        mine = self._private()
+        private = self._private_path()
         try:
-            mine.touch()
-            return mine.stat().st_mtime - path.stat().st_mtime
+            private.touch()
+            return private.stat().st_mtime - path.stat().st_mtime
         finally:
-            mine.unlink(missing_ok=True)
+            private.unlink(missing_ok=True)
 
-    def _private(self) -> Path:
-        return self.path.with_name(f".lock.{self._mine['token']}.{threading.get_ident()}")
+    def _private_path(self) -> Path:
+        return self.path.with_name(f".lock.{self._holder['token']}.{threading.get_ident()}")
 
-    def _held(self) -> LockHeld:
+    def _held_error(self) -> LockHeld:
         try:
-            holder = _parsed(self.path.read_bytes()) or {}
+            holder = _parse(self.path.read_bytes()) or {}
             who = f"host {holder.get('host')}, process {holder.get('pid')}"
         except OSError as error:
             who = f"whose lock cannot be read: {error.strerror}"
@@ -171,68 +169,25 @@ class Lock:
             remedy="Wait for it, or stop it; a lock whose process is dead is taken over by itself",
         )
 
-    def _touch(self) -> None:
-        while not self._done.wait(TOUCH_SECONDS):
+    def _keep_touching(self) -> None:
+        while not self._released.wait(TOUCH_SECONDS):
             try:
-                mine = self.path.read_bytes() == self._content
-                if mine:
+                is_ours = self.path.read_bytes() == self._content
+                if is_ours:
                     os.utime(self.path)
             except OSError:
-                # Gone, or not to be read just now: the next time tells.
+                # Missing or not readable at the moment: look again next time.
                 continue
-            if not mine and not self._done.is_set():
+            if not is_ours and not self._released.is_set():
                 if self.on_lost:
                     self.on_lost()
                 return
 
 
-def _parsed(content: bytes) -> dict[str, Any] | None:
+def _parse(content: bytes) -> dict[str, Any] | None:
+    """The holder that a lock file names; None if the file is not complete."""
     try:
         parsed = untrusted_json.parse(content)
     except ValueError:
         return None
     return parsed if isinstance(parsed, dict) else None
-
-
-def _machine() -> str:
-    """What tells machines of one name apart; "" where they do not say."""
-    try:
-        text = Path("/etc/machine-id").read_text().strip()
-    except (OSError, ValueError):
-        return ""
-    # An image that was not started yet holds "uninitialized".
-    return text if re.fullmatch("[0-9a-f]{32}", text) else ""
-
-
-def _boot() -> str:
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    except OSError:
-        return ""
-
-
-def _processes() -> str:
-    """Which processes can be seen from here: containers on one machine do not see each other's."""
-    try:
-        return os.readlink("/proc/self/ns/pid")  # noqa: PTH115 - not a path
-    except OSError:
-        return ""
-
-
-def _started(pid: int) -> str:
-    """The start time of a process in clock ticks since boot; "" for one that does not run."""
-    try:
-        text = Path(f"/proc/{pid}/stat").read_text()
-    except OSError:
-        if Path("/proc/self").exists():
-            return ""
-        try:
-            os.kill(pid, 0)
-        except ProcessLookupError:
-            return ""
-        except PermissionError:
-            pass
-        return "running"
-    state, *fields = text.rpartition(")")[2].split()
-    # A zombie holds nothing any more; its parent has not noticed yet.
-    return "" if state == "Z" else fields[18]

@@ -1,1 +1,1 @@
-"""Files and folders: atomic writes, safe names, listings."""
+"""Files and folders: atomic writes, safe names, listings, errors of the disk."""

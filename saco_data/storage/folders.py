@@ -1,4 +1,4 @@
-"""What is on disk, gathered for the plan, which itself looks at nothing but its arguments."""
+"""What is on disk: listings, file systems, and cleaning up after a killed run."""
 
 from __future__ import annotations
 
@@ -8,15 +8,18 @@ from pathlib import Path
 from zlib import crc32
 
 from saco_data.model.errors import OutputError
-from saco_data.storage.files import explained, is_temporary
+from saco_data.storage.disk_errors import explain_errors
+from saco_data.storage.files import is_temporary
+
+_PARKED = ".saco-old"  # suffix of a raw file while its newer version is being fetched
 
 
-def device(path: Path) -> int:
-    """The file system that holds, or will hold, a path."""
-    return existing(path).stat().st_dev
+def device_of(path: Path) -> int:
+    """The number of the file system that holds, or would hold, a path."""
+    return nearest_existing(path).stat().st_dev
 
 
-def existing(path: Path) -> Path:
+def nearest_existing(path: Path) -> Path:
     """The path, or the nearest folder above it that exists."""
     while not path.exists() and path != path.parent:
         path = path.parent
@@ -31,11 +34,12 @@ def mount_of(path: Path) -> Path:
     return path
 
 
-_OLD = ".saco-old"
+def list_files(folder: Path) -> dict[str, int]:
+    """The size in bytes of every file below a folder, by its name relative to the folder.
 
-
-def listing(folder: Path) -> dict[str, int]:
-    """Bytes by relative name of all files below a folder; links to folders are not followed."""
+    Links to folders are not followed. A missing folder has no files. Raises OutputError if a folder
+    cannot be read.
+    """
     sizes: dict[str, int] = {}
     pending = [""]
     while pending:
@@ -55,17 +59,17 @@ def listing(folder: Path) -> dict[str, int]:
             if entry.is_dir(follow_symlinks=False):
                 pending.append(f"{name}/")
                 continue
-            with contextlib.suppress(OSError):  # a link that leads nowhere is no file
+            with contextlib.suppress(OSError):  # a broken link, or the file has just gone
                 if entry.is_file():
                     sizes[name] = entry.stat().st_size
     return sizes
 
 
 def fingerprint(folder: Path) -> list[int] | None:
-    """Tells whether any file below a folder came, went or changed its size: [files, checksum].
+    """[number, checksum] of the names and sizes of all files below a folder.
 
-    Twice as quick as `listing`, which matters at a million files. None where it cannot be told;
-    a folder that is not there has no files.
+    It changes when a file appears, disappears or changes its size. Twice as fast as `list_files`.
+    None if a folder cannot be read; a missing folder has no files.
     """
     count = total = 0
     root, pending = os.fsencode(folder), [b""]
@@ -87,22 +91,25 @@ def fingerprint(folder: Path) -> list[int] | None:
     return [count, total]
 
 
-def put_by(path: Path) -> None:
-    """Gives a raw file another name until the version that the source has now is here."""
+def park_old_raw(path: Path) -> None:
+    """Renames a raw file until the newer version of its source has arrived; see `sweep`."""
     with contextlib.suppress(OSError):
-        path.replace(path.with_name(f".{path.name}{_OLD}"))
+        path.replace(path.with_name(f".{path.name}{_PARKED}"))
 
 
 def sweep(folder: Path) -> None:
-    """Removes what a killed run left below a folder; what was put by comes back if nothing came."""
-    for name in listing(folder):
+    """Removes temporary files of a killed run below a folder.
+
+    A parked raw file gets its name back, or is removed if its newer version has arrived.
+    """
+    for name in list_files(folder):
         path = folder / name
-        with explained(path):
+        with explain_errors(path):
             if is_temporary(path.name):
                 path.unlink(missing_ok=True)
-            elif path.name.startswith(".") and path.name.endswith(_OLD):
-                to = path.with_name(path.name[1 : -len(_OLD)])
-                if to.exists():
+            elif path.name.startswith(".") and path.name.endswith(_PARKED):
+                original = path.with_name(path.name[1 : -len(_PARKED)])
+                if original.exists():
                     path.unlink()
                 else:
-                    path.replace(to)
+                    path.replace(original)

@@ -1,4 +1,4 @@
-"""JSON from outside: from servers, from other laboratories, from archives."""
+"""JSON from servers, other laboratories and archives, which may be hostile."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def parse(text: str | bytes) -> Any:
-    """What a JSON text holds. Raises ValueError for anything else, however deep it is nested."""
+    """The value of a JSON text. Raises ValueError for invalid or too deeply nested text."""
     try:
         return json.loads(text)
     except RecursionError:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-import zipfile
 from pathlib import Path
 
 import pytest
@@ -73,12 +70,3 @@ def test_a_manifest_is_named_after_its_subset(tmp_path: Path) -> None:
     (tmp_path / "geode.yaml").write_text(content)
     with pytest.raises(ManifestError, match="says it is 'nga'"):
         manifest.read(tmp_path / "geode.yaml", "silver")
-
-
-def test_the_wheel_carries_the_manifests(tmp_path: Path) -> None:
-    root = Path(__file__).parents[2]
-    command = [sys.executable, "-m", "pip", "wheel", "--no-deps", "-q", "-w", tmp_path, root]
-    subprocess.run(list(map(str, command)), check=True, capture_output=True)
-    (wheel,) = tmp_path.glob("*.whl")
-    names = zipfile.ZipFile(wheel).namelist()
-    assert {f"saco_data/manifests/silver/{name}.yaml" for name in PUBLISHED} <= set(names)

@@ -154,7 +154,7 @@ def test_a_kill_while_the_official_name_is_written_is_mended(
         assert sync(settings, ["sav"], Notes(), executor=InlineExecutor(), full=True).code == 0
         with monkeypatch.context() as patch:
             if number == 1:
-                patch.setattr("saco_data.storage.files.copy", killed)
+                patch.setattr("saco_data.storage.files.copy_if_changed", killed)
             with contextlib.suppress(KeyboardInterrupt):
                 prune_in_place(settings, "sav")
         assert annotation(tmp_path, "sav", "_original").read_bytes() == pristine

@@ -1,89 +1,16 @@
-"""Masks: RLE decoded or refused, scaled, drawn."""
+"""Masks, scaled and drawn onto pictures."""
 
 from __future__ import annotations
 
 import itertools
-import json
-from pathlib import Path
-from typing import Any
 
 import numpy as np
-import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from hypothesis.extra import numpy as arrays
 from PIL import Image
-from pycocotools import mask as rle
 
 from saco_data.dataset.drawing import HALO, PALETTE, TINY, draw_layer, draw_masks, scale_mask
-from saco_data.dataset.masks import DamagedMask, decode
 
 
-def encoded(mask: Any) -> dict[str, Any]:
-    made = rle.encode(np.asfortranarray(mask.astype(np.uint8)))
-    return {"counts": made["counts"].decode(), "size": list(mask.shape)}
-
-
-@given(
-    arrays.arrays(np.bool_, st.tuples(st.integers(1, 40), st.integers(1, 40))),
-)
-def test_what_was_encoded_comes_back(mask: Any) -> None:
-    height, width = mask.shape
-    assert np.array_equal(decode(encoded(mask), width, height), mask)
-
-
-@given(st.text(alphabet=[chr(code) for code in range(40, 116)], max_size=60))
-def test_any_text_is_a_whole_mask_or_refused(counts: str) -> None:
-    # pycocotools alone reads beyond its memory here.
-    try:
-        mask = decode({"counts": counts, "size": [9, 7]}, 7, 9)
-    except DamagedMask:
-        return
-    assert mask.shape == (9, 7)
-    assert encoded(mask)["size"] == [9, 7]
-
-
-@pytest.mark.parametrize(
-    ("segmentation", "why"),
-    [
-        (None, "no RLE"),
-        ([[0, 0, 1, 1, 2, 2]], "no RLE"),
-        ({"counts": [3, 60], "size": [9, 7]}, "no compressed RLE"),
-        ({"counts": "", "size": [9, 7]}, "ends in the middle"),
-        ({"counts": "o1", "size": [7, 9]}, "of size"),
-        ({"counts": "o1", "size": [9, 7, 1]}, "of size"),
-        ({"counts": "o1o1", "size": [9, 7]}, "fills 126 of 63"),
-        ({"counts": "é", "size": [9, 7]}, "characters"),
-        ({"counts": "n", "size": [9, 7]}, "fills|middle|negative"),
-        ({"counts": "O", "size": [9, 7]}, "negative"),
-        ({"counts": "o" * 40, "size": [9, 7]}, "characters|middle"),
-    ],
-)
-def test_a_damaged_rle_is_refused_with_the_reason(segmentation: Any, why: str) -> None:
-    with pytest.raises(DamagedMask, match=why):
-        decode(segmentation, 7, 9)
-
-
-def test_a_mask_as_large_as_the_memory_is_refused() -> None:
-    with pytest.raises(DamagedMask, match="too large to be decoded"):
-        decode({"counts": "0", "size": [1 << 20, 1 << 20]}, 1 << 20, 1 << 20)
-
-
-def test_the_published_sample_is_refused_by_name(shared_data: Path) -> None:
-    content = json.loads((shared_data / "droid_sample.json").read_text())
-    annotation = content["annotations"][0]
-    with pytest.raises(DamagedMask):
-        decode(annotation["segmentation"], 1280, 720)
-
-
-def test_real_masklets_are_decoded(shared_data: Path) -> None:
-    content = json.loads((shared_data / "sav_000001_manual.json").read_text())
-    for each in content["masklet"][0]:
-        height, width = each["size"]
-        assert np.array_equal(decode(each, width, height), rle.decode(each).astype(bool))
-
-
-def test_a_single_pixel_survives_scaling_and_nothing_stays_nothing() -> None:
+def test_scaling_keeps_a_single_pixel_and_an_empty_mask() -> None:
     dot = np.zeros((1000, 1000), bool)
     assert not scale_mask(dot, (50, 50)).any()
     dot[777, 333] = True

@@ -1,4 +1,4 @@
-"""Annotation files: what is read, what survives a rewrite, and what damage is answered with."""
+"""Annotation files: what is read, what a derived file keeps, and errors for damaged ones."""
 
 from __future__ import annotations
 
@@ -110,13 +110,13 @@ def test_a_derived_file_keeps_order_fields_negatives_and_bytes(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("masks", [[{"id": 1}], [3], [{"id": 1, "image_id": [2]}]])
-def test_a_mask_that_is_none_is_named_when_it_matters(tmp_path: Path, masks: list[Any]) -> None:
+def test_an_annotation_without_image_id_is_named(tmp_path: Path, masks: list[Any]) -> None:
     path = written(tmp_path, {**document(image(0, "a"), image(1, "b")), "annotations": masks})
     with pytest.raises(AnnotationError, match="again"):
         derive(path, tmp_path / "to.json", lambda name: name == "a")
 
 
-def test_the_downloaded_file_is_never_written_over(tmp_path: Path) -> None:
+def test_the_downloaded_file_is_never_overwritten(tmp_path: Path) -> None:
     path = written(tmp_path, document(image(0, "a"), image(1, "b")))
     before = path.read_bytes()
     (tmp_path / "elsewhere").symlink_to(tmp_path, target_is_directory=True)
@@ -161,7 +161,7 @@ def test_kept_and_removed_make_up_the_original(
 
 
 @given(st.binary(max_size=60) | st.text(max_size=60).map(str.encode))
-def test_no_input_makes_anything_but_an_annotation_error(
+def test_any_other_input_raises_an_annotation_error(
     tmp_path_factory: pytest.TempPathFactory, content: bytes
 ) -> None:
     path = tmp_path_factory.mktemp("hostile") / "a.json"
@@ -170,7 +170,7 @@ def test_no_input_makes_anything_but_an_annotation_error(
         read(path, GEODE)
 
 
-def test_text_ids_are_fine(tmp_path: Path) -> None:
+def test_ids_may_be_text(tmp_path: Path) -> None:
     content = document({**image(0, "a"), "id": "x"}, {**image(1, "b"), "id": "y"})
     content["annotations"] = [mask(1, "x"), mask(2, "y")]
     kept = derive(written(tmp_path, content), tmp_path / "o.json", lambda name: name == "b")

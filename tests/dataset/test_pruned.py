@@ -38,7 +38,7 @@ def test_the_sidecar_says_what_was_removed_and_from_what(tmp_path: Path) -> None
     assert done.image_nps == 1
 
 
-def test_what_comes_back_is_restored_in_its_place(tmp_path: Path) -> None:
+def test_entries_that_return_are_restored_in_their_place(tmp_path: Path) -> None:
     path, to = source(tmp_path), tmp_path / "out" / "x.json"
     pruned.run(path, DIGEST, to, NAMES, {"b.jpg": "http_404"})
     assert [each["file_name"] for each in json.loads(to.read_text())["images"]] == [
@@ -50,7 +50,7 @@ def test_what_comes_back_is_restored_in_its_place(tmp_path: Path) -> None:
     assert not pruned.sidecar(to).exists()
 
 
-def test_another_file_than_was_read_is_not_worked_with(tmp_path: Path) -> None:
+def test_a_file_that_changed_since_it_was_read_is_refused(tmp_path: Path) -> None:
     path, to = source(tmp_path), tmp_path / "out" / "x.json"
     path.write_bytes(CONTENT + b"\n")
     with pytest.raises(Incomplete, match="Run again"):

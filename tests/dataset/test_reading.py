@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -57,15 +58,15 @@ def example() -> bytes:
 
 UNUSUAL = {
     "byte order mark": (lambda content: b"\xef\xbb\xbf" + content, "byte order mark"),
-    "NaN": (lambda content: content.replace(b"0.25", b"NaN"), "NaN or Infinity 1 times"),
+    "NaN": (lambda content: content.replace(b"0.25", b"NaN"), "1 × NaN or Infinity"),
     "-Infinity": (lambda content: content.replace(b"0.25", b"-Infinity"), "NaN or Infinity"),
-    "Latin-1 phrase": (lambda content: content.replace(b"cafe", b"caf\xe9"), "1 bytes that are"),
-    "bytes in RLE": (lambda content: content.replace(b"PPYo1", b"PP\xff\xfe1"), "2 bytes that are"),
+    "Latin-1 phrase": (lambda content: content.replace(b"cafe", b"caf\xe9"), "1 × a byte"),
+    "bytes in RLE": (lambda content: content.replace(b"PPYo1", b"PP\xff\xfe1"), "2 × a byte"),
     "float width": (lambda content: content.replace(b": 64,", b": 64.0,"), ""),
     "float id": (lambda content: content.replace(b'"image_id": 10000000', b'"image_id": 1e7'), ""),
     "surrogate": (
         lambda content: content.replace(b"cafe", b"caf\\ud800"),
-        "half a surrogate pair 1",
+        "1 × half a surrogate pair",
     ),
     "no phrase": (lambda content: content.replace(b'"cafe"', b"null"), ""),
     "a large number": (lambda content: content.replace(b"0.25", b"1e999"), ""),
@@ -124,6 +125,17 @@ def test_nan_in_a_phrase_is_text(tmp_path: Path) -> None:
     assert derived["annotations"][0]["area"] is None
 
 
+def test_ids_and_names_cannot_forge_a_line_of_a_warning(tmp_path: Path) -> None:
+    first = image(0, "a\u202egpj.exe.jpg", id="x\n2026-01-01 complete")
+    content = document(first, {**first, "id": 2, "width": 7})
+    warnings = index.read(written(tmp_path, json.dumps(content).encode()), GEODE).warnings
+    assert any("x\ufffd2026-01-01 complete and 2 disagree" in each for each in warnings)
+    assert all(each.isprintable() for each in warnings)
+    with pytest.raises(AnnotationError) as caught:
+        pairs.read(written(tmp_path, json.dumps(document({**first, "width": 0})).encode()))
+    assert str(caught.value).isprintable()
+
+
 def test_only_halves_of_surrogate_pairs_are_replaced(tmp_path: Path) -> None:
     content = example().replace(b"cafe", rb"\ud83d\ude00 \\ud800 \uD83D \" \udE00 \u00e9")
     assert pairs.read(written(tmp_path, content)).pairs[0].phrase == '😀 \\ud800 � " � é'
@@ -136,7 +148,7 @@ def test_bytes_that_are_not_utf8_are_counted_across_slices(tmp_path: Path) -> No
     content = start + filling + "€".encode() + b'\xe9", ' + example()[1:]
     path = written(tmp_path, content)
     (repair,) = pairs.read(path).repairs
-    assert f"1 bytes that are not UTF-8, the first at byte {(1 << 20) + 2}" in repair
+    assert f"1 × a byte that is not UTF-8, first at byte {(1 << 20) + 2}" in repair
 
 
 @pytest.mark.parametrize(
@@ -150,7 +162,7 @@ def test_bytes_that_are_not_utf8_are_counted_across_slices(tmp_path: Path) -> No
         (b'"id": 10000001', b'"global_frame_idx": 1.5, "id": 5', "frame number 1.5"),
     ],
 )
-def test_what_cannot_be_meant_is_refused_by_all_with_its_place(
+def test_values_that_make_no_sense_are_refused_by_all_with_their_place(
     tmp_path: Path, old: bytes, new: bytes, place: str
 ) -> None:
     assert old in example()
@@ -191,7 +203,26 @@ def test_all_accept_or_all_refuse(
                 pairs.area_of(each)
 
 
-def test_a_long_row_of_quotes_is_answered_at_once(tmp_path: Path) -> None:
-    # An unfinished string is scanned once, not once for each quote in it.
+def nested(levels: int) -> bytes:
+    return example().replace(b'"text_input": "cafe"', b'"x": ' + b"[" * levels + b"]" * levels)
+
+
+def test_deep_nesting_is_refused_wherever_the_reader_is_called_from(tmp_path: Path) -> None:
+    def read_from(depth: int, reader: Callable[[Path], object], path: Path) -> None:
+        if depth:
+            read_from(depth - 1, reader, path)
+            return
+        with contextlib.suppress(AnnotationError):
+            reader(path)
+
+    for levels in range(500, 1001, 20):
+        path = written(tmp_path, nested(levels))
+        for reader in READERS:
+            read_from(levels % 300, reader, path)
+    with pytest.raises(AnnotationError):
+        pairs.read(written(tmp_path, nested(100_000)))
+
+
+def test_an_unfinished_string_of_quotes_is_refused(tmp_path: Path) -> None:
     with pytest.raises(AnnotationError, match="not whole JSON"):
         pairs.read(written(tmp_path, b'{"NaN": "' + b'\\"' * 500_000))

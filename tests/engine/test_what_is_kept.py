@@ -235,7 +235,7 @@ def test_a_new_version_that_is_of_no_use_leaves_what_is_done(
         server.files[changed] = {"no video": bytes(5000), "shorter": _first_frames(good, 8)}.get(
             how, other
         )
-        asked = folders.put_by
+        asked = folders.park_old_raw
 
         def then_fails(path: Path) -> None:
             asked(path)
@@ -244,7 +244,7 @@ def test_a_new_version_that_is_of_no_use_leaves_what_is_done(
             elif how == "gone":
                 del server.files[changed]
 
-        monkeypatch.setattr("saco_data.storage.folders.put_by", then_fails)
+        monkeypatch.setattr("saco_data.storage.folders.park_old_raw", then_fails)
         followed = sync(
             settings, ["droid"], Notes(), clock=lambda: time[0], executor=InlineExecutor()
         )
@@ -257,7 +257,7 @@ def test_a_new_version_that_is_of_no_use_leaves_what_is_done(
         # The new version is not forgotten over it.
         server.faults = Faults(probability=0)
         server.files[changed] = other
-        monkeypatch.setattr("saco_data.storage.folders.put_by", asked)
+        monkeypatch.setattr("saco_data.storage.folders.park_old_raw", asked)
         for _ in range(2):
             time[0] += 2 * DAY
             sync(settings, ["droid"], Notes(), clock=lambda: time[0], executor=InlineExecutor())
@@ -278,8 +278,8 @@ def _first_frames(video: bytes, count: int) -> bytes:
 def test_a_raw_file_put_by_comes_back_after_a_kill(tmp_path: Path) -> None:
     (tmp_path / "a.mp4").write_bytes(b"old")
     (tmp_path / "b.mp4").write_bytes(b"old")
-    folders.put_by(tmp_path / "a.mp4")
-    folders.put_by(tmp_path / "b.mp4")
+    folders.park_old_raw(tmp_path / "a.mp4")
+    folders.park_old_raw(tmp_path / "b.mp4")
     (tmp_path / "b.mp4").write_bytes(b"new")
     folders.sweep(tmp_path)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {

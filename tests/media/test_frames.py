@@ -16,7 +16,7 @@ from saco_data.model.reasons import Reason
 from tests.media import corpus
 
 TURNS = {90: cv2.ROTATE_90_COUNTERCLOCKWISE, -180: cv2.ROTATE_180, -90: cv2.ROTATE_90_CLOCKWISE}
-# Where the index must not be trusted, and why. Everything else must go the index way.
+# Videos whose index must not be trusted, and why. All others must be decoded by index.
 SEQUENTIAL = {
     "interlaced.mp4": "interlaced",
     "start_pts.ts": "mpegts",
@@ -66,7 +66,7 @@ def _rgb(frame: av.VideoFrame) -> np.ndarray:
 
 
 def assert_exact(path: Path, wanted: list[int]) -> list[str]:
-    """The ways that the wanted frames went, after comparing each with the plain decode."""
+    """How each wanted frame was reached; fails where one differs from the plain decode."""
     expected = plain_decode(path)
     got = list(extract(path, wanted))
     assert [each.index for each in got] == sorted(set(wanted))
@@ -87,7 +87,7 @@ def assert_exact(path: Path, wanted: list[int]) -> list[str]:
 
 
 @pytest.mark.parametrize("name", corpus.NAMES)
-def test_every_index_alone_is_exact_and_those_beyond_are_refused(name: str, folder: Path) -> None:
+def test_each_index_is_exact_and_those_beyond_the_end_are_refused(name: str, folder: Path) -> None:
     path = corpus.make(name, folder)
     count = len(plain_decode(path))
     assert count
@@ -170,7 +170,7 @@ def test_an_index_below_zero_is_refused(folder: Path) -> None:
     assert isinstance(got[1], Frame)
 
 
-def test_nothing_wanted_is_nothing_done(tmp_path: Path) -> None:
+def test_without_wanted_frames_the_file_is_not_opened(tmp_path: Path) -> None:
     assert list(extract(tmp_path / "absent.mp4", [])) == []
 
 
@@ -211,7 +211,7 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("kind", HOSTILE)
-def test_what_is_no_video_is_corrupt(kind: str, folder: Path, tmp_path: Path) -> None:
+def test_other_files_are_corrupt_videos(kind: str, folder: Path, tmp_path: Path) -> None:
     # A playlist must not make us read another file, even one that is a good video.
     (tmp_path / "secret.mp4").write_bytes(corpus.make("fps_6.mp4", folder).read_bytes())
     path = tmp_path / "a.mp4"
@@ -224,7 +224,7 @@ def test_what_is_no_video_is_corrupt(kind: str, folder: Path, tmp_path: Path) ->
         assert str(tmp_path) not in str(caught.value)
 
 
-def test_a_file_with_sound_alone_is_not_media(tmp_path: Path) -> None:
+def test_a_file_with_only_sound_is_not_media(tmp_path: Path) -> None:
     path = tmp_path / "a.m4a"
     with av.open(str(path), "w", format="mp4") as container:
         container.mux(corpus._sound(container))
@@ -238,7 +238,7 @@ def test_a_missing_file_is_an_os_error(tmp_path: Path) -> None:
         list(extract(tmp_path / "absent.mp4", [0]))
 
 
-def test_colons_in_names_are_no_protocols(
+def test_colons_in_names_are_not_protocols(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)

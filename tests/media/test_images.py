@@ -99,7 +99,7 @@ def test_a_png_with_one_wrong_bit_is_refused() -> None:
     assert refused(bytes(data)) is Reason.CORRUPT_IMAGE
 
 
-def test_padding_before_the_end_marker_is_no_damage() -> None:
+def test_padding_before_the_end_marker_is_accepted() -> None:
     data = saved(picture())
     assert check_image(data[:-2] + bytes(9) + data[-2:], name="a.jpg") == (160, 120)
 
@@ -107,7 +107,7 @@ def test_padding_before_the_end_marker_is_no_damage() -> None:
 @pytest.mark.parametrize(
     "data", [b"", b"\xff", b"<!DOCTYPE html><html>", b"%!PS-Adobe-3.0 EPSF-3.0\n"]
 )
-def test_what_is_no_picture_is_not_media(data: bytes) -> None:
+def test_other_files_are_not_media(data: bytes) -> None:
     assert refused(data) is Reason.NOT_MEDIA
 
 
@@ -115,7 +115,7 @@ def test_a_jpeg_header_alone_is_refused() -> None:
     assert refused(b"\xff\xd8\xff\xe0\x00\x10JFIF\x00") is Reason.CORRUPT_IMAGE
 
 
-def test_a_bomb_is_refused_before_it_is_decoded() -> None:
+def test_a_decompression_bomb_is_refused_before_decoding() -> None:
     def chunk(kind: bytes, body: bytes) -> bytes:
         return (
             struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))

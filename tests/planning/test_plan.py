@@ -12,7 +12,7 @@ from saco_data.model.records import Product
 from saco_data.planning import plan
 from saco_data.planning.decisions import Decision
 from saco_data.planning.view import View
-from saco_data.storage.files import UnsafeName
+from saco_data.storage.names import UnsafeName
 
 
 def item(name: str, reason: Reason, size: int | None = 5, **facts: str) -> Item:

@@ -1,4 +1,4 @@
-"""A small Silver that went the whole road, with words from outside that mean harm."""
+"""A small prepared Silver, with phrases and messages that try to inject markup."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rows: compact, complete, and cut in a known order where they are too many."""
+"""The table of files: compact, complete, and shortened in a known order above its limit."""
 
 from __future__ import annotations
 
@@ -57,12 +57,12 @@ def test_every_file_is_there_with_its_phrases(tmp_path: Path) -> None:
     }
 
 
-def test_the_same_rows_are_the_same_bytes(tmp_path: Path) -> None:
+def test_the_same_rows_give_the_same_bytes(tmp_path: Path) -> None:
     rows = filled(tmp_path, 20)
     assert rows.pack(10**6) == rows.pack(10**6)
 
 
-def test_what_is_too_much_is_left_out_in_order_and_said(tmp_path: Path) -> None:
+def test_above_the_limit_rows_are_left_out_in_a_known_order(tmp_path: Path) -> None:
     rows = filled(tmp_path, 400)
     whole = len(rows.pack(10**6)[0])
     text, left_out = rows.pack(whole - 1)

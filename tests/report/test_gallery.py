@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -10,13 +9,10 @@ import pytest
 from PIL import Image, ImageFilter
 
 from saco_data.dataset import pairs
-from saco_data.dataset.pictures import NoPicture, open_picture
-from saco_data.model.errors import AnnotationError
 from saco_data.report import gallery
 from saco_data.report.gallery import Gallery
 from saco_data.report.measures import measure
-from tests.helpers.annotations import document, image
-from tests.report.conftest import HOSTILE, Silver
+from tests.report.conftest import Silver
 
 
 def shown(silver: Silver, budget: int = 10**7) -> Gallery:
@@ -75,43 +71,3 @@ def test_measures_say_what_they_measure() -> None:
     noise[mask] = (255, 0, 0)
     assert (measure(Image.fromarray(noise), [mask]).contrast or 0) > 10 * (sharp.contrast or 0)
     assert measure(picture, [np.ones((120, 160), bool)]).contrast is None
-
-
-def test_a_picture_turned_by_its_orientation_is_turned_back(tmp_path: Path) -> None:
-    picture = Image.new("RGB", (40, 20), "red")
-    exif = picture.getexif()
-    exif[0x0112] = 6
-    picture.save(tmp_path / "turned.jpg", exif=exif)
-    assert open_picture(tmp_path, "turned.jpg", (40, 20), 100).size == (40, 20)
-    assert open_picture(tmp_path, "turned.jpg", (20, 40), 100).size == (20, 40)
-    with pytest.raises(NoPicture):
-        open_picture(tmp_path, "../turned.jpg", (20, 40), 100)
-
-
-def test_words_from_outside_lose_what_would_turn_a_line_round() -> None:
-    assert "\u202e" in HOSTILE and "\u202e" not in pairs.plain(HOSTILE)
-    assert pairs.plain("a\x00b\nc\ud800") == "a\ufffdb\ufffdc\ufffd"
-    assert pairs.plain("ein grünes Öhr 猫") == "ein grünes Öhr 猫"
-
-
-@pytest.mark.parametrize("content", [b"{", b'{"images": [{}], "annotations": []}', b"\xff"])
-def test_a_damaged_annotation_file_is_an_error_with_its_name(
-    tmp_path: Path, content: bytes
-) -> None:
-    path = tmp_path / "silver_x.json"
-    with pytest.raises(AnnotationError, match=r"silver_x\.json"):
-        pairs.read(path)
-    path.write_bytes(content)
-    with pytest.raises(AnnotationError, match=r"silver_x\.json"):
-        pairs.read(path)
-
-
-def test_an_annotation_without_sense_spoils_nothing_else(tmp_path: Path) -> None:
-    masks = [{"id": 1, "image_id": 10_000_000, "area": "large", "segmentation": 7}]
-    path = tmp_path / "x.json"
-    path.write_text(json.dumps(document(image(0, "a.jpg"), masks=masks)))
-    content = pairs.read(path)
-    pair = content.pairs[0]
-    found, damaged = pairs.decode_masks(pair, content.of(pair))
-    assert found == [] and "annotation 1" in damaged[0]
-    assert pairs.area_of(content.of(pair)[0]) is None

@@ -1,4 +1,4 @@
-"""The page: whole, small, and deaf to what comes from outside."""
+"""The page: complete, small, and safe against text from outside."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def html(silver: Silver) -> str:
     return built.path.read_text("utf-8")
 
 
-def test_everything_asked_for_is_on_it(html: str) -> None:
+def test_all_sections_are_there(html: str) -> None:
     read = Reader(html)
     ids = {attributes.get("id") for _, attributes in read.elements}
     sections = {"coverage", "losses", "pictures", "files", "runs", "sizes", "licences"}
@@ -76,7 +76,7 @@ def test_everything_asked_for_is_on_it(html: str) -> None:
     assert all(each["aria-label"] for each in read.all("svg"))
 
 
-def test_nothing_is_asked_of_the_network(html: str) -> None:
+def test_the_page_makes_no_network_request(html: str) -> None:
     read = Reader(html)
     for attributes in read.all("img"):
         assert attributes["src"].startswith("data:image/")
@@ -87,7 +87,7 @@ def test_nothing_is_asked_of_the_network(html: str) -> None:
     assert "default-src 'none'" in policy and "unsafe" not in policy
 
 
-def test_the_policy_lets_in_the_page_s_own_script_and_style_only(html: str) -> None:
+def test_the_policy_allows_only_the_page_s_own_script_and_style(html: str) -> None:
     policy = html[: html.index("<style>")]
     for kind in ("script", "style"):
         (own,) = re.findall(rf"<{kind}>(.*?)</{kind}>", html, re.S)
@@ -95,7 +95,7 @@ def test_the_policy_lets_in_the_page_s_own_script_and_style_only(html: str) -> N
         assert f"{kind}-src 'sha256-{digest}'" in policy
 
 
-def test_words_from_outside_stay_words(html: str) -> None:
+def test_text_from_outside_is_escaped(html: str) -> None:
     assert HOSTILE not in html and 'onerror="' not in html and SAID not in html
     read = Reader(html)
     assert not [each for each in read.all("img") if "onerror" in each]
@@ -104,7 +104,7 @@ def test_words_from_outside_stay_words(html: str) -> None:
     assert any("</script>" in each for each in shown)
 
 
-def test_what_has_a_picture_has_a_text_for_those_who_do_not_see_it(html: str) -> None:
+def test_each_picture_has_an_alternative_text(html: str) -> None:
     read = Reader(html)
     pictures = [each for each in read.all("img") if each.get("class") != "over"]
     assert pictures and all("masks of" in each["alt"] for each in pictures)
@@ -115,7 +115,7 @@ def test_what_has_a_picture_has_a_text_for_those_who_do_not_see_it(html: str) ->
         assert "<caption" in table and 'scope="col"' in table
 
 
-def test_it_goes_where_it_is_told_and_says_so(silver: Silver, saco: Saco, tmp_path: Path) -> None:
+def test_the_page_is_written_where_asked(silver: Silver, saco: Saco, tmp_path: Path) -> None:
     to = tmp_path / "deep" / "my page.html"
     done = saco("report", "geode", "--to", to, "--json", cwd=silver.folder)
     assert done.returncode == 0, done.stderr
@@ -126,13 +126,13 @@ def test_it_goes_where_it_is_told_and_says_so(silver: Silver, saco: Saco, tmp_pa
     assert images and (to.parent / images[1] / "geode").is_dir()
 
 
-def test_without_anything_prepared_it_says_that(tmp_path: Path) -> None:
+def test_a_page_about_nothing_says_so(tmp_path: Path) -> None:
     built = page.write(config(tmp_path), ("geode", "sav"))
     assert "Nothing has been prepared yet" in "".join(Reader(built.path.read_text()).text)
     assert built.pictures == built.rows == 0
 
 
-def test_a_subset_whose_annotations_are_lost_still_has_its_files(tmp_path: Path) -> None:
+def test_a_subset_without_annotation_file_still_shows_its_files(tmp_path: Path) -> None:
     settings = config(tmp_path)
     with Ledger(settings.state) as ledger:
         ledger.record([Outcome("nga", "a.jpg", Reason.HTTP_404, "gone for good")])
@@ -142,7 +142,18 @@ def test_a_subset_whose_annotations_are_lost_still_has_its_files(tmp_path: Path)
     assert built.rows == 1 and "No pictures and phrases" in text and "gone for good" in text
 
 
-def test_changes_of_a_run_are_told_in_either_form(tmp_path: Path) -> None:
+def test_a_repaired_annotation_file_is_shown_with_a_note(tmp_path: Path) -> None:
+    settings = config(tmp_path)
+    content = json.dumps(document(image(0, "a.jpg", text_input="cafe"))).encode()
+    annotate(tmp_path, "nga", content.replace(b"cafe", b"caf\xe9"))
+    with Ledger(settings.state) as ledger:
+        ledger.set_facts("nga", SubsetFacts(files=1))
+    built = page.write(settings, ("nga",))
+    text = "".join(Reader(built.path.read_text()).text)
+    assert built.rows == 1 and "holds 1 × a byte that is not UTF-8" in text
+
+
+def test_changes_of_a_run_are_shown_in_either_form(tmp_path: Path) -> None:
     settings = config(tmp_path)
     annotate(tmp_path, "nga", document(image(0, "a.jpg")))
     with Ledger(settings.state) as ledger:

@@ -177,7 +177,7 @@ def test_what_needs_the_user_is_said_once_and_without_a_network(
         ("droid", {}),
     ],
 )
-def test_what_has_all_it_needs_asks_for_nothing(
+def test_a_subset_with_all_it_needs_asks_for_nothing(
     tmp_path: Path, subset: str, keys: dict[str, str]
 ) -> None:
     annotate(tmp_path, subset, document())
@@ -210,13 +210,13 @@ def test_the_plan_says_that_it_does_not_fit(tmp_path: Path) -> None:
     assert system["peak_bytes_at_least"] > 8 * TERABYTE
 
 
-def test_a_guess_that_does_not_fit_is_only_a_warning(tmp_path: Path) -> None:
+def test_an_estimate_that_does_not_fit_is_only_a_warning(tmp_path: Path) -> None:
     room = Room()
     (warning,) = room.reserve(Costs("nga", disk={tmp_path / "new": Size(10, 10**18)}))
     assert "about 1000000 TB needed" in warning
 
 
-def test_room_that_is_spoken_for_is_not_given_twice(tmp_path: Path) -> None:
+def test_disk_space_is_not_promised_twice(tmp_path: Path) -> None:
     room = Room()
     free = disk._measured(tmp_path).free
     half = Size(free * 6 // 10, free * 6 // 10)
@@ -230,15 +230,15 @@ def test_room_that_is_spoken_for_is_not_given_twice(tmp_path: Path) -> None:
 
 def test_file_systems_are_told_apart_by_what_holds_the_folder(tmp_path: Path) -> None:
     other = Path("/dev/shm")
-    if not other.is_dir() or folders.device(other) == folders.device(tmp_path):
+    if not other.is_dir() or folders.device_of(other) == folders.device_of(tmp_path):
         pytest.skip("no second file system here")
     name = f"{'0' * 8}-0000-0000-0000-{'0' * 12}.jpg"
     annotate(tmp_path, "nga", document(image(1, name)))
     settings = config(tmp_path, nga_path=str(other / "saco-none" / "nga"))
     table = forecast.make(settings, ["nga"])
-    by_device = {folders.device(each.folder): each.needed.likely for each in table.systems}
+    by_device = {folders.device_of(each.folder): each.needed.likely for each in table.systems}
     raw = manifest("nga").raw.typical_bytes
-    assert by_device == {folders.device(tmp_path): raw, folders.device(other): raw}
+    assert by_device == {folders.device_of(tmp_path): raw, folders.device_of(other): raw}
 
 
 def on_terminal(folder: Path, width: int, *arguments: str) -> str:
@@ -264,7 +264,7 @@ def on_terminal(folder: Path, width: int, *arguments: str) -> str:
     return re.sub(r"\x1b\[[0-9;]*m", "", text.decode()).replace("\r", "")
 
 
-def test_eighty_columns_lose_no_number(tmp_path: Path) -> None:
+def test_all_numbers_fit_into_eighty_columns(tmp_path: Path) -> None:
     annotate(tmp_path, "yt1b", frames(100, videos=50))
     config(tmp_path)
     text = on_terminal(tmp_path, 80, "plan")
@@ -278,7 +278,7 @@ def test_eighty_columns_lose_no_number(tmp_path: Path) -> None:
     assert re.search(r"several +no annotation file", text), "said once for all"
 
 
-def test_json_has_a_number_for_everything(tmp_path: Path) -> None:
+def test_json_has_all_numbers(tmp_path: Path) -> None:
     geode(tmp_path)
     saco = Path(sys.executable).with_name("saco")
     done = subprocess.run(

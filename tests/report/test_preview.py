@@ -93,3 +93,14 @@ def test_with_nothing_ready_it_says_what_to_do(tmp_path: Path) -> None:
     annotate(tmp_path, "nga", document(image(0, "a.jpg")))
     with pytest.raises(Incomplete, match="saco prepare nga"):
         preview.draw(settings, "nga")
+
+
+def test_a_file_that_is_not_utf8_is_drawn_as_prepare_reads_it(tmp_path: Path) -> None:
+    settings = config(tmp_path, directory_save="sheets")
+    content = json.dumps(document(image(0, "a.jpg", text_input="cafe"))).encode()
+    annotate(tmp_path, "nga", b"\xef\xbb\xbf" + content.replace(b"cafe", b"caf\xe9"))
+    path = settings.subset("nga").images / "a.jpg"
+    path.parent.mkdir(parents=True)
+    Image.new("RGB", (160, 120)).save(path)
+    drawn = preview.draw(settings, "nga")
+    assert len(drawn.sheets) == 1 and drawn.skipped == []

@@ -137,7 +137,7 @@ def test_ctrl_c_stops_cleanly_and_leaves_a_clean_screen(slow: Path) -> None:
     assert any(re.match(r"nga: ended, [1-5] done of \d in", line) for line in left), left
 
 
-def test_the_second_ctrl_c_is_at_once(slow: Path) -> None:
+def test_the_second_ctrl_c_ends_at_once(slow: Path) -> None:
     terminal = Terminal(slow, "prepare", "nga")
     terminal.until(r"[1-5]/6")
     terminal.interrupt()
@@ -160,7 +160,7 @@ def test_a_run_that_goes_well_leaves_one_line_a_subset(slow: Path) -> None:
     assert left[0].endswith("(not_in_archive 1)")
 
 
-def test_elsewhere_there_are_plain_lines(slow: Path, saco: Saco) -> None:
+def test_without_a_terminal_there_are_plain_lines(slow: Path, saco: Saco) -> None:
     done = saco("prepare", "geode", cwd=slow)
     assert "\x1b" not in done.stderr and "━" not in done.stderr
     assert "geode: 6 of 6 files to make" in done.stderr
@@ -186,7 +186,7 @@ def test_a_log_gets_a_line_now_and_then_with_the_reasons(
     assert said[4] == "nga: ended, 2 done, 1 gone of 4 in 0 s (http_404 1)"
 
 
-def test_lines_come_no_oftener_than_they_should(capsys: pytest.CaptureFixture[str]) -> None:
+def test_lines_are_not_printed_too_often(capsys: pytest.CaptureFixture[str]) -> None:
     lines = Lines(line_seconds=60)
     lines.begin(steps("nga", 100))
     for number in range(99):
@@ -215,7 +215,7 @@ def test_notes_stand_above_the_bars() -> None:
     ]
 
 
-def test_names_from_outside_do_not_steer_the_terminal() -> None:
+def test_names_from_outside_do_not_control_the_terminal() -> None:
     assert "\x1b" not in readable("nga", "\x1b[2Jgone.jpg: no such file")
     assert readable("nga", "nga: closed") == "nga: closed"
     assert readable("nga", f"{Path.cwd()}/a/b.json: missing") == "nga: a/b.json: missing"

@@ -45,7 +45,7 @@ def test_a_run_writes_what_is_known_of_every_finished_file(silver: Silver) -> No
     assert found.loc["geode"]["frame_pts"].isna().all()
 
 
-def test_it_is_left_alone_until_something_changes(silver: Silver) -> None:
+def test_it_is_not_rewritten_until_something_changes(silver: Silver) -> None:
     path = provenance.path_of(silver.settings)
     with Ledger(silver.settings.state) as ledger:
         provenance.write(silver.settings, ledger)
@@ -126,7 +126,7 @@ def test_it_is_written_in_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert list(table(settings)["file"]) == names
 
 
-def test_what_a_killed_run_left_is_cleared_away(tmp_path: Path) -> None:
+def test_leftovers_of_a_killed_run_are_removed(tmp_path: Path) -> None:
     settings = config(tmp_path)
     left = provenance.path_of(settings).with_name(".provenance.parquet.123-4.saco-tmp")
     left.parent.mkdir(parents=True)

@@ -24,7 +24,7 @@ from saco_data.sandbox.http_server import Fault, Faults
 from saco_data.sandbox.proxy import ConnectProxy
 from saco_data.sources.base import Context
 from saco_data.sources.droid import DroidSource, object_name
-from saco_data.storage.files import UnsafeName
+from saco_data.storage.names import UnsafeName
 
 ROOT = "robotics/droid_raw/1.0.1"
 COLON = "AUTOLab_failure_2023-07-07_Fri_Jul__7_18:50:36_2023_recordings_MP4_22008760.mp4"

@@ -16,10 +16,10 @@ from saco_data.model.reasons import Reason
 from saco_data.model.records import Arrival, Outcome
 from saco_data.sandbox.fathomnet import FathomNet
 from saco_data.sandbox.http_server import Answer, Fault, Faults, FileServer, Query
-from saco_data.storage.files import UnsafeName
-from saco_data.transports.base import Failure
-from saco_data.transports.services import fathomnet
-from saco_data.transports.services.fathomnet import FathomNetApi, Patience
+from saco_data.storage.names import UnsafeName
+from saco_data.transports.base import Failure, Policy
+from saco_data.transports.services import retrying_adapter
+from saco_data.transports.services.fathomnet import FathomNetApi
 from tests.helpers.annotations import annotate, document, image
 from tests.helpers.executor import InlineExecutor
 from tests.helpers.folders import config
@@ -90,12 +90,12 @@ def test_a_few_that_one_answer_leaves_out_are_not_gone(
 def test_an_answer_that_only_drips_has_a_deadline(
     server: FileServer, jpeg: bytes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fathomnet, "_ANSWER_SECONDS", 0.3)
+    monkeypatch.setattr(retrying_adapter, "_ANSWER_SECONDS", 0.3)
     root = FathomNet({uuid(0): jpeg}, batches=False).mount(server)
     server.faults = Faults((Fault.DRIP,), probability=1, drip=20)
     begun = time.monotonic()
     with (
-        FathomNetApi(root, Patience(attempts=1), threading.Event()) as api,
+        FathomNetApi(root, Policy(attempts=1), threading.Event()) as api,
         pytest.raises(Failure) as caught,
     ):
         api.look_up([uuid(0)])

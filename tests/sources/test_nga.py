@@ -20,7 +20,7 @@ from saco_data.model.records import Arrival, Outcome
 from saco_data.sandbox.http_server import Answer, Fault, Faults, FileServer
 from saco_data.sandbox.nga import Gallery, Picture
 from saco_data.sources.nga import Row, read
-from saco_data.storage.files import UnsafeName
+from saco_data.storage.names import UnsafeName
 from saco_data.transports.base import Failure
 from tests.helpers.annotations import annotate, document, image
 from tests.helpers.executor import InlineExecutor

@@ -25,8 +25,8 @@ from saco_data.model.records import Arrival, Asset, Outcome
 from saco_data.sandbox.proxy import ConnectProxy
 from saco_data.sandbox.youtube import Fault, Video, YouTube
 from saco_data.sources.base import Context
-from saco_data.sources.yt1b import WALLS, Yt1bSource
-from saco_data.storage.files import UnsafeName
+from saco_data.sources.yt1b import MAX_DENIALS, Yt1bSource
+from saco_data.storage.names import UnsafeName
 
 IDS = [f"video_id_0{number}" for number in range(6)]
 WATCH = "https://www.youtube.com/watch?v="
@@ -175,7 +175,7 @@ def test_media_refused_one_after_the_other_close_the_source(
         seen.extend(fetcher(tmp_path).fetch(assets(*IDS), Context()))
     assert caught.value.reason is Reason.THROTTLED and "403" in str(caught.value)
     reasons = [each.reason for each in seen if isinstance(each, Outcome)]
-    assert reasons == [Reason.HTTP_ERROR] * (WALLS - 1)
+    assert reasons == [Reason.HTTP_ERROR] * (MAX_DENIALS - 1)
 
 
 def test_one_transient_failure_is_that_videos_alone(

@@ -19,6 +19,7 @@ import pytest
 from saco_data.engine import session
 from saco_data.engine.pipeline import STOPPING
 from saco_data.model.errors import LockHeld
+from saco_data.state import identity
 from saco_data.state import lock as module
 from saco_data.state.lock import Lock
 from tests.helpers.executor import InlineExecutor
@@ -84,7 +85,7 @@ def test_a_process_number_that_is_used_again_holds_nothing(tmp_path: Path) -> No
 def test_a_lock_from_before_a_reboot_is_stale(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_machine", lambda: "0" * 32)
+    monkeypatch.setattr(identity, "machine_id", lambda: "0" * 32)
     changed(tmp_path, boot="another")
     with Lock(tmp_path):
         pass
@@ -93,7 +94,7 @@ def test_a_lock_from_before_a_reboot_is_stale(
 def test_where_machines_do_not_say_which_they_are_another_boot_may_be_another_machine(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_machine", lambda: "")
+    monkeypatch.setattr(identity, "machine_id", lambda: "")
     path = changed(tmp_path, boot="another")
     with pytest.raises(LockHeld), Lock(tmp_path):
         pass
@@ -148,7 +149,7 @@ def test_a_lock_that_cannot_be_read_may_be_that_of_a_live_run(tmp_path: Path) ->
 def killed_at_takeover(folder: Path, lock: int, taker: int) -> None:
     """The lock of a dead process, and the claim on it of one that is dead as well."""
     stale = changed(folder, pid=taker).read_bytes()
-    claim = Lock(folder)._claim(changed(folder, pid=lock).read_bytes())
+    claim = Lock(folder)._claim_path(changed(folder, pid=lock).read_bytes())
     claim.write_bytes(stale)
 
 
@@ -166,7 +167,7 @@ def test_of_two_that_find_a_killed_takeover_one_gets_the_lock(
     killed_at_takeover(tmp_path, NOBODY, NOBODY + 1)
     looked, midst, inside, over = (threading.Event() for _ in range(4))
     looks: list[int] = []
-    started = module._started
+    start_time_of = identity.start_time_of
 
     def slowly(pid: int) -> str:
         if threading.current_thread() is other:
@@ -179,7 +180,7 @@ def test_of_two_that_find_a_killed_takeover_one_gets_the_lock(
             midst.wait(10)
         elif pid == NOBODY and looked.is_set():
             inside.wait(10)
-        return started(pid)
+        return start_time_of(pid)
 
     def take() -> None:
         looked.wait(10)
@@ -188,7 +189,7 @@ def test_of_two_that_find_a_killed_takeover_one_gets_the_lock(
             over.wait(10)
 
     other = threading.Thread(target=take)
-    monkeypatch.setattr(module, "_started", slowly)
+    monkeypatch.setattr(identity, "start_time_of", slowly)
     other.start()
     try:
         with pytest.raises(LockHeld), Lock(tmp_path):
@@ -202,7 +203,7 @@ def test_of_two_that_find_a_killed_takeover_one_gets_the_lock(
 
 def test_of_many_that_find_a_stale_lock_one_gets_it(tmp_path: Path) -> None:
     changed(tmp_path, started="1")
-    script = HOLD.replace("time.sleep(60)", "time.sleep(1.5)").replace('"held"', '"held"')
+    script = HOLD.replace("time.sleep(60)", "time.sleep(1.5)")
     processes = [
         subprocess.Popen(
             [sys.executable, "-c", script, str(tmp_path)],

@@ -18,7 +18,7 @@ from aiohttp import web
 
 from saco_data.sandbox.http_server.body import parse_range, read_paced, reset, size_of
 from saco_data.sandbox.http_server.faults import Fault, Faults, refuse
-from saco_data.storage.files import UnsafeName, inside
+from saco_data.storage.names import UnsafeName, safe_join
 
 _TYPES = {
     ".jpg": "image/jpeg",
@@ -186,7 +186,7 @@ class FileServer:
             return Answer(self.files[path])
         if self.root is not None:
             try:
-                file = inside(self.root, path.removeprefix("/"))
+                file = safe_join(self.root, path.removeprefix("/"))
             except UnsafeName:
                 return None
             return Answer(file) if file.is_file() else None

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from saco_data.model.errors import Blocked
 from saco_data.model.reasons import Reason
-from saco_data.storage.files import explained
+from saco_data.storage.disk_errors import explain_errors
 from saco_data.transports.archive.folder import folder_members
 from saco_data.transports.archive.gzips import Gunzip
 from saco_data.transports.archive.index import Index
@@ -120,7 +120,7 @@ def _fetched_zip(
     # Named as all temporary files are, so that one left by a kill is found.
     suffix = f".{os.getpid()}-0.saco-tmp"
     try:
-        with explained(folder):
+        with explain_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
             with tempfile.NamedTemporaryFile(dir=folder, prefix=".archive.", suffix=suffix) as file:
                 while piece := raw.take():

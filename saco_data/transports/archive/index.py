@@ -20,7 +20,7 @@ from typing import BinaryIO
 
 import msgspec
 
-from saco_data.storage.files import explained
+from saco_data.storage.disk_errors import explain_errors
 
 FORMAT = "saco-archive-index-1"
 _HEAD = struct.Struct("<II")
@@ -121,7 +121,7 @@ class Index:
         packed = msgspec.msgpack.encode(point) if point else b""
         batch = _Batch(self._pending, position, complete, packed)
         content = _pack(batch)
-        with explained(self.path):
+        with explain_errors(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with self.path.open("r+b" if self._end else "wb") as file:
                 if not self._end:
@@ -137,13 +137,13 @@ class Index:
     def discard(self) -> None:
         """Forgets everything: what the index was made from cannot be trusted."""
         if self.path is not None:
-            with explained(self.path):
+            with explain_errors(self.path):
                 self.path.unlink(missing_ok=True)
         self.next, self.complete, self._end = 0, False, 0
         self._places, self._pending = [], []
 
     def _load(self, path: Path) -> None:
-        with contextlib.suppress(FileNotFoundError), explained(path), path.open("rb") as file:
+        with contextlib.suppress(FileNotFoundError), explain_errors(path), path.open("rb") as file:
             try:
                 for start, content in _frames(file, self._title):
                     batch = _batch(content)

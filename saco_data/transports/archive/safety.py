@@ -8,7 +8,8 @@ from pathlib import Path
 
 from saco_data.model.errors import Incomplete
 from saco_data.model.reasons import Reason
-from saco_data.storage.files import UnsafeName, atomic, inside
+from saco_data.storage.files import open_atomic
+from saco_data.storage.names import UnsafeName, safe_join
 
 READ_LIMIT = 1 << 30  # bytes of a member that may be held in memory
 SAVE_LIMIT = 64 << 30  # bytes of a member that may be written to disk
@@ -62,7 +63,7 @@ class Member:
         Raises ArchiveDamaged, DiskFull, OutputError; `to` then stays as it was.
         """
         written = 0
-        with atomic(to) as file:
+        with open_atomic(to) as file:
             for piece in self._take():
                 written += file.write(piece)
         return written
@@ -90,7 +91,7 @@ def plain_name(name: str) -> str:
 def refusal_of(name: str, size: int) -> str:
     """Why a regular file of this name and declared size may not be taken; "" if it may."""
     try:
-        inside(Path(), name).name.encode()
+        safe_join(Path(), name).name.encode()
         name.encode()
     except (UnsafeName, UnicodeEncodeError):
         return "unsafe name"

@@ -13,6 +13,8 @@ from yarl import URL
 from saco_data.model.errors import SacoError
 from saco_data.model.reasons import Reason
 from saco_data.storage import files
+from saco_data.storage.disk_errors import explain_errors
+from saco_data.storage.names import UnsafeName
 from saco_data.transports.base import Reply, Request
 from saco_data.transports.http import content
 from saco_data.transports.http.addresses import origin_of
@@ -49,11 +51,11 @@ class Download:
             self.url = self.session.service.parse_address(self.request.url)
             origin = origin_of(self.url)
             self.part = Part(self.request.to, origin)
-            with files.explained(self.request.to):
+            with explain_errors(self.request.to):
                 size, sha256 = await self._fetch()
         except RequestFailure as failure:
             reason, detail = failure.reason, failure.what
-        except files.UnsafeName as error:
+        except UnsafeName as error:
             reason, detail = Reason.UNSAFE_NAME, str(error)
         is_done = reason is Reason.OK
         return Reply(
@@ -217,7 +219,7 @@ class Download:
             digests.update(small)
             head, tail = small[: content.EDGE], small[-content.EDGE :]
             content.check(request.expect, self.url, len(small), digests, head, tail)
-            await self.session.on_disk(lambda: files.put(request.to, small))
+            await self.session.on_disk(lambda: files.write_atomic(request.to, small))
             if part.exists:
                 await self.session.on_disk(part.discard)
         return digests.position, digests.sha256()

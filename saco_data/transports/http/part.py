@@ -17,6 +17,7 @@ from pathlib import Path
 
 from saco_data.model.errors import DiskFull
 from saco_data.storage import files
+from saco_data.storage.disk_errors import explain_errors
 from saco_data.transports.http.spans import Span, total
 from saco_data.transports.http.version import Version
 
@@ -78,7 +79,7 @@ class Part:
     def open(self) -> int:
         """The file descriptor, for reading and writing. Raises DiskFull or OutputError."""
         if self._file is None:
-            with files.explained(self.target):
+            with explain_errors(self.target):
                 self.path.parent.mkdir(parents=True, exist_ok=True)
                 flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
                 self._file = os.open(self.path, flags | (0 if self.spans else os.O_TRUNC), 0o666)
@@ -96,7 +97,7 @@ class Part:
 
     def write(self, pieces: list[bytes], offset: int) -> None:
         """Writes `pieces` from byte `offset` on."""
-        with files.explained(self.target):
+        with explain_errors(self.target):
             for piece in pieces:
                 view = memoryview(piece)
                 while view:
@@ -114,16 +115,15 @@ class Part:
             "size": self.version.size,
             "spans": spans,
         }
-        files.put(self.note, json.dumps(note).encode())
+        files.write_atomic(self.note, json.dumps(note).encode())
 
     def finish(self) -> None:
         """Gives the complete file its final name."""
-        with files.explained(self.target):
-            os.fsync(self.open())
+        with explain_errors(self.target):
+            self.open()  # an empty file has not been written to
             self.close()
-            self.path.replace(self.target)
+            files.publish(self.path, self.target)
             self.note.unlink(missing_ok=True)
-            files.sync_folder(self.target.parent)
 
     def close(self) -> None:
         """Closes the file descriptor."""

@@ -15,7 +15,6 @@ from saco_data.model.reasons import Reason
 from saco_data.transports.http.addresses import origin_of
 from saco_data.transports.http.failure import RequestFailure, failure_of
 from saco_data.transports.http.outcome import not_the_file
-from saco_data.transports.http.service import Service
 from saco_data.transports.http.version import Version
 
 _SLOWEST = 1024  # bytes a second; less, for the length of the stall timeout, is a stall
@@ -83,18 +82,13 @@ class Body:
             since = time.monotonic() - waited
 
 
-async def read_answer(
-    response: aiohttp.ClientResponse,
-    service: Service,
-    asked: URL,
-    start: int,
-    stall: float,
-    *,
-    ranged: bool,
-) -> Body:
-    """The Body of a useful answer. Raises RequestFailure for any other.
+def read_answer(
+    response: aiohttp.ClientResponse, asked: URL, start: int, *, ranged: bool
+) -> Body | None:
+    """The Body of a useful answer; None for a status that is a refusal.
 
-    `start`: the first byte asked for; `ranged`: whether a range was asked for.
+    `start`: the first byte asked for; `ranged`: whether a range was asked for. Raises
+    RequestFailure for a useless answer.
     """
     headers = response.headers
     kind = response.content_type if "Content-Type" in headers else ""
@@ -115,8 +109,7 @@ async def read_answer(
     if response.status == 416 and ranged:
         # Only an empty file has no first byte.
         return Body(response, asked, Version(etag, modified, 0), 0, ranged=True)
-    said = await _first_bytes(response, stall)
-    raise service.refusal(response.status, headers, said, asked, response.url)
+    return None
 
 
 def check_version(known: Version, found: Version, *, sure: bool) -> None:
@@ -132,7 +125,7 @@ def _unusable(what: str, *, restart: bool = False) -> RequestFailure:
     return RequestFailure(what, reason=Reason.SERVER_ERROR, transient=True, restart=restart)
 
 
-async def _first_bytes(response: aiohttp.ClientResponse, stall: float) -> bytes:
+async def first_bytes(response: aiohttp.ClientResponse, stall: float) -> bytes:
     """Up to 4096 bytes of an error page, as far as they arrive within `stall` seconds."""
     said = b""
     try:

@@ -28,17 +28,20 @@ class Service:
         """The name under which the requests for `url` are counted and spaced."""
         return f"{url.host}:{url.port}"
 
-    async def sign(self, url: URL) -> URL:
-        """The URL to request for an address, made anew for each request.
+    async def sign(self, url: URL, method: str) -> tuple[URL, Mapping[str, str]]:
+        """The URL to request for an address, and headers that open it; for each request anew.
 
         Raises RequestFailure where there is nothing to sign with.
         """
-        return url
+        return url, {}
 
     def refusal(
         self, status: int, headers: Mapping[str, str], body: bytes, asked: URL, answered: URL
     ) -> RequestFailure:
-        """The failure behind an unwelcome status; see `outcome.refusal`."""
+        """The failure behind a status that is a refusal; see `outcome.refusal`.
+
+        `asked`: the address, not signed.
+        """
         return outcome.refusal(status, headers, body, asked, answered)
 
     def announced_digests(self, headers: Mapping[str, str], *, whole: bool) -> dict[str, bytes]:

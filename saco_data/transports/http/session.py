@@ -20,7 +20,7 @@ from saco_data.transports.http import environment
 from saco_data.transports.http.addresses import is_usable, origin_of
 from saco_data.transports.http.circuit_breaker import CircuitBreaker
 from saco_data.transports.http.failure import RequestFailure, failure_of
-from saco_data.transports.http.response import Body, check_version, read_answer
+from saco_data.transports.http.response import Body, check_version, first_bytes, read_answer
 from saco_data.transports.http.service import Service
 from saco_data.transports.http.version import Version
 
@@ -75,13 +75,14 @@ class Session:
         url: URL,
         headers: Mapping[str, str],
         *,
+        method: str = "GET",
         start: int = 0,
         stop: int | None = None,
         known: Version | None = None,
         sure: bool = False,
         hold: bool = True,
     ) -> AsyncIterator[Body]:
-        """The answer to a GET of `url`, from byte `start` to `stop` (exclusive).
+        """The answer to a request for `url`, from byte `start` to `stop` (exclusive).
 
         The server may disregard the range: see `Body.start`. `known`: the version that the bytes
         must belong to; `sure`: the answer must confirm it, because it is joined to bytes that are
@@ -97,17 +98,18 @@ class Session:
         async with AsyncExitStack() as slot:
             await slot.enter_async_context(self.breaker.slot(host))
             try:
-                asked = await self.service.sign(url)
-                response = await self._follow(asked, headers, own)
+                asked, keys = await self.service.sign(url, method)
+                response = await self._follow(method, asked, {**headers, **keys}, own)
                 try:
-                    body = await read_answer(
-                        response,
-                        self.service,
-                        asked,
-                        start,
-                        self.policy.stall_timeout,
-                        ranged="Range" in own,
-                    )
+                    body = read_answer(response, asked, start, ranged="Range" in own)
+                    if response.status == 304 and (etag := headers.get("If-None-Match")):
+                        # Unchanged: an answer without a body that names the version.
+                        body = Body(response, asked, Version(etag), 0, ranged=False)
+                    if body is None:
+                        said = await first_bytes(response, self.policy.stall_timeout)
+                        raise self.service.refusal(
+                            response.status, response.headers, said, url, response.url
+                        )
                     if known is not None:
                         check_version(known, body.version, sure=sure)
                     self.breaker.record_answer(host)
@@ -144,12 +146,12 @@ class Session:
             return not failure.denied
 
     async def _follow(
-        self, url: URL, headers: Mapping[str, str], own: Mapping[str, str]
+        self, method: str, url: URL, headers: Mapping[str, str], own: Mapping[str, str]
     ) -> aiohttp.ClientResponse:
         """The answer at the end of all redirects."""
         sent = CIMultiDict({**own, **headers})
         for _ in range(_MOST_REDIRECTS + 1):
-            response = await self._send(url, sent)
+            response = await self._send(method, url, sent)
             if response.status not in _REDIRECTS or "Location" not in response.headers:
                 return response
             response.close()
@@ -166,10 +168,14 @@ class Session:
             url = target
         raise RequestFailure(f"more than {_MOST_REDIRECTS} redirects", reason=Reason.HTTP_ERROR)
 
-    async def _send(self, url: URL, headers: CIMultiDict[str]) -> aiohttp.ClientResponse:
+    async def _send(
+        self, method: str, url: URL, headers: CIMultiDict[str]
+    ) -> aiohttp.ClientResponse:
         try:
             # Name look-up and proxy have no time limit of their own.
             async with asyncio.timeout(self.policy.connect_timeout + self.policy.stall_timeout):
-                return await self._client.get(url, headers=headers, allow_redirects=False)
+                return await self._client.request(
+                    method, url, headers=headers, allow_redirects=False
+                )
         except (aiohttp.ClientError, OSError, TimeoutError, ValueError) as error:
             raise failure_of(error) from None

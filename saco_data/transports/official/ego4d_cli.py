@@ -1,7 +1,7 @@
-"""The official `ego4d` CLI, driven for those who prefer it. Its exit status is not believed.
+"""Ego4D clips through the official `ego4d` CLI.
 
-It exits 0 where objects are missing and 1 where a single uid is unknown, so what counts is which
-files are there afterwards.
+Its exit status is not used: it is 0 where objects are missing, and 1 where a single uid is unknown.
+What counts are the files that are there afterwards.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from pydantic import SecretStr
 
 from saco_data.transports.official import processes
 
-# What its uid file can carry: no blank, no upper case (it refuses these for the whole batch).
+# What its uid file may hold. A blank or an upper-case letter makes it refuse the whole batch.
 _UID = re.compile(r"[a-z0-9][a-z0-9._-]{0,200}")
 _TAIL = 1 << 20
-# The CLI insists on a profile and then ignores the keys of the environment: this hands them over
-# without writing them to disk or into a process list.
+# The CLI requires a profile and then ignores the keys of the environment. This program, which the
+# profile names, prints them; so they are neither on disk nor in a process list.
 _HAND_OVER = (
     "import json,os;g=os.environ.get;print(json.dumps({'Version':1,"
     "'AccessKeyId':g('AWS_ACCESS_KEY_ID'),'SecretAccessKey':g('AWS_SECRET_ACCESS_KEY'),"
@@ -36,7 +36,7 @@ _HAND_OVER = (
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What the CLI left: `arrived` files by uid, `unknown` uids, its last words, exit `status`."""
+    """What the CLI did: `arrived` files by uid, `unknown` uids, its last line, exit `status`."""
 
     arrived: dict[str, Path] = field(default_factory=dict)
     unknown: frozenset[str] = frozenset()
@@ -45,7 +45,7 @@ class Result:
 
 
 def accepts(uid: str) -> bool:
-    """Whether the CLI can be asked for a uid at all."""
+    """Whether the CLI accepts a uid."""
     return _UID.fullmatch(uid) is not None
 
 
@@ -84,11 +84,11 @@ class Ego4dCli:
     def fetch(
         self, uids: Collection[str], folder: Path, manifest: Path, stop: threading.Event
     ) -> Result:
-        """Runs the CLI for `uids` into `folder`, which is emptied first; once more without those
-        that it does not know. `manifest` is the clip manifest it is to go by.
+        """Files by uid, after one run of the CLI and a second one without the unknown uids.
 
-        Ends early, with what is there, once `stop` is set. Raises ValueError for a uid that it
-        does not accept.
+        `folder` is emptied first; `manifest` is the clip manifest that the CLI reads. Ends early,
+        with what is there, once `stop` is set. Raises ValueError for a uid that the CLI does not
+        accept.
         """
         if not all(map(accepts, uids)):
             raise ValueError("a uid that the ego4d CLI does not accept")
@@ -128,7 +128,7 @@ class Ego4dCli:
         return Result({}, unknown_in(text), self._last_words(text), process.returncode)
 
     def _environment(self, private: Path) -> dict[str, str]:
-        """Variables for the CLI: a profile made of the keys we were given, or nothing."""
+        """Variables that lead the CLI to a profile with our keys; none if it finds its own."""
         if not self.keys and "AWS_ACCESS_KEY_ID" not in os.environ:
             return {}
         config = private / "config"
@@ -146,7 +146,7 @@ class Ego4dCli:
         }
 
     def _last_words(self, stderr: str) -> str:
-        """The last line of what it said, short and without keys."""
+        """The last line of its messages, at most 200 characters, without keys."""
         lines = [line.strip() for line in re.split(r"[\r\n]", stderr) if line.strip()]
         words = lines[-1] if lines else ""
         for secret in filter(None, (*self.keys.values(), os.environ.get("AWS_SECRET_ACCESS_KEY"))):

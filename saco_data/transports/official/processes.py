@@ -1,4 +1,4 @@
-"""Running the official clients: found beside this Python, given lists and never a shell."""
+"""Runs the official clients: found beside this Python, started without a shell."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ def running(
     stdout: int | IO[Any],
     stderr: int | IO[Any],
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """A client at work; it and its children end with the block, whatever happens.
+    """A running client; it and its children end with the `with` block, whatever happens.
 
-    `environment` is added to ours: keys go this way, where no process list shows them.
+    `environment` is added to ours: keys are passed there, where a process list does not show them.
     """
     process = subprocess.Popen(
         list(arguments),
@@ -45,13 +45,13 @@ def running(
         stdin=subprocess.DEVNULL,
         stdout=stdout,
         stderr=stderr,
-        bufsize=0,  # what `select` sees must be what is read
+        bufsize=0,  # `select` must see all that is not read yet
         start_new_session=True,
     )
     try:
         yield process
     finally:
-        # A leader that has not been waited for keeps its group alive as a name to signal.
+        # Until it is waited for, the leader's process group can be signalled.
         if process.poll() is None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)

@@ -1,9 +1,8 @@
-"""Objects from S3 with boto3."""
+"""Objects from S3: boto3 signs, the HTTP engine fetches."""
 
 from __future__ import annotations
 
-from saco_data.transports.s3.client import S3, Document, Reply, split
-from saco_data.transports.s3.outcome import Failure, failure_of
-from saco_data.transports.s3.part import Request
+from saco_data.transports.s3.client import S3, Document
+from saco_data.transports.s3.service import split
 
-__all__ = ["S3", "Document", "Failure", "Reply", "Request", "failure_of", "split"]
+__all__ = ["S3", "Document", "split"]

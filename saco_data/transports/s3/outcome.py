@@ -1,31 +1,31 @@
-"""What the errors of boto3 mean. Pure: no network."""
+"""What the refusals of S3 and the errors of boto3 mean. Pure functions, no network."""
 
 from __future__ import annotations
 
 import re
+import time
+from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
 
 import urllib3.exceptions
 from botocore.exceptions import (
-    BotoCoreError,
     ClientError,
     ConfigNotFound,
     ConfigParseError,
     ConnectionError,
-    ConnectTimeoutError,
     CredentialRetrievalError,
-    FlexibleChecksumError,
     HTTPClientError,
-    IncompleteReadError,
     NoAuthTokenError,
     NoCredentialsError,
     PartialCredentialsError,
     ProfileNotFound,
-    ReadTimeoutError,
     TokenRetrievalError,
     UnauthorizedSSOTokenError,
 )
 
 from saco_data.model.reasons import Reason
+from saco_data.transports.http.failure import RequestFailure
+from saco_data.transports.http.outcome import retry_after
 
 _EXPIRED = {
     "AuthFailure",
@@ -39,8 +39,6 @@ _EXPIRED = {
     "UnrecognizedClientException",
 }
 _THROTTLED = {
-    "429",
-    "503",
     "BandwidthLimitExceeded",
     "RequestLimitExceeded",
     "ServiceUnavailable",
@@ -61,56 +59,63 @@ _NO_KEYS = (
     TokenRetrievalError,
     UnauthorizedSSOTokenError,
 )
+_CODE = re.compile(rb"<Code>\s*(\w{1,60})\s*</Code>")
+_CLOCK_SECONDS = 300  # a clock that is wrong by more is named in the message
 
 
-class Failure(Exception):
-    """What S3, or the way to it, said instead of giving the object. `detail` holds no secret."""
-
-    def __init__(self, reason: Reason, detail: str, *, transient: bool = False) -> None:
-        super().__init__(detail)
-        self.reason = reason
-        self.detail = detail
-        self.transient = transient
-
-
-def failure_of(error: Exception) -> Failure:
-    """What an exception of boto3 means. Only its code is repeated, never its text."""
-    if isinstance(error, Failure):
-        return error
-    if isinstance(error, _NO_KEYS):
-        return Failure(Reason.CREDENTIALS_MISSING, f"no usable AWS keys ({type(error).__name__})")
-    if isinstance(error, ClientError):
-        return _refusal(error)
-    if isinstance(error, (ConnectTimeoutError, ReadTimeoutError)):
-        return Failure(Reason.TIMEOUT, "the server did not answer in time", transient=True)
-    if isinstance(error, (ConnectionError, HTTPClientError, urllib3.exceptions.HTTPError, OSError)):
-        return Failure(
-            Reason.NETWORK, f"connection failed ({type(error).__name__})", transient=True
-        )
-    if isinstance(error, FlexibleChecksumError):
-        return Failure(Reason.WRONG_DIGEST, "the bytes do not fit their checksum", transient=True)
-    if isinstance(error, IncompleteReadError):
-        return Failure(Reason.SHORT_BODY, "the answer ended early", transient=True)
-    if isinstance(error, BotoCoreError):
-        return Failure(Reason.HTTP_ERROR, f"boto3 gave up ({type(error).__name__})")
-    raise error
-
-
-def _refusal(error: ClientError) -> Failure:
-    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    code = re.sub(r"\W", "", str(error.response.get("Error", {}).get("Code", "")))[:60]
-    detail = f"HTTP {status} ({code})"
+def refusal(status: int, headers: Mapping[str, str], body: bytes) -> RequestFailure:
+    """The failure behind an error of S3. Only its code is repeated: the text may hold the key."""
+    match = _CODE.search(body)
+    code = match[1].decode() if match else ""
+    detail = f"HTTP {status}" + (f" ({code})" if code else "")
     if code in _EXPIRED:
-        return Failure(Reason.CREDENTIALS_EXPIRED, detail)
-    if code in _THROTTLED:
-        return Failure(Reason.THROTTLED, detail)
-    if status in (401, 403) or code == "400":  # HEAD: an expired token, with no body to say so
-        return Failure(Reason.UNAUTHORIZED, detail)
-    if code == "NoSuchKey" or (status == 404 and code in ("404", "NotFound")):
-        return Failure(Reason.OBJECT_MISSING, detail)
-    if status in (412, 416):
-        return Failure(Reason.WRONG_DIGEST, f"{detail}: changed while it came", transient=True)
-    if status >= 500:
-        return Failure(Reason.SERVER_ERROR, detail)  # boto3 has retried it
-    # A bucket that is missing as a whole says nothing about its objects: not "gone".
-    return Failure(Reason.HTTP_ERROR, detail)
+        return RequestFailure(detail, reason=Reason.CREDENTIALS_EXPIRED)
+    if code in _THROTTLED or status == 429 or (status == 503 and not code):
+        wait = retry_after(headers.get("Retry-After")) or None
+        return RequestFailure(
+            detail, reason=Reason.THROTTLED, transient=True, wait=wait, throttled=True
+        )
+    if status in (401, 403):
+        # Not `denied`: whether the keys or this object alone are refused, the client finds out.
+        return RequestFailure(detail + _wrong_clock(headers), reason=Reason.UNAUTHORIZED)
+    if code == "NoSuchKey" or (status == 404 and not code):
+        return RequestFailure(detail, reason=Reason.OBJECT_MISSING)
+    if status == 412:
+        return RequestFailure(
+            f"{detail}: the object changed",
+            reason=Reason.WRONG_DIGEST,
+            transient=True,
+            restart=True,
+        )
+    if status >= 500 or code == "RequestTimeout":
+        return RequestFailure(detail, reason=Reason.SERVER_ERROR, transient=True)
+    # A bucket that is missing as a whole says nothing about its objects: they are not "gone".
+    return RequestFailure(detail, reason=Reason.HTTP_ERROR)
+
+
+def failure_of(error: Exception) -> RequestFailure:
+    """What an error of boto3 while it signs means. Only its kind is repeated, never its text."""
+    kind = type(error).__name__
+    if isinstance(error, _NO_KEYS):
+        return RequestFailure(f"no usable AWS keys ({kind})", reason=Reason.CREDENTIALS_MISSING)
+    if isinstance(error, ClientError):  # of the service that lends keys to a role
+        status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+        code = re.sub(r"\W", "", str(error.response.get("Error", {}).get("Code", "")))[:60]
+        return refusal(status, {}, f"<Code>{code}</Code>".encode())
+    if isinstance(
+        error, ConnectionError | HTTPClientError | urllib3.exceptions.HTTPError | OSError
+    ):
+        return RequestFailure(f"connection failed ({kind})", reason=Reason.NETWORK, transient=True)
+    return RequestFailure(f"boto3 cannot sign ({kind})", reason=Reason.HTTP_ERROR)
+
+
+def _wrong_clock(headers: Mapping[str, str]) -> str:
+    """Says by how much our clock differs from the server's, the usual cause of odd refusals."""
+    try:
+        ahead = time.time() - parsedate_to_datetime(headers.get("Date", "")).timestamp()
+    except (ValueError, OverflowError):
+        return ""
+    if abs(ahead) < _CLOCK_SECONDS:
+        return ""
+    side = "ahead of" if ahead > 0 else "behind"
+    return f"; the clock of this computer is {abs(ahead) / 60:.0f} minutes {side} the server's"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import re
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,22 +15,34 @@ import stamina
 from huggingface_hub import errors, get_hf_file_metadata, hf_hub_download, hf_hub_url
 from huggingface_hub.utils.tqdm import disable_progress_bars
 
-from saco_data.model.errors import Blocked, Incomplete, SacoError
+from saco_data.model.errors import Blocked, SacoError
 from saco_data.model.reasons import Reason
 from saco_data.storage import files
+from saco_data.storage.disk_errors import explain_errors
+from saco_data.transports.base import Failure
 
-# Retries are nothing to report, unless somebody listens.
-logging.getLogger("stamina").addHandler(logging.NullHandler())
-
-SECONDS = 10.0  # to wait for the first word of the hub
-_PATIENCE = 20.0  # seconds after which nothing is tried anew
+SECONDS = 10.0  # to wait for the first bytes of an answer
+_PATIENCE = 20.0  # seconds after which nothing is retried
+_QUERY = re.compile(r"(https?://[^\s?'\"]*)\?[^\s'\"]*")
 
 T = TypeVar("T")
 
 
+def _hide_queries(record: logging.LogRecord) -> bool:
+    record.msg, record.args = _QUERY.sub(r"\1", record.getMessage()), ()
+    return True
+
+
+# Without a handler, Python prints stamina's notes of retries to stderr.
+logging.getLogger("stamina").addHandler(logging.NullHandler())
+# These print whole URLs, and those of large files are signed in their query.
+for _name in ("huggingface_hub.file_download", "huggingface_hub.utils._http", "httpx"):
+    logging.getLogger(_name).addFilter(_hide_queries)
+
+
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A file as the hub has it now: commit, digest (sha256, or git's sha1) and bytes."""
+    """The current version of a file: commit, digest (sha256, or git's sha1) and size in bytes."""
 
     revision: str
     etag: str
@@ -39,18 +52,16 @@ class Found:
 class Hub:
     """One dataset. `endpoint` None: the library's own, HF_ENDPOINT included; likewise `token`.
 
-    All methods raise Blocked where the user must act (terms, token) and Incomplete otherwise.
-    Once the hub could not be reached, no other file of the run waits for it again.
+    All methods raise Blocked where the user must act (terms, token) and Failure otherwise. Once the
+    hub could not be reached, no later call waits for it again.
     """
 
     def __init__(self, dataset: str, endpoint: str | None, token: str | None) -> None:
         self.dataset = dataset
         self.endpoint = endpoint
         self._token = token
-        self._down = ("", "")  # what is wrong with the hub itself, and what to do
+        self._unreachable: Failure | None = None  # why the hub cannot be reached
         disable_progress_bars()
-        # Its warnings hold whole addresses, signed ones too.
-        logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
 
     @property
     def page(self) -> str:
@@ -58,35 +69,35 @@ class Hub:
         return f"https://huggingface.co/datasets/{self.dataset}"
 
     def look(self, name: str) -> Found:
-        """What the hub has under a name."""
-        if self._down[0]:
-            raise Incomplete(self._down[0], item=name, remedy=self._down[1])
+        """The current version of the file of this name."""
+        if (earlier := self._unreachable) is not None:
+            raise Failure(earlier.what, item=name, remedy=earlier.remedy, reason=earlier.reason)
         url = hf_hub_url(self.dataset, name, repo_type="dataset", endpoint=self.endpoint)
-        found = self._tried(
+        found = self._retry(
             name,
             lambda: get_hf_file_metadata(
                 url, token=self._token, timeout=SECONDS, endpoint=self.endpoint
             ),
         )
         if not found.commit_hash or not found.etag:
-            raise Incomplete(
-                "what answers is not a Hugging Face Hub",
+            raise Failure(
+                "the server is not a Hugging Face Hub",
                 item=name,
                 remedy="Check `endpoints: hub` in the config, HF_ENDPOINT and the proxy",
             )
         return Found(found.commit_hash, found.etag, found.size)
 
     def fetch(self, name: str, found: Found, folder: Path) -> Path:
-        """Downloads a file into a folder of its own, which is emptied before; its digest is right.
+        """The path of the downloaded file, with the right digest; `folder` is emptied first.
 
-        Raises DiskFull and OutputError too.
+        Also raises DiskFull and OutputError.
         """
-        with files.explained(folder):
+        with explain_errors(folder):
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(parents=True)
 
         def download() -> Path:
-            with files.explained(folder):
+            with explain_errors(folder):
                 path = hf_hub_download(
                     self.dataset,
                     name,
@@ -99,26 +110,30 @@ class Hub:
                 )
             if not matches(Path(path), found):
                 Path(path).unlink()
-                raise _WrongDigest("what came has another digest than the hub announced")
+                raise Failure(
+                    "the digest is not the one that the hub announced",
+                    item=name,
+                    reason=Reason.WRONG_DIGEST,
+                )
             return Path(path)
 
-        return self._tried(name, download)
+        return self._retry(name, download)
 
-    def _tried(self, name: str, call: Callable[[], T]) -> T:
+    def _retry(self, name: str, call: Callable[[], T]) -> T:
         try:
             for attempt in stamina.retry_context(
-                on=_transient, attempts=4, timeout=_PATIENCE, wait_initial=0.5
+                on=_is_transient, attempts=4, timeout=_PATIENCE, wait_initial=0.5
             ):
                 with attempt:
                     return call()
         except SacoError:
             raise
         except (_Http, OSError, RuntimeError, ValueError, errors.EntryNotFoundError) as error:
-            raise self._explained(name, error) from None
+            raise self._explain(name, error) from None
         raise AssertionError("stamina returns or raises")
 
-    def _explained(self, name: str, error: Exception) -> SacoError:
-        """The library's errors in our words: theirs may hold addresses and headers."""
+    def _explain(self, name: str, error: Exception) -> SacoError:
+        """An error of the library in our words: its own may hold whole URLs and headers."""
         response = getattr(error, "response", None)
         status = getattr(response, "status_code", None)
         refused = isinstance(error, errors.RepositoryNotFoundError) or status in (401, 403)
@@ -136,7 +151,7 @@ class Hub:
                 remedy="Run the same command again later",
                 reason=Reason.THROTTLED,
             )
-        # One of the former means that nothing is at hand and nobody could be asked.
+        # LocalEntryNotFoundError is one of them, but means that the hub could not be asked.
         missing = isinstance(error, errors.EntryNotFoundError | errors.RevisionNotFoundError)
         if missing and not isinstance(error, errors.LocalEntryNotFoundError):
             return Blocked(
@@ -145,8 +160,6 @@ class Hub:
                 remedy=f"Look at {self.page}, or take it from elsewhere: --from FOLDER",
                 reason=Reason.ANNOTATIONS,
             )
-        if isinstance(error, _WrongDigest):
-            return Incomplete(str(error), item=name, remedy="Run the same command again")
         remedy = "Run again when it can, or put the file there yourself"
         if isinstance(error, errors.OfflineModeIsEnabled):
             what, remedy = "not fetched because HF_HUB_OFFLINE is set", "Unset it and run again"
@@ -154,29 +167,27 @@ class Hub:
             what, remedy = f"the Hugging Face Hub failed (HTTP {status})", "Run again later"
         else:
             what = f"the Hugging Face Hub cannot be reached ({type(error).__name__})"
-        self._down = (what, remedy)
-        return Incomplete(what, item=name, remedy=remedy)
+        self._unreachable = Failure(what, item=name, remedy=remedy, reason=Reason.NETWORK)
+        return self._unreachable
 
 
-class _WrongDigest(ValueError):
-    """A file is not the one that was announced."""
-
-
-def _transient(error: Exception) -> bool:
+def _is_transient(error: Exception) -> bool:
+    if isinstance(error, Failure):
+        return error.reason is Reason.WRONG_DIGEST
     if isinstance(error, errors.OfflineModeIsEnabled | SacoError):
         return False
     status = getattr(getattr(error, "response", None), "status_code", None)
-    return (status is None and isinstance(error, OSError | _Http | _WrongDigest)) or (
+    return (status is None and isinstance(error, OSError | _Http)) or (
         status in (408, 500, 502, 503, 504)
     )
 
 
-# The library has changed its HTTP client before: whatever its error derives from is its client's.
+# The base class of all errors of the library's HTTP client, which has been another one before.
 _Http: type[Exception] = errors.HfHubHTTPError.__mro__[1]
 
 
 def matches(path: Path, found: Found) -> bool:
-    """Whether a file is the one that the hub has; by its size where the digest is of no use."""
+    """Whether a file has the digest that the hub names; for an unknown digest, the size."""
     size = path.stat().st_size
     if len(found.etag) == 64:
         return files.sha256_of(path) == found.etag

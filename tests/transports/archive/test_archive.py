@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from saco_data.model.errors import Blocked
 from saco_data.model.reasons import Reason
-from saco_data.storage.files import UnsafeName, inside
+from saco_data.storage.names import UnsafeName, safe_join
 from saco_data.transports.archive import ArchiveDamaged, members, safety
 from saco_data.transports.archive.local import LocalFile
 
@@ -481,7 +481,7 @@ def test_any_name_is_delivered_or_refused(
         scratch.write_bytes(archive)
         for member in members(scratch, everything):
             try:
-                inside(Path("root"), member.name)
+                safe_join(Path("root"), member.name)
             except UnsafeName:
                 assert member.refusal == "unsafe name"
             else:

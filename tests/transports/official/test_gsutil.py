@@ -15,7 +15,8 @@ from saco_data.model.reasons import Reason
 from saco_data.sandbox.gcs import HOST, GcsServer
 from saco_data.sandbox.http_server import Fault, Faults
 from saco_data.sandbox.proxy import ConnectProxy
-from saco_data.transports.official.gsutil import Gsutil, Reply, Request
+from saco_data.transports.base import Reply, Request
+from saco_data.transports.official.gsutil import Gsutil
 
 ROOT = "gs://gresearch/robotics"
 # Base names all collide, as those of DROID's cameras do.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import email.utils
 import json
 import logging
 import os
@@ -20,9 +22,12 @@ from pydantic import SecretStr
 
 from saco_data.model.errors import Blocked
 from saco_data.model.reasons import Reason, State
+from saco_data.sandbox.http_server import Answer, FileServer, Query
 from saco_data.sandbox.proxy import ConnectProxy, forward
 from saco_data.sandbox.s3 import ACCESS_KEY, SECRET_KEY, S3Server
-from saco_data.transports.s3 import S3, Failure, Reply, Request, split
+from saco_data.transports.base import Failure, Policy, Reply, Request
+from saco_data.transports.s3 import S3, split
+from saco_data.transports.s3.outcome import refusal
 
 PROBE = "s3://sharing/manifest.csv"
 VIDEO = random.Random(1).randbytes(3_000_000)
@@ -45,8 +50,22 @@ def clean(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
 
 
-def client(**options: object) -> S3:
-    return S3(backoff_seconds=0.001, **options)  # type: ignore[arg-type]
+_OPEN = contextlib.ExitStack()
+
+
+@pytest.fixture(autouse=True)
+def closed() -> Iterator[None]:
+    yield
+    _OPEN.close()
+
+
+def client(
+    access_key: SecretStr | None = None, secret_key: SecretStr | None = None, **policy: object
+) -> S3:
+    """A client that waits for nothing, open until the test ends."""
+    waits = {"concurrency": 4, "backoff_seconds": 0.001}
+    rates = Policy(**{**waits, **policy})  # type: ignore[arg-type]
+    return _OPEN.enter_context(S3(rates, access_key=access_key, secret_key=secret_key))
 
 
 def fetch(folder: Path, *names: str, s3: S3 | None = None) -> dict[str, Reply]:
@@ -105,6 +124,8 @@ def test_a_changed_object_starts_again(server: S3Server, tmp_path: Path) -> None
 def test_a_complete_part_costs_one_byte(server: S3Server, tmp_path: Path) -> None:
     broken_off(server, tmp_path)
     (tmp_path / ".a.mp4.part").write_bytes(VIDEO)
+    note = json.loads((tmp_path / ".a.mp4.part.json").read_bytes())
+    (tmp_path / ".a.mp4.part.json").write_text(json.dumps({**note, "spans": [[0, len(VIDEO)]]}))
     assert fetch(tmp_path, "a.mp4")["a.mp4"].reason is Reason.OK
     assert server.sent["uni/a.mp4"] == 1
     assert (tmp_path / "a.mp4").read_bytes() == VIDEO
@@ -206,7 +227,7 @@ def test_one_refused_object_pays_for_itself_only(server: S3Server, tmp_path: Pat
     replies = fetch(tmp_path, "a.mp4", "b.mp4")
     assert replies["a.mp4"].reason is Reason.UNAUTHORIZED
     assert replies["b.mp4"].reason is Reason.OK
-    assert server.requests["HEAD sharing/manifest.csv"] == 1
+    assert server.requests["GET sharing/manifest.csv"] == 1
     with pytest.raises(Failure) as caught:
         client().head("s3://uni/a.mp4", probe=PROBE)
     assert caught.value.reason is Reason.UNAUTHORIZED
@@ -327,7 +348,7 @@ def test_closing_or_stopping_does_not_wait_for_the_end(server: S3Server, tmp_pat
 
 
 def test_names_too_long_for_the_disk_are_refused_alone(server: S3Server, tmp_path: Path) -> None:
-    long = Request("long", "s3://uni/a.mp4", tmp_path / ("x" * 250))
+    long = Request("long", "s3://uni/a.mp4", tmp_path / ("x" * 256))
     (reply,) = client().fetch([long], PROBE, threading.Event())
     assert reply.reason is Reason.UNSAFE_NAME
 
@@ -356,10 +377,12 @@ def test_no_secret_is_logged_or_said(
 _KILLED = """
 import sys, threading
 from pathlib import Path
-from saco_data.transports.s3 import S3, Request
+from saco_data.transports.base import Policy, Request
+from saco_data.transports.s3 import S3
 request = Request("a", "s3://uni/a.mp4", Path(sys.argv[1]))
-for reply in S3().fetch([request], "s3://sharing/manifest.csv", threading.Event()):
-    print(reply.reason)
+with S3(Policy()) as s3:
+    for reply in s3.fetch([request], "s3://sharing/manifest.csv", threading.Event()):
+        print(reply.reason)
 """
 
 
@@ -397,3 +420,44 @@ def test_the_production_address_is_what_users_reach(
         assert fetch(tmp_path, "a.mp4")["a.mp4"].reason is Reason.OK
         assert proxy.requests[0].host == "uni.s3.amazonaws.com"
     assert (tmp_path / "a.mp4").read_bytes() == VIDEO
+
+
+def test_a_bucket_is_followed_to_its_region(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    clean(monkeypatch, tmp_path)
+    scopes: list[str] = []
+
+    def answer(query: Query) -> Answer:
+        scope = query.headers["Authorization"].partition("Credential=")[2].split("/")[2]
+        scopes.append(scope)
+        if scope == "eu-west-1":
+            return Answer(VIDEO)
+        body = b"<Error><Code>AuthorizationHeaderMalformed</Code></Error>"
+        return Answer(body, 400, {"x-amz-bucket-region": "eu-west-1"})
+
+    with FileServer() as server:
+        server.route("/", answer)
+        monkeypatch.setenv("AWS_ENDPOINT_URL", server.url)
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", ACCESS_KEY)
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET_KEY)
+        assert fetch(tmp_path, "a.mp4")["a.mp4"].reason is Reason.OK
+    assert scopes == ["us-east-1", "eu-west-1"]
+    assert (tmp_path / "a.mp4").read_bytes() == VIDEO
+
+
+def test_any_key_is_found(server: S3Server, tmp_path: Path) -> None:
+    key = "a b/../+c%2F?d#e \u00e9.mp4"
+    server.put("uni", key, VIDEO)
+    (reply,) = client().fetch(
+        [Request("odd", f"s3://uni/{key}", tmp_path / "odd")], PROBE, threading.Event()
+    )
+    assert reply.reason is Reason.OK
+    assert reply.origin == f"s3://uni/{key}"
+
+
+def test_a_wrong_clock_is_named() -> None:
+    late = {"Date": email.utils.formatdate(time.time() + 3600)}
+    failure = refusal(403, late, b"<Error><Code>RequestTimeTooSkewed</Code></Error>")
+    assert failure.reason is Reason.UNAUTHORIZED
+    assert "60 minutes behind" in failure.what

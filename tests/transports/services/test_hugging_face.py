@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import socket
 import time
 from collections.abc import Iterator
@@ -154,3 +155,10 @@ def _new_client() -> None:
     from huggingface_hub.utils import close_session
 
     close_session()
+
+
+def test_signed_addresses_are_logged_without_their_query(caplog: pytest.LogCaptureFixture) -> None:
+    logger = logging.getLogger("huggingface_hub.file_download")
+    logger.warning("Error while downloading from %s: %s", "https://a/b?Signature=s3cret", "reset")
+    assert "https://a/b: reset" in caplog.text
+    assert "s3cret" not in caplog.text

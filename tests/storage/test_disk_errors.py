@@ -1,0 +1,49 @@
+"""Errors of the disk are explained, other errors pass unchanged."""
+
+from __future__ import annotations
+
+import errno
+import os
+import ssl
+from pathlib import Path
+
+import pytest
+
+from saco_data.model.errors import DiskFull, OutputError
+from saco_data.storage.disk_errors import explain_errors
+from saco_data.storage.names import UnsafeName
+
+
+@pytest.mark.parametrize(
+    "number", [errno.EIO, errno.EFBIG, errno.EINVAL, errno.ESTALE, errno.EMFILE]
+)
+def test_errors_of_the_disk_are_explained(tmp_path: Path, number: int) -> None:
+    with pytest.raises(OutputError) as explained, explain_errors(tmp_path / "a"):
+        raise OSError(number, "no matter")
+    assert os.strerror(number) in explained.value.what
+    assert explained.value.item == str(tmp_path / "a")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        FileNotFoundError(errno.ENOENT, "x"),
+        ConnectionResetError(errno.ECONNRESET, "x"),
+        OSError(errno.EHOSTUNREACH, "x"),
+        ssl.SSLError(8, "x"),
+        OSError(),
+    ],
+)
+def test_errors_from_reading_and_from_connections_pass_unchanged(
+    tmp_path: Path, error: OSError
+) -> None:
+    with pytest.raises(type(error)), explain_errors(tmp_path / "a"):
+        raise error
+
+
+def test_a_full_disk_and_a_long_name_have_errors_of_their_own(tmp_path: Path) -> None:
+    for number in (errno.ENOSPC, errno.EDQUOT):
+        with pytest.raises(DiskFull, match="no space"), explain_errors(tmp_path / "a"):
+            raise OSError(number, "x")
+    with pytest.raises(UnsafeName, match="too long"), explain_errors(tmp_path / "a"):
+        raise OSError(errno.ENAMETOOLONG, "x")
