@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import configparser
 import importlib
 import re
 import runpy
@@ -14,6 +15,7 @@ from typing import Any
 import click
 import pytest
 
+import saco_data
 from saco_data.catalog.registry import builtin
 from saco_data.cli.main import saco as cli
 from saco_data.cli.table import TABLE
@@ -85,15 +87,20 @@ def test_a_documented_command_runs(folder: Path, saco: Saco, command: str) -> No
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("number", range(2))
-def test_the_python_examples_run(folder: Path, number: int) -> None:
+def test_the_python_examples_run(folder: Path) -> None:
     text = (ROOT / "docs" / "python.md").read_text()
-    code = re.findall(r"```python\n(.*?)```", text, re.S)[number]
-    # A file, because workers import the main script.
-    (folder.parent / "example.py").write_text(code)
-    command = [sys.executable, str(folder.parent / "example.py")]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    examples = re.findall(r"```python\n(.*?)```", text, re.S)
+    assert examples
+    for code in examples:
+        command = [sys.executable, "-c", code]
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+        assert done.returncode == 0 and done.stdout, done.stderr
+
+
+def test_every_public_name_of_python_is_documented() -> None:
+    text = (ROOT / "docs" / "python.md").read_text()
+    names = set(saco_data.__all__) - {"__version__"}
+    assert set(re.findall(r"^## `saco\.(\w+)\(", text, re.M)) == names
 
 
 def test_every_file_that_a_run_leaves_is_described(folder: Path) -> None:
@@ -211,3 +218,12 @@ def test_modules_and_functions_that_are_named_exist(page: Path) -> None:
         found: Any = importlib.import_module(path.replace("/", ".").removesuffix(".__init__"))
         for part in name.split("."):
             found = getattr(found, part)
+
+
+def test_the_layers_are_those_that_are_checked() -> None:
+    contracts = configparser.ConfigParser()
+    contracts.read(ROOT / ".importlinter")
+    layers = contracts["importlinter:contract:layers"]["layers"].split("\n")
+    _, page = (ROOT / "docs" / "architecture.md").read_text().split("## Packages and layers")
+    lines = page.split("```")[1].strip().splitlines()
+    assert [line.split("  ")[0] for line in lines] == [each for each in layers if each]
