@@ -14,7 +14,6 @@ from pathlib import Path
 
 from saco_data.sandbox.http_server import FileServer
 from saco_data.sandbox.mounts import Mounts
-from saco_data.sandbox.packing import pack_tar as tarred  # noqa: F401 - for tests/transports
 from saco_data.sandbox.recipe import MiniatureSubset
 from saco_data.sandbox.recipes import recipe_of
 from saco_data.storage import files

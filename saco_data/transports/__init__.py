@@ -1,1 +1,1 @@
-"""How bytes arrive. Transports know nothing about subsets."""
+"""Fetches files: one package a protocol, all with the words of `base`. Knows no subsets."""

@@ -1,4 +1,4 @@
-"""When a signed link runs out, as far as the link itself says. Pure: no network."""
+"""When a signed link expires, as the link itself says. Pure functions, no network."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from urllib.parse import parse_qs, urlsplit
 
 from saco_data.storage import untrusted_json
 
-_LATEST = 1 << 33  # seconds since the epoch; nothing is signed for centuries
+_LATEST = 1 << 33  # seconds since the epoch; no link is signed for so long
 
 
 def expiry(url: str) -> float | None:
-    """When a link runs out, in seconds since the epoch; None if it does not say.
+    """When a link expires, in seconds since the epoch; None if it does not say.
 
     Understands S3 and Google (`Expires`, `X-Amz-Date` and `X-Amz-Expires`, their `X-Goog-` twins),
     CloudFront (`Expires`, `Policy`) and Meta's `oe`. The earliest counts.
@@ -31,23 +31,23 @@ def _times(fields: dict[str, str]) -> Iterator[float]:
     if fields.get("expires", "").isdecimal():
         yield float(fields["expires"])
     for name in ("x-amz", "x-goog"):
-        begun, lasts = fields.get(f"{name}-date", ""), fields.get(f"{name}-expires", "")
-        if re.fullmatch(r"\d{8}T\d{6}Z", begun) and lasts.isdecimal():
+        signed_at, seconds = fields.get(f"{name}-date", ""), fields.get(f"{name}-expires", "")
+        if re.fullmatch(r"\d{8}T\d{6}Z", signed_at) and seconds.isdecimal():
             try:
-                moment = datetime.strptime(begun, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+                moment = datetime.strptime(signed_at, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
             except ValueError:
                 continue
-            yield moment.timestamp() + float(lasts)
+            yield moment.timestamp() + float(seconds)
     if re.fullmatch(r"[0-9a-f]{8}", fields.get("oe", ""), re.I):
         yield float(int(fields["oe"], 16))
     if "policy" in fields:
-        yield from _of_policy(fields["policy"])
+        yield from _times_of_policy(fields["policy"])
 
 
-def _of_policy(text: str) -> Iterator[float]:
-    """The end in a CloudFront policy: base64 with `+=/` written as `-_~`."""
+def _times_of_policy(text: str) -> Iterator[float]:
+    """The expiry in a CloudFront policy: base64 with `+=/` written as `-_~`."""
     try:
-        # A query turns + into a blank.
+        # Parsing a query turns + into a blank.
         policy = untrusted_json.parse(
             base64.b64decode(text.replace(" ", "+").translate(_CLOUDFRONT))
         )
@@ -61,5 +61,5 @@ _CLOUDFRONT = str.maketrans("-_~", "+=/")
 
 
 def when(moment: float) -> str:
-    """A moment for people, in UTC."""
+    """A time as text, in UTC."""
     return datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%d %H:%M UTC")

@@ -1,4 +1,4 @@
-"""Workers: limited in time and memory, replaced when they die; nothing ever hangs."""
+"""Workers: limited in time and memory, replaced when they die, apart from the caller's program."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ def test_results_come_back(executor: LocalExecutor) -> None:
     assert [future.result() for future in futures] == [2**n for n in range(20)]
 
 
-def test_a_task_that_hangs_costs_itself_only(executor: LocalExecutor) -> None:
+def test_a_task_that_hangs_does_not_affect_others(executor: LocalExecutor) -> None:
     slow = executor.submit(time.sleep, 60, seconds=0.5)
     with pytest.raises(TimeoutError):
         slow.result(timeout=20)
     assert executor.submit(pow, 2, 3, seconds=30).result(timeout=20) == 8
 
 
-def test_a_task_that_crashes_its_process_costs_itself_only(executor: LocalExecutor) -> None:
+def test_a_task_that_crashes_its_process_does_not_affect_others(executor: LocalExecutor) -> None:
     with pytest.raises(WorkerLost, match="died"):
         executor.submit(os._exit, 7, seconds=30).result(timeout=20)
     assert executor.submit(pow, 2, 3, seconds=30).result(timeout=20) == 8
@@ -50,7 +50,7 @@ def test_memory_is_limited(executor: LocalExecutor) -> None:
         executor.submit(bytearray, 2 << 30, seconds=30).result(timeout=20)
 
 
-def test_an_error_is_the_tasks_own(executor: LocalExecutor) -> None:
+def test_an_error_of_a_task_is_raised_by_its_future(executor: LocalExecutor) -> None:
     with pytest.raises(ZeroDivisionError):
         executor.submit(divmod, 1, 0, seconds=30).result(timeout=20)
 
@@ -69,7 +69,7 @@ def test_a_broken_pool_is_replaced(executor: LocalExecutor) -> None:
     pytest.fail("no worker came back")
 
 
-def test_a_killed_pool_costs_what_it_was_working_on(executor: LocalExecutor) -> None:
+def test_a_killed_pool_loses_its_running_tasks_only(executor: LocalExecutor) -> None:
     slow = executor.submit(time.sleep, 60, seconds=90)
     assert executor._pool
     executor._pool._process.kill()
@@ -256,7 +256,9 @@ def test_an_executor_that_is_never_closed_ends_with_the_program(tmp_path: Path) 
     wait_for_end([int(line) for line in ended.stdout.split()])
 
 
-def test_workers_import_what_we_do_and_not_what_lies_about(tmp_path: Path) -> None:
+def test_workers_import_the_packages_of_the_caller_and_nothing_from_the_current_folder(
+    tmp_path: Path,
+) -> None:
     home, folder = tmp_path / "home", tmp_path / "folder"
     for name in (home, folder):
         name.mkdir()

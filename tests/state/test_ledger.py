@@ -1,4 +1,4 @@
-"""What the ledger remembers, through failures, upgrades and damage."""
+"""The content of the ledger, through failures, migrations and damage."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def known(ledger: Ledger, key: str = KEY) -> object:
     return ledger.items("nga")[key]
 
 
-def test_an_item_keeps_what_was_known_of_it(tmp_path: Path) -> None:
+def test_an_item_keeps_its_facts_and_its_past(tmp_path: Path) -> None:
     with Ledger(tmp_path) as ledger:
         ledger.record([FOUND], START)
         ledger.record([GONE], START + 1)
@@ -55,7 +55,7 @@ def test_an_item_keeps_what_was_known_of_it(tmp_path: Path) -> None:
         assert ledger.find(KEY) == [item] and ledger.search("1b2c") == [("nga", KEY)]
 
 
-def test_the_same_verdict_again_moves_only_its_last_sight(tmp_path: Path) -> None:
+def test_the_same_reason_again_changes_only_last_seen(tmp_path: Path) -> None:
     with Ledger(tmp_path) as ledger:
         for day in range(3):
             ledger.record([GONE], START + day * DAY)
@@ -65,7 +65,7 @@ def test_the_same_verdict_again_moves_only_its_last_sight(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("reason", [each for each in Reason if each.state is not State.DONE])
-def test_only_the_source_says_what_is_gone(tmp_path: Path, reason: Reason) -> None:
+def test_only_a_reason_that_proves_existence_ends_gone(tmp_path: Path, reason: Reason) -> None:
     with Ledger(tmp_path) as ledger:
         ledger.record([GONE], START)
         (change,) = ledger.record([Outcome("nga", KEY, reason)], START + 1)
@@ -80,7 +80,7 @@ def test_only_the_source_says_what_is_gone(tmp_path: Path, reason: Reason) -> No
         assert (item.reason, item.last_seen) == (GONE.reason, START)
 
 
-def test_twice_and_far_enough_apart_is_confirmed(tmp_path: Path) -> None:
+def test_gone_is_confirmed_by_two_reports_far_enough_apart(tmp_path: Path) -> None:
     with Ledger(tmp_path) as ledger:
 
         def confirmed() -> list[bool]:
@@ -94,7 +94,7 @@ def test_twice_and_far_enough_apart_is_confirmed(tmp_path: Path) -> None:
         assert confirmed() == [True, True, False]
         ledger.confirm_gone("nga")
         assert confirmed() == [True, True, True]
-        # Back and gone again: the line of verdicts is broken.
+        # Back and gone again: the two reports must be made anew.
         ledger.record([FOUND], START + 2 * DAY)
         ledger.witness("nga", [KEY], START + 2 * DAY)
         ledger.record([GONE], START + 3 * DAY)
@@ -130,7 +130,7 @@ def test_counts_follow_every_change(tmp_path: Path) -> None:
         st.none() | st.integers(-(2**40), 2**40) | st.text(max_size=9),
     ),
 )
-def test_what_is_kept_small_comes_out_as_it_went_in(
+def test_shared_texts_are_joined_to_the_original(
     key: str, origin: str, facts: dict[str, object]
 ) -> None:
     db = sqlite3.connect(":memory:", isolation_level=None)
@@ -159,7 +159,7 @@ def old_file(folder: Path) -> Path:
     return path
 
 
-def test_an_old_ledger_is_brought_forward_and_only_by_who_writes(tmp_path: Path) -> None:
+def test_an_old_ledger_is_migrated_by_a_writer_and_read_by_a_reader(tmp_path: Path) -> None:
     path = old_file(tmp_path)
     before = path.read_bytes()
     for read_only in (True, False):
@@ -238,7 +238,7 @@ def test_a_newer_ledger_is_refused_and_left_alone(tmp_path: Path) -> None:
     assert len(list(tmp_path.glob("ledger.sqlite*damaged*"))) == 0
 
 
-def test_who_only_looks_writes_nothing(tmp_path: Path) -> None:
+def test_a_reader_writes_nothing(tmp_path: Path) -> None:
     with Ledger(tmp_path / "none", read_only=True) as ledger:
         assert ledger.items("nga") == {}
     assert not (tmp_path / "none").exists()
@@ -269,7 +269,7 @@ def many(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("how", ["head", "cut", "pages"])
-def test_a_damaged_ledger_is_set_aside_and_what_can_be_read_is_kept(
+def test_a_damaged_ledger_is_quarantined_and_its_readable_rows_are_kept(
     tmp_path: Path, how: str
 ) -> None:
     many(tmp_path)
@@ -285,7 +285,7 @@ def test_a_damaged_ledger_is_set_aside_and_what_can_be_read_is_kept(
     assert how == "head" or len(kept) > 1000
 
 
-def test_a_word_that_makes_no_sense_is_damage_too(tmp_path: Path) -> None:
+def test_an_invalid_reason_is_damage(tmp_path: Path) -> None:
     many(tmp_path)
     damage(tmp_path / "ledger.sqlite", "words")
     with Ledger(tmp_path) as ledger:
@@ -307,7 +307,7 @@ def test_a_word_that_makes_no_sense_is_damage_too(tmp_path: Path) -> None:
         "UPDATE past SET reason = 'never heard of'",
     ],
 )
-def test_a_broken_word_anywhere_is_damage_that_is_got_rid_of(tmp_path: Path, broken: str) -> None:
+def test_an_invalid_value_anywhere_is_damage_and_is_repaired(tmp_path: Path, broken: str) -> None:
     with Ledger(tmp_path) as ledger:
         number = ledger.begin_run("prepare")
         ledger.record([FOUND, GONE], START)
@@ -332,7 +332,7 @@ def test_a_broken_word_anywhere_is_damage_that_is_got_rid_of(tmp_path: Path, bro
 
 
 def use(folder: Path, *, read_only: bool = False, damaged: bool = False) -> None:
-    """All that a run does with its ledger."""
+    """Calls everything that a run calls on its ledger."""
     with Ledger(folder, read_only=read_only, damaged=damaged) as ledger:
         for item in (*ledger.items("nga").values(), *ledger.known("nga").values()):
             ledger.past(item)
@@ -358,12 +358,12 @@ def use(folder: Path, *, read_only: bool = False, damaged: bool = False) -> None
         (b"SET number = number + 1", b"SET number = numbes + 1"),
     ],
 )
-def test_a_broken_word_of_the_schema_is_damage_too(tmp_path: Path, good: bytes, bad: bytes) -> None:
+def test_a_damaged_schema_is_repaired(tmp_path: Path, good: bytes, bad: bytes) -> None:
     use(tmp_path)
     path = tmp_path / "ledger.sqlite"
     assert good in path.read_bytes()
     path.write_bytes(path.read_bytes().replace(good, bad))
-    # Who only looks meets no trigger.
+    # A reader uses no trigger.
     with contextlib.suppress(LedgerDamaged):
         use(tmp_path, read_only=True)
     with contextlib.suppress(LedgerDamaged):
@@ -373,7 +373,7 @@ def test_a_broken_word_of_the_schema_is_damage_too(tmp_path: Path, good: bytes, 
 
 
 @pytest.mark.parametrize("version", [-7, 1001, 1 << 30])
-def test_a_version_that_no_program_writes_is_damage(tmp_path: Path, version: int) -> None:
+def test_an_impossible_version_is_damage(tmp_path: Path, version: int) -> None:
     use(tmp_path)
     db = sqlite3.connect(tmp_path / "ledger.sqlite")
     db.execute(f"PRAGMA user_version = {version}")
@@ -384,7 +384,7 @@ def test_a_version_that_no_program_writes_is_damage(tmp_path: Path, version: int
         assert KEY in ledger.items("nga")
 
 
-def test_a_ledger_in_a_format_that_is_none_is_damaged_and_one_that_is_protected_is_not(
+def test_an_unknown_file_format_is_damage_and_a_protected_file_is_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "ledger.sqlite"
@@ -392,7 +392,7 @@ def test_a_ledger_in_a_format_that_is_none_is_damaged_and_one_that_is_protected_
     content = bytearray(path.read_bytes())
     connect = sqlite3.connect
     with monkeypatch.context() as protected:
-        # Root may write what it likes.
+        # File permissions do not stop root.
         protected.setattr(
             sqlite3, "connect", lambda path, **how: connect(f"file:{path}?mode=ro", uri=True, **how)
         )
@@ -419,7 +419,7 @@ def test_a_ledger_in_use_is_not_damaged(tmp_path: Path, monkeypatch: pytest.Monk
     other.close()
 
 
-def test_whatever_is_damaged_it_works_or_is_got_rid_of(tmp_path: Path) -> None:
+def test_random_damage_is_harmless_or_repaired(tmp_path: Path) -> None:
     use(tmp_path)
     good = (tmp_path / "ledger.sqlite").read_bytes()
     chance = random.Random(20)
@@ -438,7 +438,7 @@ def test_whatever_is_damaged_it_works_or_is_got_rid_of(tmp_path: Path) -> None:
         use(path.parent, damaged=True)
 
 
-def test_what_was_known_before_is_carried_over_once(tmp_path: Path) -> None:
+def test_salvage_copies_the_past_only_once(tmp_path: Path) -> None:
     with Ledger(tmp_path) as ledger:
         ledger.record([FOUND], START)
         ledger.record([GONE], START + 1)
@@ -447,7 +447,7 @@ def test_what_was_known_before_is_carried_over_once(tmp_path: Path) -> None:
         assert len(ledger.past(item)) == 1
 
 
-def test_facts_of_a_newer_version_are_passed_over(tmp_path: Path) -> None:
+def test_facts_of_a_newer_version_are_ignored(tmp_path: Path) -> None:
     with Ledger(tmp_path) as ledger:
         ledger.set_facts("nga", SubsetFacts(files=7))
         ledger._db.execute("UPDATE subsets SET facts = json_set(facts, '$.later', 1)")
@@ -455,7 +455,7 @@ def test_facts_of_a_newer_version_are_passed_over(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("how", ["deleted", "head", "cut", "pages", "words"])
-def test_a_lost_ledger_costs_no_product(tmp_path: Path, how: str) -> None:
+def test_a_lost_ledger_loses_no_product(tmp_path: Path, how: str) -> None:
     small = TinySubset(tmp_path)
     small.holds(NAMES[1:])
     small.prepare()
@@ -478,7 +478,7 @@ def test_a_lost_ledger_costs_no_product(tmp_path: Path, how: str) -> None:
     assert small.kept() == set(NAMES[1:])
 
 
-def test_of_a_lost_ledger_and_a_half_product_only_the_product_is_made_anew(tmp_path: Path) -> None:
+def test_after_a_lost_ledger_a_truncated_product_is_made_again(tmp_path: Path) -> None:
     small = TinySubset(tmp_path)
     small.prepare()
     (small.settings.state / "ledger.sqlite").unlink()
@@ -487,7 +487,7 @@ def test_of_a_lost_ledger_and_a_half_product_only_the_product_is_made_anew(tmp_p
     assert small.product(NAMES[0]).read_bytes() == PICTURES[NAMES[0]]
 
 
-def test_it_is_read_for_damage_after_a_run_that_did_not_end_and_once_a_week(tmp_path: Path) -> None:
+def test_the_file_is_checked_after_a_killed_run_and_once_a_week(tmp_path: Path) -> None:
     clock = [START]
 
     def checked() -> int:
@@ -510,7 +510,7 @@ def test_it_is_read_for_damage_after_a_run_that_did_not_end_and_once_a_week(tmp_
     assert checked() == START + 9 * DAY
 
 
-def test_a_subset_of_another_name_is_another_subset(tmp_path: Path) -> None:
+def test_the_same_key_in_two_subsets_is_two_items(tmp_path: Path) -> None:
     with Ledger(tmp_path) as ledger:
         ledger.record([FOUND, Outcome(SUBSET, KEY, Reason.NETWORK)])
         assert [item.subset for item in ledger.find(KEY)] == [SUBSET, "nga"]

@@ -1,4 +1,4 @@
-"""One run at a time, and no dead process in anyone's way."""
+"""One run at a time, and the lock of a dead process is taken over."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ from tests.helpers.tiny_subset import NAMES, SUBSET, TinySubset
 
 R = TypeVar("R")
 
-# More than any process number can be.
-NOBODY = 1 << 22
+# Above the highest possible process number.
+NO_PROCESS = 1 << 22
 HOLD = """
 import sys, time
 from pathlib import Path
@@ -39,7 +39,7 @@ with Lock(Path(sys.argv[1])):
 """
 
 
-def holder(folder: Path) -> subprocess.Popen[str]:
+def start_holder(folder: Path) -> subprocess.Popen[str]:
     process = subprocess.Popen(
         [sys.executable, "-c", HOLD, str(folder)], stdout=subprocess.PIPE, text=True
     )
@@ -47,8 +47,8 @@ def holder(folder: Path) -> subprocess.Popen[str]:
     return process
 
 
-def changed(folder: Path, **values: object) -> Path:
-    """The lock of a holder with other particulars."""
+def write_changed_lock(folder: Path, **values: object) -> Path:
+    """Leaves a lock whose holder differs from this process in some values."""
     path = folder / "lock"
     with Lock(folder):
         content = json.loads(path.read_text())
@@ -57,7 +57,7 @@ def changed(folder: Path, **values: object) -> Path:
 
 
 def test_a_second_run_is_told_who_holds_it(tmp_path: Path) -> None:
-    process = holder(tmp_path)
+    process = start_holder(tmp_path)
     try:
         with pytest.raises(LockHeld, match=f"process {process.pid}") as caught, Lock(tmp_path):
             pass
@@ -68,7 +68,7 @@ def test_a_second_run_is_told_who_holds_it(tmp_path: Path) -> None:
 
 
 def test_the_lock_of_a_killed_process_is_taken_over_at_once(tmp_path: Path) -> None:
-    process = holder(tmp_path)
+    process = start_holder(tmp_path)
     process.send_signal(signal.SIGKILL)
     process.wait()
     with Lock(tmp_path):
@@ -76,8 +76,8 @@ def test_the_lock_of_a_killed_process_is_taken_over_at_once(tmp_path: Path) -> N
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_process_number_that_is_used_again_holds_nothing(tmp_path: Path) -> None:
-    changed(tmp_path, started="1")
+def test_a_lock_whose_process_number_is_in_use_again_is_stale(tmp_path: Path) -> None:
+    write_changed_lock(tmp_path, started="1")
     with Lock(tmp_path):
         pass
 
@@ -86,16 +86,16 @@ def test_a_lock_from_before_a_reboot_is_stale(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(identity, "machine_id", lambda: "0" * 32)
-    changed(tmp_path, boot="another")
+    write_changed_lock(tmp_path, boot="another")
     with Lock(tmp_path):
         pass
 
 
-def test_where_machines_do_not_say_which_they_are_another_boot_may_be_another_machine(
+def test_without_machine_ids_another_boot_counts_as_another_machine(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(identity, "machine_id", lambda: "")
-    path = changed(tmp_path, boot="another")
+    path = write_changed_lock(tmp_path, boot="another")
     with pytest.raises(LockHeld), Lock(tmp_path):
         pass
     long_ago = time.time() - module.STALE_SECONDS - 60
@@ -108,10 +108,10 @@ def test_where_machines_do_not_say_which_they_are_another_boot_may_be_another_ma
     "elsewhere",
     [{"host": "another"}, {"processes": "pid:[1]"}, {"machine": "1" * 32, "boot": "another"}],
 )
-def test_what_runs_where_we_cannot_look_is_trusted_while_it_touches_its_lock(
+def test_a_process_that_is_not_visible_from_here_is_trusted_while_it_touches_its_lock(
     tmp_path: Path, elsewhere: dict[str, str]
 ) -> None:
-    path = changed(tmp_path, pid=1, **elsewhere)
+    path = write_changed_lock(tmp_path, pid=1, **elsewhere)
     with pytest.raises(LockHeld), Lock(tmp_path):
         pass
     long_ago = time.time() - module.STALE_SECONDS - 60
@@ -120,7 +120,7 @@ def test_what_runs_where_we_cannot_look_is_trusted_while_it_touches_its_lock(
         pass
 
 
-def test_a_torn_lock_is_respected_for_a_moment_only(tmp_path: Path) -> None:
+def test_an_incomplete_lock_is_respected_for_a_short_time(tmp_path: Path) -> None:
     path = tmp_path / "lock"
     path.write_text('{"host": "v')
     with pytest.raises(LockHeld), Lock(tmp_path):
@@ -130,10 +130,10 @@ def test_a_torn_lock_is_respected_for_a_moment_only(tmp_path: Path) -> None:
         pass
 
 
-def test_a_lock_that_cannot_be_read_may_be_that_of_a_live_run(tmp_path: Path) -> None:
+def test_an_unreadable_lock_is_respected_until_it_is_stale(tmp_path: Path) -> None:
     path = tmp_path / "silver" / "lock"
     path.parent.mkdir()
-    # To read a folder is refused to everyone, root included.
+    # Reading a folder as a file fails for every user, also for root.
     path.symlink_to(tmp_path)
     for age in (60, module.STALE_SECONDS - 60):
         os.utime(path, (time.time() - age, time.time() - age))
@@ -146,25 +146,25 @@ def test_a_lock_that_cannot_be_read_may_be_that_of_a_live_run(tmp_path: Path) ->
     assert list(path.parent.iterdir()) == []
 
 
-def killed_at_takeover(folder: Path, lock: int, taker: int) -> None:
-    """The lock of a dead process, and the claim on it of one that is dead as well."""
-    stale = changed(folder, pid=taker).read_bytes()
-    claim = Lock(folder)._claim_path(changed(folder, pid=lock).read_bytes())
+def write_killed_takeover(folder: Path, lock: int, taker: int) -> None:
+    """Leaves the lock of a dead process and a claim on it by another dead process."""
+    stale = write_changed_lock(folder, pid=taker).read_bytes()
+    claim = Lock(folder)._claim_path(write_changed_lock(folder, pid=lock).read_bytes())
     claim.write_bytes(stale)
 
 
 def test_a_takeover_that_was_killed_is_taken_over(tmp_path: Path) -> None:
-    killed_at_takeover(tmp_path, NOBODY, NOBODY + 1)
+    write_killed_takeover(tmp_path, NO_PROCESS, NO_PROCESS + 1)
     with Lock(tmp_path):
         pass
     assert list(tmp_path.iterdir()) == []
 
 
-def test_of_two_that_find_a_killed_takeover_one_gets_the_lock(
+def test_only_one_of_two_processes_continues_a_killed_takeover(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One is slow between looking and acting, just when the other is in the midst of it."""
-    killed_at_takeover(tmp_path, NOBODY, NOBODY + 1)
+    """One is slow between checking and removing, while the other does the same."""
+    write_killed_takeover(tmp_path, NO_PROCESS, NO_PROCESS + 1)
     looked, midst, inside, over = (threading.Event() for _ in range(4))
     looks: list[int] = []
     start_time_of = identity.start_time_of
@@ -172,13 +172,13 @@ def test_of_two_that_find_a_killed_takeover_one_gets_the_lock(
     def slowly(pid: int) -> str:
         if threading.current_thread() is other:
             looks.append(pid)
-            if looks.count(NOBODY) == 2:
+            if looks.count(NO_PROCESS) == 2:
                 midst.set()
                 inside.wait(0.3)
-        elif pid == NOBODY + 1:
+        elif pid == NO_PROCESS + 1:
             looked.set()
             midst.wait(10)
-        elif pid == NOBODY and looked.is_set():
+        elif pid == NO_PROCESS and looked.is_set():
             inside.wait(10)
         return start_time_of(pid)
 
@@ -201,8 +201,8 @@ def test_of_two_that_find_a_killed_takeover_one_gets_the_lock(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_of_many_that_find_a_stale_lock_one_gets_it(tmp_path: Path) -> None:
-    changed(tmp_path, started="1")
+def test_only_one_of_many_processes_takes_over_a_stale_lock(tmp_path: Path) -> None:
+    write_changed_lock(tmp_path, started="1")
     script = HOLD.replace("time.sleep(60)", "time.sleep(1.5)")
     processes = [
         subprocess.Popen(
@@ -213,7 +213,7 @@ def test_of_many_that_find_a_stale_lock_one_gets_it(tmp_path: Path) -> None:
         )
         for _ in range(6)
     ]
-    # Whoever comes before the winner has left is refused; nobody shares.
+    # The others are refused while the first one holds it.
     spoken = [process.communicate()[0] for process in processes]
     assert "held\n" in spoken
     assert [process.returncode == 0 for process in processes] == [
@@ -221,7 +221,7 @@ def test_of_many_that_find_a_stale_lock_one_gets_it(tmp_path: Path) -> None:
     ]
 
 
-def test_it_is_touched_while_it_is_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_held_lock_is_touched_regularly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "TOUCH_SECONDS", 0.02)
     with Lock(tmp_path):
         os.utime(tmp_path / "lock", (0, 0))
@@ -231,7 +231,7 @@ def test_it_is_touched_while_it_is_held(tmp_path: Path, monkeypatch: pytest.Monk
             time.sleep(0.01)
 
 
-def test_who_lost_it_is_told_and_leaves_the_new_holder_alone(
+def test_a_holder_that_lost_its_lock_is_told_and_leaves_the_new_lock(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "TOUCH_SECONDS", 0.02)
@@ -270,13 +270,13 @@ def test_a_run_that_lost_its_lock_ends(tmp_path: Path, monkeypatch: pytest.Monke
     assert finished.code == 3
     assert executor.submitted < len(NAMES)
     assert any(STOPPING in line for line in small.notes.lines)
-    # Nobody else was disturbed, and what was done before is kept.
+    # The new lock is still there, and finished products are kept.
     assert '"host": "x' in executor.lock.read_text()
     executor.lock.unlink()
     assert small.prepare().code == 0
 
 
-def test_who_cannot_read_it_for_a_while_still_holds_it(
+def test_a_lock_that_is_unreadable_for_a_while_is_still_held(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "TOUCH_SECONDS", 0.02)
@@ -296,7 +296,7 @@ def test_who_cannot_read_it_for_a_while_still_holds_it(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_without_hard_links_it_works_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_lock_works_without_hard_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         raise PermissionError(1, "Operation not permitted")
 

@@ -1,13 +1,13 @@
 """Takes wanted members out of a folder, a .zip, a .tar or a .tar.gz, on disk or while it streams.
 
-Nothing but wanted members is read into files, and hostile ones are refused by name. The kind of an
-archive is told from its content.
+Only wanted members are extracted, and members with unsafe names are refused. The kind of an archive
+is told from its content, not from its name.
 
-A checkpoint (an index of members, and of places where the gzip can be entered) lets a killed run go
-on by ranged requests where it stopped; a later run that misses members goes straight to them. It is
-used where the server honours ranges and names the version of its file. Elsewhere an interrupted
-run starts over: for what was not yet passed there is no other way. A zip on a server without ranges
-is first downloaded into a temporary file, because a zip's directory stands at its end.
+A checkpoint is an index of the members, and of the points where the gzip stream can be entered.
+With it a killed run continues by ranged requests where it stopped, and a later run that misses
+members goes straight to them. It needs a server that honours ranges and names the version of its
+file; elsewhere an interrupted run starts at the beginning. A zip on a server without ranges is
+first downloaded into a temporary file, because a zip's directory is at its end.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ GZIP = b"\x1f\x8b"
 
 
 def members(
-    place: Path | RangeReader,
+    archive: Path | RangeReader,
     wanted: Callable[[str], bool],
     *,
     checkpoint: Path | None = None,
@@ -49,35 +49,36 @@ def members(
 ) -> Iterator[Member]:
     """The members whose name is `wanted`, each once, in the order of the archive.
 
-    A member's content can be had until the next one is asked for. Of two members with one name the
-    first counts. Ending normally means that the whole archive was seen, now or (checkpoint) by
-    earlier runs: what was not yielded is not in it. `md5` of the whole file is compared when all of
-    it was read in this process.
+    The content of a member can be read until the next one is asked for. Of two members with one
+    name the first counts. When the iterator ends, the whole archive was seen, now or (checkpoint)
+    by earlier runs: a member that was not yielded is not in it. `md5` of the whole file is compared
+    if all of it was read in this process.
 
     Raises ArchiveDamaged (cut, damaged, not an archive), Blocked (a path that does not exist), and
-    what the RangeReader raises. Stop by closing the iterator, or in mid-member by `stop`, which
+    the errors of the RangeReader. To stop, close the iterator, or set `stop` in mid-member, which
     raises Stopped: both keep the checkpoint.
     """
-    if isinstance(place, Path):
-        if place.is_dir():
-            yield from folder_members(place, wanted)
+    if isinstance(archive, Path):
+        if archive.is_dir():
+            yield from folder_members(archive, wanted)
             return
-        place = _local(place)
-    head, begun = _begin(place)
+        archive = _open_local(archive)
+    reader: RangeReader = archive
+    head, begun = _read_head(reader)
     if head.startswith(ZIP):
-        if begun is None and place.size is not None:
-            yield from zip_members(place, wanted)
+        if begun is None and reader.size is not None:
+            yield from zip_members(reader, wanted)
             return
-        raw = Raw(place, windowed=False, md5=md5, begun=begun, stop=stop)
-        yield from _fetched_zip(raw, wanted, checkpoint)
+        raw = Raw(reader, windowed=False, md5=md5, begun=begun, stop=stop)
+        yield from _downloaded_zip(raw, wanted, checkpoint)
         return
     gzipped = head.startswith(GZIP)
     if not gzipped and not looks_like_tar(head):
         raise ArchiveDamaged(
-            "is neither a zip, a tar nor a tar.gz" if head else "is empty", item=place.origin
+            "is neither a zip, a tar nor a tar.gz" if head else "is empty", item=reader.origin
         )
-    index = Index(checkpoint if place.seekable else None, place.identity, place.size)
-    raw = Raw(place, windowed=not gzipped, md5=md5, begun=begun, stop=stop)
+    index = Index(checkpoint if reader.seekable else None, reader.identity, reader.size)
+    raw = Raw(reader, windowed=not gzipped, md5=md5, begun=begun, stop=stop)
     try:
         stream = Gunzip(raw, index) if gzipped else Plain(raw, index)
         yield from tar_members(stream, wanted, index)
@@ -87,10 +88,10 @@ def members(
             index.discard()
         raise
     finally:
-        raw.shut()
+        raw.close()
 
 
-def _local(path: Path) -> LocalFile:
+def _open_local(path: Path) -> LocalFile:
     try:
         return LocalFile(path)
     except OSError as error:
@@ -102,31 +103,31 @@ def _local(path: Path) -> LocalFile:
         ) from error
 
 
-def _begin(place: RangeReader) -> tuple[bytes, Iterator[bytes] | None]:
-    """The first bytes; where ranges are not honoured also the whole stream that they came from."""
-    if place.seekable:
-        return place.read_at(0, 512), None
-    pieces = place.stream(0)
+def _read_head(reader: RangeReader) -> tuple[bytes, Iterator[bytes] | None]:
+    """The first 512 bytes; where ranges are not honoured, also the stream from byte 0 on."""
+    if reader.seekable:
+        return reader.read_at(0, 512), None
+    pieces = reader.stream(0)
     head = b""
     while len(head) < 512 and (piece := next(pieces, b"")):
         head += piece
     return head, itertools.chain([head], pieces)
 
 
-def _fetched_zip(
+def _downloaded_zip(
     raw: Raw, wanted: Callable[[str], bool], checkpoint: Path | None
 ) -> Iterator[Member]:
     folder = checkpoint.parent if checkpoint else Path(tempfile.gettempdir())
-    # Named as all temporary files are, so that one left by a kill is found.
+    # Named like all temporary files, so that one left by a killed process is removed.
     suffix = f".{os.getpid()}-0.saco-tmp"
     try:
         with explain_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
             with tempfile.NamedTemporaryFile(dir=folder, prefix=".archive.", suffix=suffix) as file:
-                while piece := raw.take():
+                while piece := raw.read_piece():
                     file.write(piece)
                 file.flush()
                 raw.finish()
                 yield from zip_members(LocalFile(Path(file.name)), wanted)
     finally:
-        raw.shut()
+        raw.close()

@@ -1,4 +1,4 @@
-"""An extracted folder, walked in sorted order as if it were an archive."""
+"""The members of an extracted folder, as if it were an archive."""
 
 from __future__ import annotations
 
@@ -25,24 +25,22 @@ def folder_members(root: Path, wanted: Callable[[str], bool]) -> Iterator[Member
 
 def _walk(top: Path) -> Iterator[tuple[str, Path, bool]]:
     """Each file's name, path and whether it was reached through a link."""
-    # A list, because folders may lie deeper in each other than calls can.
-    pending = _listing(top, "", linked=False)
+    # A list: folders may be nested deeper than recursion allows.
+    pending = _list(top, "", linked=False)
     while pending:
         entry, name, linked = pending.pop()
         path = Path(entry.path)
         if not _is_folder(entry):
             yield name, path, linked or entry.is_symlink()
         elif not entry.is_symlink():
-            pending += _listing(path, f"{name}/", linked=linked)
+            pending += _list(path, f"{name}/", linked=linked)
         elif not linked and not path.parent.is_relative_to(path.resolve()):
-            # One link deep, and never to a folder above: links cannot make the walk endless.
-            pending += _listing(path, f"{name}/", linked=True)
+            # Only one link deep, and never to a folder above: the walk always ends.
+            pending += _list(path, f"{name}/", linked=True)
 
 
-def _listing(
-    folder: Path, prefix: str, *, linked: bool
-) -> list[tuple[os.DirEntry[str], str, bool]]:
-    """What lies in a folder with its name, the last one first, and `linked` for each."""
+def _list(folder: Path, prefix: str, *, linked: bool) -> list[tuple[os.DirEntry[str], str, bool]]:
+    """Entry, name and `linked` of each entry of a folder, in reverse order."""
     try:
         with os.scandir(folder) as entries:
             listing = sorted(entries, key=lambda entry: entry.name, reverse=True)
@@ -57,7 +55,7 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
     try:
         return entry.is_dir()
     except OSError:
-        return False  # a link to itself, or to where we may not look
+        return False  # a link to itself, or into a folder that we may not read
 
 
 def _member(top: Path, name: str, path: Path, link: bool) -> Member:

@@ -1,9 +1,9 @@
-"""Inflating a gzip stream so that a later process can enter it in the middle.
+"""Inflates a gzip stream, and finds points where a later process can enter it.
 
-Two libraries promise this: rapidgzip keeps its windows in memory until the whole file was read, and
-indexed_gzip inflates at half the speed. Measured, so this is done here instead (see `seekpoint`):
-the stream is inflated at full speed and a seek point is searched now and then, for some 20 ms.
-Inflate state that is needed at a point: the bit where a deflate block begins, and 32 KiB of output.
+Two libraries offer this: rapidgzip keeps its windows in memory until the whole file was read, and
+indexed_gzip inflates at half the speed (both measured). So it is done here (see `seekpoint`): the
+stream is inflated at full speed, and from time to time a seek point is searched for some 20 ms. A
+point is the bit where a deflate block begins, and the 32 KiB of output before it.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from saco_data.transports.archive.safety import ArchiveDamaged
 from saco_data.transports.archive.seekpoint import ERRORS, WINDOW, Inflater, enter, inflater, search
 from saco_data.transports.archive.stream import Stream
 
-SLICE = 128 << 10  # fed at once: the output still fits the processor's cache
-OUTPUT_LIMIT = 1 << 20  # given back at once, however far the input expands
+SLICE = 128 << 10  # bytes inflated at once: the output still fits the processor's cache
+OUTPUT_LIMIT = 1 << 20  # bytes of output at once, however far the input expands
 LEAST_SPACING = 16 << 20
 MOST_POINTS = 1024  # of 32 KiB each: 32 MiB of index for an archive of any size
 LEAST_SECONDS = 2.0
@@ -34,22 +34,22 @@ class Gunzip(Stream):
 
     def __init__(self, raw: Raw, index: Index) -> None:
         super().__init__(raw, index)
-        self._input = memoryview(b"")  # taken from `raw`, not inflated yet
+        self._input = memoryview(b"")  # read from `raw`, not inflated yet
         self._inflate: Inflater | None = None
         self._began = False
         self._crc = 0
         self._length = 0
         self._produced = 0  # bytes of output so far, those in the buffer included
         self._recent = b""  # at least the last 32 KiB of it
-        self._ready = b""  # output of a search, not given back yet
+        self._ready = b""  # output of a search, not returned yet
         self._point: Point | None = None
         self._saved_at = 0
         self._saved_time = time.monotonic()
-        self._keeps = index.path is not None and raw.place.seekable
-        self._spacing = max(LEAST_SPACING, (raw.place.size or 0) // MOST_POINTS)
+        self._keeps = index.path is not None and raw.reader.seekable
+        self._spacing = max(LEAST_SPACING, (raw.reader.size or 0) // MOST_POINTS)
 
     def save(self, position: int, *, now: bool = False) -> None:
-        """Saves the index together with a new seek point, when one was found."""
+        """Saves the index when a new seek point was found, or `now`."""
         if now or self._point:
             self.index.save(position, point=self._point)
             self._point = None
@@ -65,26 +65,26 @@ class Gunzip(Stream):
                 return b""
             assert self._inflate
             try:
-                if self._due():
+                if self._is_search_due():
                     self._search(self._inflate)
                 elif output := self._advance(self._inflate):
                     return output
             except ERRORS as error:
-                raise self._damage(f"cannot be inflated ({error})") from None
+                raise self._damaged(f"cannot be inflated ({error})") from None
 
     def _jump(self, offset: int) -> bool:
-        place = self.index.nearest(offset)
+        found = self.index.nearest(offset)
         if (
-            not place
-            or place.offset <= self._produced
-            or not self.raw.pays(place.bit // 8 - self.raw.at)
+            not found
+            or found.offset <= self._produced
+            or not self.raw.is_jump_cheaper(found.bit // 8 - self.raw.at)
         ):
             return False
-        point = self.index.point(place)
+        point = self.index.point(found)
         self.raw.jump(point.bit // 8)
         self._input = memoryview(b"")
         if not self._fill(1):
-            raise self._damage("ends within the gzip data", cut=True)
+            raise self._damaged("ends within the gzip data", cut=True)
         self._inflate = enter(point.window, self._input[0], point.bit % 8)
         self._input = self._input[1:]
         self._crc, self._length, self._produced = point.crc, point.length, point.offset
@@ -95,7 +95,7 @@ class Gunzip(Stream):
 
     def _advance(self, inflate: Inflater) -> bytes:
         if not self._fill(1):
-            raise self._damage("ends within the gzip data", cut=True)
+            raise self._damaged("ends within the gzip data", cut=True)
         given = self._input[:SLICE]
         output = inflate.decompress(given, OUTPUT_LIMIT)
         left = len(inflate.unused_data) if inflate.eof else len(inflate.unconsumed_tail)
@@ -109,7 +109,7 @@ class Gunzip(Stream):
         self._produced += len(output)
         self._recent = output if len(output) >= WINDOW else (self._recent + output)[-WINDOW:]
 
-    def _due(self) -> bool:
+    def _is_search_due(self) -> bool:
         return (
             self._keeps
             and not self._point
@@ -119,7 +119,7 @@ class Gunzip(Stream):
         )
 
     def _search(self, inflate: Inflater) -> None:
-        """Looks for a seek point in the next half MiB, which is inflated on the way."""
+        """Searches the next half MiB for a seek point, and inflates it."""
         self._saved_at, self._saved_time = self.raw.at, time.monotonic()
         if not self._fill(LOOKAHEAD):
             return
@@ -145,7 +145,7 @@ class Gunzip(Stream):
         self._began = True
         self._fill(10)
         if not MAGIC.startswith(bytes(self._input[:3])):
-            raise self._damage("holds something else after the gzip data")
+            raise self._damaged("holds something else after the gzip data")
         self._need(10)
         flags = self._input[3]
         length = 10
@@ -163,7 +163,7 @@ class Gunzip(Stream):
         return True
 
     def _rest(self) -> bool:
-        """Whether anything follows but zeros (padding, as tapes have it)."""
+        """Whether anything but zeros (padding, as on tapes) follows."""
         while self._fill(1):
             if self._input[0]:
                 return True
@@ -178,29 +178,29 @@ class Gunzip(Stream):
                 return end + 1
             end += 1
             if end > HEADER_LIMIT:
-                raise self._damage("has a damaged gzip header")
+                raise self._damaged("has a damaged gzip header")
 
     def _end_member(self) -> None:
-        """Compares checksum and length with what the gzip trailer says."""
+        """Compares checksum and length with the gzip trailer. Raises ArchiveDamaged."""
         self._need(8)
         crc, length = struct.unpack("<II", self._input[:8])
         self._input = self._input[8:]
         self._inflate = None
         if crc != self._crc or length != self._length & 0xFFFFFFFF:
-            raise self._damage("does not fit its checksum")
+            raise self._damaged("does not fit its checksum")
 
     def _need(self, length: int) -> None:
         if not self._fill(length):
-            raise self._damage("ends within the gzip data", cut=True)
+            raise self._damaged("ends within the gzip data", cut=True)
 
     def _fill(self, length: int) -> bool:
         """Makes at least `length` bytes of input ready; False where the file ends before."""
         while len(self._input) < length:
-            piece = self.raw.take()
+            piece = self.raw.read_piece()
             if not piece:
                 return False
             self._input = memoryview(bytes(self._input) + piece if self._input else piece)
         return True
 
-    def _damage(self, what: str, cut: bool = False) -> ArchiveDamaged:
+    def _damaged(self, what: str, cut: bool = False) -> ArchiveDamaged:
         return ArchiveDamaged(f"{what} (near byte {self.raw.at})", item=self.origin, cut=cut)

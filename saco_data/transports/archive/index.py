@@ -1,9 +1,9 @@
-"""The checkpoint file: where each member of a remote tar lies, and where its gzip can be entered.
+"""The checkpoint file: where each member of a remote tar is, and where its gzip can be entered.
 
-An append-only log of frames (length, crc32, content): a frame torn by a kill is cut off when the
-file is opened next, so every append is all or nothing, and saving costs only what is new. The first
-frame ties the file to one version of one archive. A later run goes by it straight to the members
-that it misses, and the search for new ones continues where the last run stopped.
+An append-only log of frames (length, crc32, content). A frame that a killed process left incomplete
+is cut off when the file is opened next, so every append is all or nothing, and saving writes only
+what is new. The first frame names the version of the archive. A later run goes straight to the
+members that it misses, and continues the search for new ones where the last run stopped.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class Entry(msgspec.Struct, array_like=True, frozen=True):
 
 
 class Point(msgspec.Struct, array_like=True, frozen=True):
-    """A place where inflating can start: a deflate block begins at bit `bit` of the file.
+    """A point where inflating can start: a deflate block begins at bit `bit` of the file.
 
     `offset`: bytes of output before it in the file, `length`: in this gzip member, whose crc32 so
     far is `crc`. `window`: the last 32 KiB of output.
@@ -60,12 +60,12 @@ class _Batch(msgspec.Struct, array_like=True):
     entries: list[Entry]
     next: int  # where the first header that was not looked at begins
     complete: bool
-    point: bytes  # a Point, kept apart so that reading entries does not build windows
+    point: bytes  # a Point, packed apart: reading entries must not copy its window
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where in the index file (`start`, `length`) the point for `offset` and `bit` is kept."""
+class PointPlace:
+    """Where in the index file (`start`, `length`) the point at `offset` and `bit` is stored."""
 
     offset: int
     bit: int
@@ -74,13 +74,13 @@ class Place:
 
 
 class Index:
-    """The index of one archive; `path` None keeps nothing and knows nothing."""
+    """The index of one archive; empty and not saved if `path` is None or `identity` is ""."""
 
     def __init__(self, path: Path | None, identity: str, size: int | None) -> None:
         self.path = path if identity else None
         self.next = 0
         self.complete = False
-        self._places: list[Place] = []
+        self._places: list[PointPlace] = []
         self._pending: list[Entry] = []
         self._title = f"{FORMAT} {size} {identity}".encode()
         self._end = 0
@@ -93,16 +93,16 @@ class Index:
         if self.path is not None and self._end:
             with self.path.open("rb") as file:
                 for _, content in _frames(file):
-                    found += [one for one in _batch(content).entries if wanted(one.name)]
+                    found += [entry for entry in _batch(content).entries if wanted(entry.name)]
         return found
 
-    def nearest(self, offset: int) -> Place | None:
-        """Where the last point at or before `offset` of the output is kept."""
+    def nearest(self, offset: int) -> PointPlace | None:
+        """Where the last point at or before `offset` of the output is stored."""
         fitting = bisect.bisect_right(self._places, offset, key=lambda place: place.offset)
         return self._places[fitting - 1] if fitting else None
 
-    def point(self, place: Place) -> Point:
-        """The point that is kept there."""
+    def point(self, place: PointPlace) -> Point:
+        """The point that is stored there."""
         assert self.path is not None
         with self.path.open("rb") as file:
             file.seek(place.start)
@@ -110,12 +110,12 @@ class Index:
         return msgspec.msgpack.decode(_batch(content).point, type=Point)
 
     def add(self, entry: Entry) -> None:
-        """Notes a member; `save` writes it."""
+        """Adds a member; `save` writes it."""
         if self.path is not None:
             self._pending.append(entry)
 
     def save(self, position: int, *, complete: bool = False, point: Point | None = None) -> None:
-        """Appends what was noted; the search for members will continue at `position`."""
+        """Appends what was added; the search for members will continue at `position`."""
         if self.path is None or (position == self.next and complete == self.complete and not point):
             return
         packed = msgspec.msgpack.encode(point) if point else b""
@@ -131,11 +131,11 @@ class Index:
                 file.flush()
                 os.fsync(file.fileno())
         if point:
-            self._places.append(Place(point.offset, point.bit, start, len(content)))
+            self._places.append(_place_of(point, start, content))
         self.next, self.complete, self._pending = position, complete, []
 
     def discard(self) -> None:
-        """Forgets everything: what the index was made from cannot be trusted."""
+        """Deletes the index, because the bytes it was made from cannot be trusted."""
         if self.path is not None:
             with explain_errors(self.path):
                 self.path.unlink(missing_ok=True)
@@ -150,7 +150,7 @@ class Index:
                     self.next, self.complete = batch.next, batch.complete
                     if batch.point:
                         point = msgspec.msgpack.decode(batch.point, type=Point)
-                        self._places.append(Place(point.offset, point.bit, start, len(content)))
+                        self._places.append(_place_of(point, start, content))
                     self._end = start + len(content)
             except (msgspec.MsgspecError, zlib.error):
                 self.next, self.complete, self._end, self._places = 0, False, 0, []
@@ -171,6 +171,10 @@ def _frames(file: BinaryIO, title: bytes | None = None) -> Iterator[tuple[int, b
         position += _HEAD.size + length
 
 
+def _place_of(point: Point, start: int, content: bytes) -> PointPlace:
+    return PointPlace(point.offset, point.bit, start, len(content))
+
+
 def _append(file: BinaryIO, at: int, content: bytes) -> int:
     """Writes a frame at `at`, cutting off anything after it; returns where it ends."""
     file.seek(at)
@@ -180,7 +184,7 @@ def _append(file: BinaryIO, at: int, content: bytes) -> int:
 
 
 def _pack(batch: _Batch) -> bytes:
-    # The window does not compress; the names do.
+    # Names compress well, the window does not.
     point, batch.point = batch.point, b""
     head = zlib.compress(msgspec.msgpack.encode(batch), 6)
     return _HEAD.pack(len(head), len(point)) + head + point

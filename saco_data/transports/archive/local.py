@@ -1,4 +1,4 @@
-"""A local file with the face of a RangeReader, so that disk and net share one code."""
+"""A local file as a RangeReader, so that archives on disk and on a server share their code."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from saco_data.transports.archive.safety import PIECE
 
 
 class LocalFile:
-    """Bytes of a file on disk. `identity` changes with its size, time or inode."""
+    """A RangeReader of a file on disk. `identity` changes with its size, time or inode."""
 
     seekable = True
 

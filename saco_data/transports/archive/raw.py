@@ -1,4 +1,4 @@
-"""The bytes of an archive as they lie: front to back, with jumps where the server allows them."""
+"""The bytes of an archive file: front to back, with jumps where the server allows them."""
 
 from __future__ import annotations
 
@@ -18,36 +18,36 @@ MOST_SKIP = 16 << 20
 
 
 class Raw:
-    """Reads `place` from `at` on.
+    """Reads a RangeReader from byte `at` on.
 
-    `windowed`: asks for ranges that grow while reading goes straight on, so that a jump throws
-    little away; otherwise one request reads to the end. `begun`: a stream from byte 0 that runs.
+    `windowed`: asks for ranges, which grow while no jump comes, so that a jump wastes few bytes;
+    otherwise one request reads to the end. `begun`: a stream from byte 0 that is already open.
     """
 
     def __init__(
         self,
-        place: RangeReader,
+        reader: RangeReader,
         *,
         windowed: bool,
         md5: str | None = None,
         begun: Iterator[bytes] | None = None,
         stop: threading.Event | None = None,
     ) -> None:
-        self.place = place
+        self.reader = reader
         self.stop = stop
         self.at = 0
-        self._windowed = windowed and place.seekable
+        self._windowed = windowed and reader.seekable
         self._window = FIRST_WINDOW
         self._stop: int | None = None
         self._pieces = begun
         self._digest = Digest(md5) if md5 else None
         self._latency, self._seconds, self._bytes = 0.05, 1.0, 20e6
 
-    def take(self, hint: int = 0) -> bytes:
+    def read_piece(self, hint: int = 0) -> bytes:
         """The next piece, of any length; b"" at the end. `hint`: bytes that will be needed.
 
-        Raises ArchiveDamaged where the bytes end before the size that the server gave, Stopped
-        once `stop` is set.
+        Raises ArchiveDamaged if the bytes end before the size that the server gave, Stopped once
+        `stop` is set.
         """
         if self.stop is not None and self.stop.is_set():
             raise Stopped
@@ -56,18 +56,20 @@ class Raw:
         opened = self._pieces is None
         if self._pieces is not None:
             piece = next(self._pieces, b"")
-        while not piece and self.at != self.place.size:
+        while not piece and self.at != self.reader.size:
             if not opened and (self._stop is None or self.at != self._stop):
                 break
             opened = True
-            self._pieces = self.place.stream(self.at, self._next_stop(hint))
+            self._pieces = self.reader.stream(self.at, self._next_stop(hint))
             piece = next(self._pieces, b"")
             if not piece:
                 break
         self._measure(time.perf_counter() - started, len(piece), opened)
-        if not piece and self.place.size not in (None, self.at):
+        if not piece and self.reader.size not in (None, self.at):
             raise ArchiveDamaged(
-                f"ends after {self.at} of {self.place.size} bytes", item=self.place.origin, cut=True
+                f"ends after {self.at} of {self.reader.size} bytes",
+                item=self.reader.origin,
+                cut=True,
             )
         self.at += len(piece)
         if self._digest:
@@ -78,35 +80,35 @@ class Raw:
         """The next piece begins at byte `at`."""
         if at == self.at:
             return
-        self.close()
+        self.disconnect()
         self._window = FIRST_WINDOW
         self.at = at
         if self._digest:
             self._digest.close()
             self._digest = None
 
-    def pays(self, gap: int) -> bool:
-        """Whether a new request costs less time than reading through `gap` bytes."""
-        if not self.place.seekable:
+    def is_jump_cheaper(self, gap: int) -> bool:
+        """Whether a new request takes less time than reading `gap` bytes."""
+        if not self.reader.seekable:
             return False
         cost = self._latency * self._bytes / self._seconds
         return gap > min(max(cost, LEAST_SKIP), MOST_SKIP)
 
     def finish(self) -> None:
-        """At the end: raises ArchiveDamaged if all was read and the md5 is not the promised one."""
+        """Raises ArchiveDamaged if the whole file was read and its md5 is not the published one."""
         if self._digest and not self._digest.matches():
-            raise ArchiveDamaged("the md5 is not the published one", item=self.place.origin)
+            raise ArchiveDamaged("the md5 is not the published one", item=self.reader.origin)
 
-    def close(self) -> None:
-        """Lets the connection go."""
+    def disconnect(self) -> None:
+        """Ends the current request."""
         close = getattr(self._pieces, "close", None)
         if close:
             close()
         self._pieces = None
 
-    def shut(self) -> None:
-        """Ends everything, the digest's thread too."""
-        self.close()
+    def close(self) -> None:
+        """Ends the current request and the thread of the digest."""
+        self.disconnect()
         if self._digest:
             self._digest.close()
 
@@ -114,8 +116,8 @@ class Raw:
         if not self._windowed:
             return None
         self._stop = self.at + max(self._window, hint)
-        if self.place.size is not None:
-            self._stop = min(self._stop, self.place.size)
+        if self.reader.size is not None:
+            self._stop = min(self._stop, self.reader.size)
         self._window = min(self._window * 2, LAST_WINDOW)
         return self._stop
 
@@ -123,13 +125,13 @@ class Raw:
         if opened:
             self._latency = 0.7 * self._latency + 0.3 * seconds
         else:
-            # Older measurements fade: links change.
+            # Older measurements lose weight: the speed of a connection changes.
             self._seconds = 0.98 * self._seconds + seconds
             self._bytes = 0.98 * self._bytes + length
 
 
 class Digest:
-    """md5 on a thread of its own, one piece behind: it would cost a third of the throughput."""
+    """An md5 computed in a thread, one piece behind: in line it would cost a third of the speed."""
 
     def __init__(self, md5: str) -> None:
         self._expected = md5.lower()

@@ -1,4 +1,4 @@
-"""What may be taken out of an archive, and the one record that every kind of archive yields."""
+"""Which members may be taken out of an archive, and the record of a member."""
 
 from __future__ import annotations
 
@@ -6,29 +6,28 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from saco_data.model.errors import Incomplete
 from saco_data.model.reasons import Reason
 from saco_data.storage.files import open_atomic
 from saco_data.storage.names import UnsafeName, safe_join
+from saco_data.transports.base import Failure
 
 READ_LIMIT = 1 << 30  # bytes of a member that may be held in memory
 SAVE_LIMIT = 64 << 30  # bytes of a member that may be written to disk
 PIECE = 1 << 20
 
 
-class ArchiveDamaged(Incomplete):
-    """An archive, or one member of it, is cut or damaged: nothing can be said of what is missing.
+class ArchiveDamaged(Failure):
+    """An archive, or one member of it, is cut or damaged: a missing member may still be in it.
 
-    `cut`: it ends too early, and what came before the end is sound. `alone`: one member is of no
-    use, and all others can still be had.
+    `cut`: it ends too early, and all before that is sound. `alone`: only one member is damaged, and
+    all others can still be read.
     """
 
     def __init__(
         self, what: str, *, item: str = "", remedy: str = "", cut: bool = False, alone: bool = False
     ) -> None:
         remedy = remedy or "Run again; if it stays so, download the archive again"
-        super().__init__(what, item=item, remedy=remedy)
-        self.reason = Reason.ARCHIVE_DAMAGED
+        super().__init__(what, item=item, remedy=remedy, reason=Reason.ARCHIVE_DAMAGED)
         self.cut = cut
         self.alone = alone
 
@@ -38,7 +37,7 @@ class Member:
     """A wanted member. `name` as stored (posix, without a leading `./`), `size` in bytes.
 
     `refusal` says why the member may not be taken (a link, a device, an unsafe name, encrypted...);
-    "" when it may. The content can be had once, and only until the next member is asked for.
+    "" when it may. The content can be read once, and only until the next member is asked for.
     """
 
     name: str
@@ -55,7 +54,7 @@ class Member:
             raise ArchiveDamaged(
                 f"declares {self.size} bytes, too many to read", item=self.name, alone=True
             )
-        return b"".join(self._take())
+        return b"".join(self._open())
 
     def save(self, to: Path) -> int:
         """Streams the content into `to`, atomically and with flat memory; returns bytes written.
@@ -64,19 +63,21 @@ class Member:
         """
         written = 0
         with open_atomic(to) as file:
-            for piece in self._take():
+            for piece in self._open():
                 written += file.write(piece)
         return written
 
     def close(self) -> None:
-        """Called when the archive moves on: the content is out of reach from here."""
+        """Ends access to the content, when the next member is asked for."""
         self._pieces = None
 
-    def _take(self) -> Iterator[bytes]:
+    def _open(self) -> Iterator[bytes]:
         if self.refusal:
             raise ValueError(f"{self.name} was refused: {self.refusal}")
         if self._pieces is None:
-            raise RuntimeError(f"{self.name}: the content was already taken or passed")
+            raise RuntimeError(
+                f"{self.name}: its content was already read, or the next member was asked for"
+            )
         pieces, self._pieces = self._pieces, None
         return pieces()
 

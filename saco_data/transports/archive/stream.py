@@ -1,4 +1,4 @@
-"""The bytes of a tar, plain or inflated, as the tar reader wants them."""
+"""The bytes of a tar, read from a plain or a compressed file."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from saco_data.transports.archive.index import Index
 from saco_data.transports.archive.raw import Raw
 from saco_data.transports.archive.safety import ArchiveDamaged
 
-# Bytes of zeros that a writer of tapes may add; the usual one fills up to 10 KiB.
+# Bytes of zeros that may follow the end mark; usually the file is filled up to 10 KiB.
 PADDING = 4 << 20
 
 
 class Stream(ABC):
-    """Output read front to back; `goto` moves on, by a jump where that is cheaper."""
+    """The tar, read front to back. `goto` moves forward, by a jump where that is cheaper."""
 
     def __init__(self, raw: Raw, index: Index) -> None:
         self.raw = raw
         self.index = index
-        self.origin = raw.place.origin
+        self.origin = raw.reader.origin
         self.position = 0
         self.whole: int | None = None  # bytes of output in all, where known beforehand
         self._buffer = memoryview(b"")
@@ -30,14 +30,14 @@ class Stream(ABC):
 
     @abstractmethod
     def _jump(self, offset: int) -> bool:
-        """Makes `_more` continue at `offset` or somewhat before it, if that pays.
+        """Makes `_more` continue at `offset` or shortly before it, if that is cheaper.
 
         Sets `position`; returns whether it jumped.
         """
 
     @abstractmethod
     def save(self, position: int, *, now: bool = False) -> None:
-        """Saves the index now and then, or now; the next header is at `position`."""
+        """Saves the index from time to time, or `now`; the next header is at `position`."""
 
     def pieces(self, length: int) -> Iterator[bytes]:
         """The next `length` bytes. Raises ArchiveDamaged where the archive ends before."""
@@ -55,16 +55,16 @@ class Stream(ABC):
         return self.exactly(512) if self._buffer else b""
 
     def goto(self, offset: int) -> None:
-        """Moves on to `offset` of the output, which is never behind `position`."""
+        """Moves forward to `offset`, which is never before `position`."""
         if offset - self.position > len(self._buffer) and self._jump(offset):
             self._buffer = memoryview(b"")
         for _ in self._views(offset - self.position):
             pass
 
     def finish(self) -> None:
-        """Reads what follows the end mark: a few zeros at most. Then what the container promises.
+        """Checks the rest of the file: after the end mark only a few zeros, and the right md5.
 
-        Many zeros are room that a download reserved and did not fill.
+        Many zeros are space that a download reserved and did not fill. Raises ArchiveDamaged.
         """
         start = self.position
         while view := self._buffer or memoryview(self._more(0)):
@@ -102,18 +102,18 @@ class Plain(Stream):
 
     def __init__(self, raw: Raw, index: Index) -> None:
         super().__init__(raw, index)
-        self.whole = raw.place.size
+        self.whole = raw.reader.size
 
     def _more(self, hint: int) -> bytes:
-        return self.raw.take(hint)
+        return self.raw.read_piece(hint)
 
     def _jump(self, offset: int) -> bool:
-        size = self.raw.place.size
+        size = self.raw.reader.size
         if size is not None and offset > size:
             raise ArchiveDamaged(
                 f"ends after {size} bytes, in mid-member", item=self.origin, cut=True
             )
-        if not self.raw.pays(offset - self.raw.at):
+        if not self.raw.is_jump_cheaper(offset - self.raw.at):
             return False
         self.raw.jump(offset)
         self.position = offset

@@ -1,7 +1,7 @@
-"""Members of a tar, by a reader of our own: it must stand hostile headers, jump, and know the end.
+"""Members of a tar, read by code of our own.
 
-Python's tarfile takes a damaged header in mid-archive for the end, and reads extension headers of
-any declared size into memory; only its decoder of a single header block is used here.
+Python's tarfile takes a damaged header in mid-archive for the end, reads extension headers of any
+declared size into memory, and cannot jump; only its decoder of a single header block is used here.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ ZEROS = bytes(512)
 
 _log = logging.getLogger(__name__)
 _REGULAR = {tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.CONTTYPE}
-# Kinds without content of their own, whatever size they declare.
+# Kinds without content, whatever size they declare.
 _SPECIAL = {
     tarfile.LNKTYPE: "a hard link",
     tarfile.SYMTYPE: "a symbolic link",
@@ -53,7 +53,7 @@ def tar_members(stream: Stream, wanted: Callable[[str], bool], index: Index) -> 
         stream.save(position, now=True)
         index.save(position, complete=True)
     except BaseException:
-        # Also when the caller stops: the next run continues here.
+        # Also when the caller stops: the next run continues at this position.
         stream.save(position, now=True)
         raise
 
@@ -70,7 +70,7 @@ def looks_like_tar(head: bytes) -> bool:
 
 def _deliver(stream: Stream, entry: Entry, seen: set[str]) -> Iterator[Member]:
     if entry.name in seen:
-        _log.warning("%s: %s is there twice, the first is taken", stream.origin, entry.name)
+        _log.warning("%s: %s is there twice, the first one is used", stream.origin, entry.name)
         return
     seen.add(entry.name)
     refusal = refusal_of(entry.name, entry.size) or entry.refusal
@@ -82,7 +82,7 @@ def _deliver(stream: Stream, entry: Entry, seen: set[str]) -> Iterator[Member]:
 
 
 def _next_entry(stream: Stream) -> Entry | None:
-    """The next member (without a name: nothing to take, as a folder), or None at the end mark."""
+    """The next entry, or None at the end mark; an entry without a name (a folder) is skipped."""
     start = stream.position
     records: dict[str, str] = {}
     for _ in range(EXTENSIONS_LIMIT):
@@ -129,7 +129,7 @@ def _entry(
 
 def _size(info: tarfile.TarInfo, records: dict[str, str], stream: Stream) -> int:
     declared = records.get("size", "")
-    # More digits than that are beyond the limit anyway.
+    # More digits are beyond the limit anyway.
     size = int(declared[:20]) if declared.isdecimal() else info.size
     if size >= SIZE_LIMIT:
         raise ArchiveDamaged(

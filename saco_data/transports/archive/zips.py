@@ -1,4 +1,4 @@
-"""Members of a zip: its directory first, then only the parts that hold wanted members."""
+"""Members of a zip: reads its directory, then only the parts that hold wanted members."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from saco_data.transports.archive.safety import ArchiveDamaged, Member, plain_na
 from saco_data.transports.base import RangeReader
 
 DIRECTORY_LIMIT = 128 << 20  # bytes of central directory that are read into memory
-NEIGHBOURS = 512 << 10  # unwanted bytes between two wanted members that are not worth a request
+NEIGHBOURS = 512 << 10  # unwanted bytes between two wanted members that are read, not skipped
 BLOCK = 64 << 10
-_UTF8 = 0x800  # the flag of a name that is
+_UTF8 = 0x800  # the flag of a name in UTF-8
 _UNICODE_PATH = 0x7075
 
 _log = logging.getLogger(__name__)
@@ -35,13 +35,13 @@ _DAMAGE = (
 _METHODS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA}
 
 
-def zip_members(place: RangeReader, wanted: Callable[[str], bool]) -> Iterator[Member]:
-    """Wanted members in the order in which they lie. `place` is seekable and knows its size."""
-    view = _View(place)
+def zip_members(reader: RangeReader, wanted: Callable[[str], bool]) -> Iterator[Member]:
+    """Wanted members in the order of the file. `reader` must be seekable and know its size."""
+    view = _View(reader)
     try:
         archive = zipfile.ZipFile(view)
     except (*_DAMAGE, NotImplementedError) as error:
-        raise ArchiveDamaged(f"is not a whole zip ({error})", item=place.origin) from error
+        raise ArchiveDamaged(f"is not a whole zip ({error})", item=reader.origin) from error
     with archive:
         infos = sorted(archive.infolist(), key=lambda info: info.header_offset)
         ends = [info.header_offset for info in infos[1:]] + [archive.start_dir]
@@ -52,21 +52,21 @@ def zip_members(place: RangeReader, wanted: Callable[[str], bool]) -> Iterator[M
             if not name or name.endswith("/"):
                 continue
             if name in seen:
-                _log.warning("%s: %s is there twice, the first is taken", place.origin, name)
+                _log.warning("%s: %s is there twice, the first one is used", reader.origin, name)
                 continue
             seen.add(name)
             chosen.append((info, name, end))
         view.plan([(info.header_offset, end) for info, _, end in chosen])
         for info, name, end in chosen:
             refusal = _refusal(info, name, end)
-            take = functools.partial(_pieces, archive, info, name, place.origin)
-            member = Member(name, info.file_size, refusal, take)
+            read = functools.partial(_pieces, archive, info, name, reader.origin)
+            member = Member(name, info.file_size, refusal, read)
             yield member
             member.close()
 
 
 def _names(info: zipfile.ZipInfo) -> Iterator[str]:
-    """What a member may be called, the likeliest first: many writers do not say how it is coded."""
+    """Possible names of a member, the likeliest first: many writers do not name the encoding."""
     told = bool(info.flag_bits & _UTF8)
     stored = info.orig_filename
     raw = stored.encode("utf-8" if told else "cp437")
@@ -80,7 +80,7 @@ def _names(info: zipfile.ZipInfo) -> Iterator[str]:
 
 
 def _unicode_path(extra: bytes, raw: bytes) -> bytes:
-    """The name that Info-ZIP writes besides the one in an old code page; b"" if it did not."""
+    """The UTF-8 name that Info-ZIP writes beside one in an old code page; b"" if there is none."""
     while len(extra) >= 4:
         kind, size = struct.unpack_from("<HH", extra)
         field, extra = extra[4 : 4 + size], extra[4 + size :]
@@ -107,11 +107,11 @@ def _refusal(info: zipfile.ZipInfo, name: str, end: int) -> str:
 def _pieces(
     archive: zipfile.ZipFile, info: zipfile.ZipInfo, name: str, origin: str
 ) -> Iterator[bytes]:
-    # The directory says where each member lies: one that is damaged does not hide the others.
+    # The directory says where each member is: a damaged one does not hide the others.
     left = info.file_size
     try:
         with archive.open(info) as file:
-            # Never gives more than the declared size, and compares the checksum at its end.
+            # Reads at most the declared size, and compares the checksum at the end.
             while piece := file.read(CHUNK):
                 left -= len(piece)
                 yield piece
@@ -123,12 +123,12 @@ def _pieces(
 
 
 class _View(io.RawIOBase):
-    """A RangeReader as a file: planned spans are streamed, everything else is read by the block."""
+    """A RangeReader as a file: planned spans are streamed, everything else is read in blocks."""
 
-    def __init__(self, place: RangeReader) -> None:
-        assert place.size is not None
-        self._place = place
-        self._size = place.size
+    def __init__(self, reader: RangeReader) -> None:
+        assert reader.size is not None
+        self._reader = reader
+        self._size = reader.size
         self._at = 0
         self._spans: list[tuple[int, int]] = []
         self._pieces: Iterator[bytes] = iter(())
@@ -136,7 +136,7 @@ class _View(io.RawIOBase):
         self._from = 0
 
     def plan(self, wanted: list[tuple[int, int]]) -> None:
-        """Parts of the file that will be read, in order; neighbours are merged."""
+        """Sets the parts of the file that will be read, in order; neighbours are merged."""
         for start, end in wanted:
             if self._spans and start - self._spans[-1][1] <= NEIGHBOURS:
                 self._spans[-1] = (self._spans[-1][0], max(end, self._spans[-1][1]))
@@ -196,22 +196,22 @@ class _View(io.RawIOBase):
             piece = next(self._pieces, b"")
         if not piece:
             follows = self._at
-            self._shut()
+            self._end_stream()
             stop = next((end for start, end in self._spans if start <= self._at < end), None)
             if stop is None:
-                piece = self._place.read_at(self._at, max(size, BLOCK))
+                piece = self._reader.read_at(self._at, max(size, BLOCK))
             else:
-                self._pieces = self._place.stream(self._at, stop)
+                self._pieces = self._reader.stream(self._at, stop)
                 piece = next(self._pieces, b"")
         self._from, self._held = follows, memoryview(piece)
 
-    def _shut(self) -> None:
+    def _end_stream(self) -> None:
         close = getattr(self._pieces, "close", None)
         if close:
             close()
         self._pieces = iter(())
 
     def close(self) -> None:
-        """Lets the connection go."""
-        self._shut()
+        """Ends the current request."""
+        self._end_stream()
         super().close()

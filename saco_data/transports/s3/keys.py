@@ -16,9 +16,9 @@ _READABLE = ("env", "shared-credentials-file", "config-file", "boto-config")
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """AWS keys that are at hand. `file`: where they stand, if that is a file of their own.
+    """AWS keys that were found. `where`: in words; `file`: the file that holds them, if any.
 
-    `well_formed` is None where they cannot be looked at (a role, a login, a program).
+    `well_formed` is None where they cannot be read without a server (a role, a login, a program).
     """
 
     where: str
@@ -27,7 +27,7 @@ class Keys:
 
 
 def find(access: SecretStr | None, secret: SecretStr | None) -> Keys | None:
-    """The two keys of the config, else what boto3's usual chain finds; None for none."""
+    """The two keys of the config, else those of boto3's usual chain; None if there are none."""
     if access and secret:
         return Keys("the config", _fits(access.get_secret_value(), secret.get_secret_value()))
     if any(name.startswith("AWS_CONTAINER_CREDENTIALS_") for name in os.environ):

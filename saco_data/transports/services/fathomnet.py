@@ -19,7 +19,7 @@ from fathomnet.api import images
 
 from saco_data.config.yaml_text import without_user
 from saco_data.model.errors import Blocked
-from saco_data.model.reasons import Reason
+from saco_data.model.reasons import Reason, State
 from saco_data.transports.base import Failure, Policy
 from saco_data.transports.http.circuit_breaker import blocked
 from saco_data.transports.http.failure import RequestFailure
@@ -99,7 +99,7 @@ class FathomNetApi:
         try:
             return dict(self._batch(uuids)), False
         except Failure as failure:
-            if failure.reason not in (*_SINGLY, Reason.HTTP_404, Reason.HTTP_410):
+            if failure.reason not in _SINGLY and failure.reason.state is not State.GONE:
                 raise
             return self._look_up_singly(uuids), True
 
@@ -119,7 +119,7 @@ class FathomNetApi:
                 found[uuid] = _record(self._call(lambda uuid=uuid: images.find_by_uuid(uuid)))  # type: ignore[misc]
                 self._has_answered, failures = True, 0
             except Failure as failure:
-                if failure.reason in (Reason.HTTP_404, Reason.HTTP_410):
+                if failure.reason.state is State.GONE:
                     continue
                 found[uuid] = failure
                 failures += 1

@@ -1,4 +1,4 @@
-"""Roboflow's REST export: a zip with pictures and one `_annotations.coco.json`."""
+"""Exports of Roboflow: a zip with pictures and one `_annotations.coco.json`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, quote_plus, urlencode
 
-from saco_data.model.errors import Blocked, Incomplete, SacoError
+from saco_data.model.errors import Blocked, SacoError
 from saco_data.model.reasons import Reason, State
 from saco_data.storage import untrusted_json
 from saco_data.transports.base import Failure, Policy, Request
@@ -19,15 +19,15 @@ ROOT = "https://api.roboflow.com"
 WORKSPACE = "sa-co-silver"
 COCO = "_annotations.coco.json"
 _MADE = re.compile(r"(?P<stem>.+)_(?P<suffix>jpe?g|png|bmp|webp|tiff?)\.rf\.\w+\.\w+", re.I)
-_SHORTEST = 6  # letters of a key that tell nobody the rest
+_SHORTEST = 6  # first letters of a key that may be shown
 _WORDS = re.compile(r"[^A-Za-z0-9]+")
 
 
 class Roboflow:
-    """The exports of one workspace; `key` goes into the query and nowhere else.
+    """The exports of one workspace.
 
-    `wait` is called with the seconds between two looks at an export that is still being made.
-    All methods raise Blocked (key, access) and Incomplete.
+    `key` is sent in the query and appears nowhere else. `wait` is called with the seconds to wait
+    while an export is being made. All methods raise Blocked (key, access) and Failure.
     """
 
     def __init__(
@@ -38,9 +38,9 @@ class Roboflow:
         self._wait = wait
 
     def export(self, project: str, to: Path) -> str:
-        """Downloads the newest version of a project as a COCO zip; returns what it is.
+        """The URL of a project's newest version, whose COCO zip is downloaded to `to`.
 
-        Raises DiskFull and OutputError too.
+        Also raises DiskFull and OutputError.
         """
         try:
             with Http(Policy()) as http:
@@ -49,17 +49,17 @@ class Roboflow:
                 (reply,) = http.fetch([Request(project, link, to)])
             if reply.path is None:
                 failure = Failure(reply.detail, item=reply.origin, reason=reply.reason)
-                raise self._refused(failure)
+                raise self._explain(failure)
         except SacoError as error:
-            # Servers repeat what they were sent.
-            error.what, error.item = self._keyless(error.what), self._keyless(error.item)
+            # Error pages may repeat the key.
+            error.what, error.item = self._without_key(error.what), self._without_key(error.item)
             error.args = (error.what, error.item, error.remedy)
             raise error from None
         return f"{self.root}/{WORKSPACE}/{project}/{version}"
 
-    def _keyless(self, text: str) -> str:
+    def _without_key(self, text: str) -> str:
         for secret in (self._key, quote(self._key, safe=""), quote_plus(self._key)):
-            # Also no more than the beginning of it, where an answer was cut.
+            # Also the beginning of the key alone, where an error page was cut.
             for length in range(len(secret), min(len(secret), _SHORTEST) - 1, -1):
                 text = text.replace(secret[:length], "***")
         return text
@@ -77,18 +77,21 @@ class Roboflow:
         return max((int(number) for number in numbers if number.isdecimal()), default=1)
 
     def _link(self, http: Http, path: str) -> str:
-        """Where the export lies; it may have to be made first."""
+        """The link to the export. Waits while Roboflow makes it."""
         for _ in range(60):
             try:
                 export = self._ask(http, path).get("export")
             except Failure as failure:
-                raise self._refused(failure) from None
+                raise self._explain(failure) from None
             link = export.get("link") if isinstance(export, dict) else None
             if isinstance(link, str):
                 return link
             self._wait(5)
-        raise Incomplete(
-            "the export is still being made", item=f"{self.root}/{path}", remedy="Run again later"
+        raise Failure(
+            "the export is still being made",
+            item=f"{self.root}/{path}",
+            remedy="Run again later",
+            reason=Reason.TIMEOUT,
         )
 
     def _ask(self, http: Http, path: str) -> Mapping[str, Any]:
@@ -96,14 +99,14 @@ class Roboflow:
         try:
             answer = untrusted_json.parse(http.get(f"{url}?{urlencode({'api_key': self._key})}"))
         except Blocked as blocked:
-            raise self._refused(blocked) from None
+            raise self._explain(blocked) from None
         except ValueError:
             answer = None
         if not isinstance(answer, dict):
-            raise Failure("something other than JSON", item=url, reason=Reason.NOT_MEDIA)
+            raise Failure("the answer is not JSON", item=url, reason=Reason.NOT_MEDIA)
         return answer
 
-    def _refused(self, error: Blocked | Failure) -> Blocked | Failure:
+    def _explain(self, error: Blocked | Failure) -> Blocked | Failure:
         if error.reason.state is State.GONE:
             return Blocked(
                 f"Roboflow has no such export ({error.what})",
@@ -132,14 +135,14 @@ def original_name(image: Mapping[str, Any]) -> str:
 
 
 class Names:
-    """Finds `file_name`s again that lost their slashes or other signs on upload."""
+    """Finds the `file_name` behind a name that lost its slashes and other signs on upload."""
 
     def __init__(self, names: Mapping[str, Any]) -> None:
         self._exact = names
         self._plain: dict[str, str | None] = {}
         for name in names:
             plain = _WORDS.sub("_", name)
-            # Two that look alike without signs cannot be told apart.
+            # Two names that are equal without signs cannot be told apart.
             self._plain[plain] = name if plain not in self._plain else None
 
     def find(self, name: str) -> str | None:

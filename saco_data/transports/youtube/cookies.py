@@ -1,4 +1,4 @@
-"""Looks at a browser's cookies file before it is used. Values never appear in what is said."""
+"""Checks a browser's cookies file before it is used. No message contains a cookie's value."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from saco_data.model.reasons import Reason
 _HEADER = re.compile(r"#( Netscape)? HTTP Cookie File")
 _FIELDS = 7
 _EXPORT = "Export the cookies of a logged-in YouTube session again, in Netscape format"
-# A logged-in session has the first and at least one of the others.
+# A logged-in session has the first cookie and at least one of the others.
 _LOGIN = "LOGIN_INFO"
 _ACCOUNT = ("SAPISID", "__Secure-1PAPISID", "__Secure-3PAPISID")
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What is wrong with a cookies file and what to do.
+    """What is wrong with a cookies file, and what to do.
 
-    `reason` is CREDENTIALS_MISSING where the file cannot be used at all, CREDENTIALS_EXPIRED where
-    its login is over, None for a warning.
+    `reason` is CREDENTIALS_MISSING if the file cannot be used at all, CREDENTIALS_EXPIRED if its
+    login has expired, None for a warning.
     """
 
     what: str
@@ -38,13 +38,13 @@ class _Cookie:
 
 
 def check_cookies(path: Path) -> list[Problem]:
-    """What is wrong with a cookies file in Netscape format; an empty list if nothing is."""
+    """The problems of a cookies file in Netscape format."""
     problems: list[Problem] = []
     try:
         if path.stat().st_mode & 0o077:
             problems.append(Problem("others can read it", f"Run: chmod 600 {path}"))
     except OSError:
-        pass  # reading it says the same, and why
+        pass  # reading the file fails too, and says why
     try:
         cookies = _youtube_cookies(read_cookies(path))
     except _UnusableError as error:
@@ -58,7 +58,7 @@ def check_cookies(path: Path) -> list[Problem]:
     if login is None or not accounts:
         problems.append(Problem("its YouTube session is not logged in", _EXPORT))
     else:
-        # The session lives as long as its login and the longest-lived of its account cookies.
+        # The session ends with its login, or with the last of its account cookies.
         ends = [login.expires, max((c.expires or float("inf")) for c in accounts)]
         end = min(end or float("inf") for end in ends)
         if end < now:
@@ -82,7 +82,7 @@ def read_cookies(path: Path) -> str:
 
 
 def cookie_values(text: str) -> set[str]:
-    """The values in a cookies file that must not appear anywhere; short ones are no secrets."""
+    """The values in a cookies file that are secret: those of at least 8 characters."""
     rows = (line.split("\t") for line in text.split("\n"))
     return {row[6] for row in rows if len(row) == _FIELDS and len(row[6]) >= 8}
 
@@ -94,7 +94,7 @@ class _UnusableError(Exception):
 
 
 def _youtube_cookies(text: str) -> dict[str, _Cookie]:
-    lines = text.split("\n")  # and at nothing else, as yt-dlp does
+    lines = text.split("\n")  # only there, as yt-dlp does
     if text.lstrip()[:1] in ("[", "{"):
         raise _UnusableError("it is JSON, not Netscape format", _EXPORT)
     if not _HEADER.match(lines[0]):

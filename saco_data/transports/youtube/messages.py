@@ -68,8 +68,8 @@ _PATTERNS = tuple(
     for text, reason in _TABLE
 )
 NO_ANSWER = "Failed to extract any player response"
-# A verdict that a valid login might have turned.
-_LOGIN_VERDICTS = frozenset(
+# Reasons that may only be due to expired cookies.
+_DUE_TO_LOGIN = frozenset(
     (
         Reason.BOT_CHECK,
         Reason.UNAUTHORIZED,
@@ -100,7 +100,7 @@ def classify(message: str, warnings: Iterable[str] = ()) -> Reason:
         reason = next((cause for cause in causes if cause in hints), Reason.THROTTLED)
     if Reason.THROTTLED in hints:
         return Reason.THROTTLED
-    if Reason.CREDENTIALS_EXPIRED in hints and reason in _LOGIN_VERDICTS:
+    if Reason.CREDENTIALS_EXPIRED in hints and reason in _DUE_TO_LOGIN:
         return Reason.CREDENTIALS_EXPIRED
     return reason
 

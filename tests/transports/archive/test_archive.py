@@ -98,12 +98,12 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     return path
 
 
-def test_wanted_members_and_only_they_are_delivered(place: Path) -> None:
+def test_only_wanted_members_are_delivered(place: Path) -> None:
     found = {member.name: member.read() for member in members(place, cats)}
     assert found == {name: content for name, content in FILES.items() if cats(name)}
 
 
-def test_saving_streams_into_files_and_leaves_nothing_else(place: Path, tmp_path: Path) -> None:
+def test_saving_leaves_only_the_files(place: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     for member in members(place, cats):
         assert member.save(out / Path(member.name).name) == member.size == len(FILES[member.name])
@@ -116,7 +116,7 @@ def test_the_order_is_the_same_every_time(place: Path) -> None:
     assert names == [member.name for member in members(place, everything)] == sorted(FILES)
 
 
-def test_content_is_had_once_and_only_until_the_next_member(place: Path) -> None:
+def test_content_can_be_read_once_until_the_next_member(place: Path) -> None:
     found = members(place, cats)
     first = next(found)
     second = next(found)
@@ -127,11 +127,11 @@ def test_content_is_had_once_and_only_until_the_next_member(place: Path) -> None
         second.read()
     # Half a member taken does not shift those that follow.
     third = next(found)
-    next(third._take())
+    next(third._open())
     assert next(found).read() == FILES["root/cat/003.jpg"]
 
 
-def test_a_server_without_ranges_serves_too(place: Path, tmp_path: Path) -> None:
+def test_a_server_without_ranges_works(place: Path, tmp_path: Path) -> None:
     if place.is_dir():
         return
     folder = tmp_path / "state"
@@ -146,7 +146,7 @@ def test_a_server_without_ranges_serves_too(place: Path, tmp_path: Path) -> None
 @pytest.mark.parametrize(
     "pack", [zip_of, tar_of, lambda files: gzip.compress(tar_of(files), mtime=0)]
 )
-def test_every_truncation_is_told(pack: object, tmp_path: Path) -> None:
+def test_every_truncation_is_reported(pack: object, tmp_path: Path) -> None:
     assert callable(pack)
     few = {name: content[:700] for name, content in list(FILES.items())[:6]}
     whole = pack(few)
@@ -200,7 +200,7 @@ def test_a_damaged_header_is_not_taken_for_the_end(tmp_path: Path) -> None:
         list(members(path, everything))
 
 
-def test_a_hole_of_zeros_is_not_taken_for_the_end(tmp_path: Path) -> None:
+def test_a_block_of_zeros_is_not_taken_for_the_end(tmp_path: Path) -> None:
     whole = tar_of(FILES)
     at = whole.index(b"root/dog/003.jpg")
     path = tmp_path / "a.tar"
@@ -210,7 +210,7 @@ def test_a_hole_of_zeros_is_not_taken_for_the_end(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("zipped", [False, True])
-def test_room_that_a_download_reserved_is_not_taken_for_the_end(
+def test_space_that_a_download_reserved_is_not_taken_for_the_end(
     tmp_path: Path, zipped: bool
 ) -> None:
     whole = tar_of(FILES)
@@ -237,7 +237,9 @@ def test_room_that_a_download_reserved_is_not_taken_for_the_end(
         (gzip.compress(tar_of(FILES), mtime=0) + b"more", "something else after"),
     ],
 )
-def test_what_is_no_archive_is_named(content: bytes, said: str, tmp_path: Path) -> None:
+def test_a_file_that_is_not_an_archive_is_reported(
+    content: bytes, said: str, tmp_path: Path
+) -> None:
     path = tmp_path / "archive.zip"
     path.write_bytes(content)
     with pytest.raises(ArchiveDamaged, match=said) as caught:
@@ -341,7 +343,7 @@ def test_hostile_members_of_a_zip_are_refused_by_name(tmp_path: Path) -> None:
     }
 
 
-def test_a_zip_bomb_gives_no_more_than_it_declares(tmp_path: Path) -> None:
+def test_a_zip_bomb_yields_at_most_its_declared_size(tmp_path: Path) -> None:
     path = tmp_path / "bomb.zip"
     path.write_bytes(zip_of({"bomb.jpg": bytes(50_000_000), "good.jpg": b"good"}))
     content = bytearray(path.read_bytes())
@@ -431,9 +433,7 @@ def test_links_out_of_a_folder_are_refused_and_those_within_followed(tmp_path: P
     }
 
 
-def test_folders_may_lie_very_deep_in_each_other(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_folders_may_be_nested_very_deep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for _ in range(1200):
         Path("a").mkdir()

@@ -146,7 +146,7 @@ def forget(server: FileServer) -> None:
 
 
 @pytest.mark.parametrize("zipped", [True, False])
-def test_a_stopped_run_goes_on_and_a_later_one_goes_straight(
+def test_a_stopped_run_is_resumed_and_a_later_one_reads_only_what_it_needs(
     zipped: bool,
     frequent: None,
     server: FileServer,
@@ -187,7 +187,7 @@ def test_a_stopped_run_goes_on_and_a_later_one_goes_straight(
     assert index.stat().st_size < len(body) / 20
 
 
-def test_everything_can_be_asked_again(
+def test_all_members_can_be_read_again(
     frequent: None,
     server: FileServer,
     http: Http,
@@ -202,7 +202,7 @@ def test_everything_can_be_asked_again(
         assert {member.name: member.read() for member in found} == files
 
 
-def test_another_version_of_the_archive_starts_anew(
+def test_another_version_of_the_archive_is_read_from_the_beginning(
     frequent: None,
     server: FileServer,
     http: Http,
@@ -240,7 +240,7 @@ CHILD = """
 
 
 @pytest.mark.parametrize("zipped", [True, False])
-def test_a_killed_run_goes_on_where_it_was(
+def test_a_killed_run_is_resumed(
     zipped: bool, files: dict[str, bytes], tar: bytes, packed: bytes, tmp_path: Path
 ) -> None:
     out = tmp_path / "out"
@@ -267,7 +267,7 @@ def test_a_killed_run_goes_on_where_it_was(
     assert all((out / name).stat().st_mtime_ns == time for name, time in done.items())
 
 
-def test_a_torn_index_is_cut_back_not_believed(
+def test_an_incomplete_frame_of_the_index_is_cut_off(
     frequent: None, files: dict[str, bytes], packed: bytes, tmp_path: Path
 ) -> None:
     path, index = tmp_path / "a.tar.gz", tmp_path / "index"
@@ -289,7 +289,7 @@ def test_a_torn_index_is_cut_back_not_believed(
         assert len(index.read_bytes()) > len(whole) / 2
 
 
-def test_damage_in_the_middle_forgets_the_index(
+def test_damage_in_the_middle_deletes_the_index(
     frequent: None, packed: bytes, tmp_path: Path
 ) -> None:
     path, index = tmp_path / "a.tar.gz", tmp_path / "index"
@@ -370,7 +370,7 @@ def test_an_index_keeps_entries_points_and_position(tmp_path: Path) -> None:
         assert (other.next, other.complete, other.entries(lambda name: True)) == (0, False, [])
 
 
-def test_a_local_file_is_known_by_its_version(tmp_path: Path) -> None:
+def test_the_identity_of_a_local_file_changes_with_its_content(tmp_path: Path) -> None:
     path = tmp_path / "a"
     path.write_bytes(b"0123456789")
     before = LocalFile(path)

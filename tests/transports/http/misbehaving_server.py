@@ -13,7 +13,7 @@ from typing import Self
 Handler = Callable[[socket.socket, Mapping[str, str], int], None]
 
 
-class Rude:
+class MisbehavingServer:
     """Lets `answer(connection, headers, number)` write what it likes; then the connection ends.
 
     Header names are in lower case; requests are numbered from 1.

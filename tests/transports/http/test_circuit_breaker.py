@@ -22,7 +22,7 @@ def requests(server: FileServer, folder: Path) -> list[Request]:
     return [Request(name, server.url + name, folder / name[1:]) for name in FILES]
 
 
-def test_the_whole_host_rests_as_long_as_it_asks(tmp_path: Path) -> None:
+def test_a_throttling_host_gets_the_rest_it_asks_for(tmp_path: Path) -> None:
     with FileServer() as server, Http(Policy()) as http:
         throttled = True
 
@@ -41,7 +41,7 @@ def test_the_whole_host_rests_as_long_as_it_asks(tmp_path: Path) -> None:
     assert time.monotonic() - begun >= 1
 
 
-def test_a_rest_longer_than_our_patience_closes_the_source(tmp_path: Path) -> None:
+def test_too_long_a_rest_opens_the_circuit(tmp_path: Path) -> None:
     faults = Faults((Fault.THROTTLED,), 1.0, retry_after=3600)
     with FileServer(FILES, faults=faults) as server, Http(Policy()) as http:
         begun = time.monotonic()
@@ -57,7 +57,7 @@ def test_a_rest_longer_than_our_patience_closes_the_source(tmp_path: Path) -> No
     assert list(tmp_path.iterdir()) == []
 
 
-def test_endless_throttling_outlasts_our_patience(tmp_path: Path) -> None:
+def test_endless_throttling_opens_the_circuit(tmp_path: Path) -> None:
     policy = Policy(patience_seconds=0.5, backoff_seconds=0.05)
     with FileServer() as server, Http(policy) as http:
         server.route("/", lambda query: Answer(b"", 429))
@@ -78,7 +78,7 @@ def test_endless_throttling_outlasts_our_patience(tmp_path: Path) -> None:
     ],
     ids=["401", "login page", "expired"],
 )
-def test_refusals_in_a_row_close_the_source(tmp_path: Path, answer: Answer, reason: Reason) -> None:
+def test_denials_in_a_row_open_the_circuit(tmp_path: Path, answer: Answer, reason: Reason) -> None:
     page = Answer(b"<html><title>Sign in</title>", headers={"Content-Type": "text/html"})
     with FileServer() as server, Http(Policy(concurrency=2)) as http:
         server.route("/", lambda query: answer)
@@ -92,7 +92,7 @@ def test_refusals_in_a_row_close_the_source(tmp_path: Path, answer: Answer, reas
     assert {reply.reason for reply in replies} <= {reason}
 
 
-def test_one_refusal_among_successes_is_the_file_s_own(tmp_path: Path) -> None:
+def test_a_single_denial_concerns_its_file_only(tmp_path: Path) -> None:
     with FileServer(FILES) as server, Http(Policy(concurrency=1)) as http:
         for name in list(FILES)[::2]:
             server.route(name + "x", lambda query: Answer(b"no", 403))
@@ -106,7 +106,7 @@ def test_one_refusal_among_successes_is_the_file_s_own(tmp_path: Path) -> None:
     assert reasons.count(Reason.OK) == 10
 
 
-def walled(url: str, server: FileServer, folder: Path, concurrency: int) -> dict[str, Reason]:
+def denying(url: str, server: FileServer, folder: Path, concurrency: int) -> dict[str, Reason]:
     """What becomes of 40 files, of which the first 20 are refused, then 20 served."""
     server.route("/no", lambda query: Answer(b"no", 403))
     server.route("/yes", lambda query: Answer(b"yes"))
@@ -120,11 +120,11 @@ def walled(url: str, server: FileServer, folder: Path, concurrency: int) -> dict
 
 
 @pytest.mark.parametrize("concurrency", [1, 8])
-def test_many_refusals_first_do_not_hide_what_is_served_later(
+def test_files_further_on_are_tried_before_the_circuit_opens(
     tmp_path: Path, concurrency: int
 ) -> None:
     with FileServer() as server:
-        found = walled(server.url, server, tmp_path, concurrency)
+        found = denying(server.url, server, tmp_path, concurrency)
         assert sum(server.requests.values()) <= 45  # and a few questions whether it still serves
     assert {key for key, reason in found.items() if reason is Reason.OK} == {
         f"yes{number}" for number in range(20)
@@ -132,16 +132,16 @@ def test_many_refusals_first_do_not_hide_what_is_served_later(
     assert list(found.values()).count(Reason.UNAUTHORIZED) == 20
 
 
-def test_a_host_that_refuses_everything_does_not_close_others(tmp_path: Path) -> None:
+def test_a_host_that_denies_everything_does_not_close_others(tmp_path: Path) -> None:
     with FileServer() as refusing, FileServer() as server:
         refusing.route("/", lambda query: Answer(b"no", 403))
-        found = walled(refusing.url, server, tmp_path, 2)
+        found = denying(refusing.url, server, tmp_path, 2)
         assert sum(refusing.requests.values()) < 10  # then it is left alone
     assert list(found.values()).count(Reason.OK) == 20
     assert list(found.values()).count(Reason.UNAUTHORIZED) == 20
 
 
-def test_a_host_that_no_longer_gives_what_it_gave_closes_the_source(tmp_path: Path) -> None:
+def test_a_failed_probe_opens_the_circuit(tmp_path: Path) -> None:
     with FileServer() as server, Http(Policy(concurrency=1)) as http:
 
         def answer(query: Query) -> Answer:
@@ -157,7 +157,7 @@ def test_a_host_that_no_longer_gives_what_it_gave_closes_the_source(tmp_path: Pa
 
 
 @pytest.mark.parametrize("after", ["0", "Wed, 21 Oct 2015 07:28:00 GMT"])
-def test_no_rest_asked_for_is_a_rest_all_the_same(tmp_path: Path, after: str) -> None:
+def test_throttling_without_retry_after_also_means_a_rest(tmp_path: Path, after: str) -> None:
     with FileServer() as server, Http(Policy(concurrency=1, patience_seconds=0.5)) as http:
         server.route("/", lambda query: Answer(b"", 429, {"Retry-After": after}))
         with pytest.raises(Blocked):
@@ -165,7 +165,7 @@ def test_no_rest_asked_for_is_a_rest_all_the_same(tmp_path: Path, after: str) ->
         assert server.requests.total() <= 3
 
 
-def test_a_rest_grows_where_the_one_asked_for_does_not_help(tmp_path: Path) -> None:
+def test_a_rest_grows_when_throttling_goes_on(tmp_path: Path) -> None:
     policy = Policy(concurrency=1, patience_seconds=0.8, backoff_seconds=0.2)
     with FileServer() as server, Http(policy) as http:
         server.route("/", lambda query: Answer(b"", 429, {"Retry-After": "0.001"}))
@@ -174,7 +174,7 @@ def test_a_rest_grows_where_the_one_asked_for_does_not_help(tmp_path: Path) -> N
         assert server.requests.total() <= 5
 
 
-def test_no_more_requests_at_once_than_files_may_be(tmp_path: Path) -> None:
+def test_requests_at_once_are_limited(tmp_path: Path) -> None:
     stop = threading.Event()
     with (
         FileServer({"/a": bytes(64 << 20)}, bandwidth=8 << 20) as server,
@@ -185,7 +185,7 @@ def test_no_more_requests_at_once_than_files_may_be(tmp_path: Path) -> None:
         assert server.busiest == 1
 
 
-def test_what_had_completed_is_handed_over_before_the_source_closes(tmp_path: Path) -> None:
+def test_completed_files_come_before_the_error(tmp_path: Path) -> None:
     with FileServer() as server, Http(Policy(concurrency=1)) as http:
         wait = {"Retry-After": "3600"}
         server.route(

@@ -85,7 +85,9 @@ def test_a_file_arrives_whole(http: Http, tmp_path: Path, body: bytes) -> None:
         Fault.NO_RANGES,
     ],
 )
-def test_a_passing_fault_is_outlived(http: Http, tmp_path: Path, fault: Fault, body: bytes) -> None:
+def test_a_transient_fault_is_retried(
+    http: Http, tmp_path: Path, fault: Fault, body: bytes
+) -> None:
     faults = Faults((fault,), 1.0, first=1, retry_after=1, stall=5)
     with FileServer({"/a": body}, faults=faults) as server:
         reply = one(http, f"{server.url}/a", tmp_path / "a", Expect(sha256=sha256(body)))
@@ -107,7 +109,7 @@ def test_a_passing_fault_is_outlived(http: Http, tmp_path: Path, fault: Fault, b
         (Fault.EXPIRED, Reason.LINK_EXPIRED),
     ],
 )
-def test_a_lasting_fault_has_its_own_reason_and_leaves_no_file(
+def test_a_permanent_fault_has_its_reason_and_leaves_no_file(
     tmp_path: Path, fault: Fault, reason: Reason
 ) -> None:
     policy = Policy(attempts=2, backoff_seconds=0, stall_timeout=0.3)
@@ -141,7 +143,7 @@ def test_every_fault_at_once_loses_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("status", "reason"), [(404, Reason.HTTP_404), (410, Reason.HTTP_410)])
-def test_gone_is_said_once_and_by_the_source(
+def test_gone_is_reported_once_and_only_by_the_source(
     http: Http, tmp_path: Path, status: int, reason: Reason
 ) -> None:
     with FileServer() as elsewhere, FileServer() as server:
@@ -167,7 +169,7 @@ def test_gone_is_said_once_and_by_the_source(
     ],
     ids=["jpeg", "cut", "text", "pixel", "page"],
 )
-def test_only_an_image_is_taken_for_an_image(tmp_path: Path, body: bytes, good: bool) -> None:
+def test_only_images_pass_as_images(tmp_path: Path, body: bytes, good: bool) -> None:
     policy = Policy(attempts=1)
     with FileServer({"/a.jpg": body}) as server, Http(policy) as http:
         reply = one(http, f"{server.url}/a.jpg", tmp_path / "a.jpg", Expect("image"))
@@ -184,7 +186,7 @@ def test_only_an_image_is_taken_for_an_image(tmp_path: Path, body: bytes, good: 
         Expect(sha256="0" * 64),
     ],
 )
-def test_what_is_known_is_compared(tmp_path: Path, expect: Expect) -> None:
+def test_expected_size_and_digests_are_compared(tmp_path: Path, expect: Expect) -> None:
     with FileServer({"/a": SMALL}) as server, Http(Policy(attempts=1)) as http:
         reply = one(http, f"{server.url}/a", tmp_path / "a", expect)
     assert reply.reason.state == "failed"
@@ -193,7 +195,7 @@ def test_what_is_known_is_compared(tmp_path: Path, expect: Expect) -> None:
 
 @pytest.mark.parametrize("name", ["x-goog-hash", "Content-MD5", "Repr-Digest"])
 @pytest.mark.parametrize("right", [True, False])
-def test_what_the_server_announces_is_compared(tmp_path: Path, name: str, right: bool) -> None:
+def test_announced_digests_are_compared(tmp_path: Path, name: str, right: bool) -> None:
     body = SMALL if right else SMALL[::-1]
     md5 = base64.b64encode(hashlib.md5(body).digest()).decode()
     sha = base64.b64encode(hashlib.sha256(body).digest()).decode()
@@ -212,7 +214,7 @@ def test_crc32c_is_compared(tmp_path: Path) -> None:
     assert (right.reason, wrong.reason) == (Reason.OK, Reason.WRONG_DIGEST)
 
 
-def test_credentials_stay_with_the_host_they_were_meant_for(http: Http, tmp_path: Path) -> None:
+def test_headers_are_not_sent_to_other_hosts(http: Http, tmp_path: Path) -> None:
     secrets = {"Authorization": "Bearer s3cret", "Cookie": "a=s3cret", "X-Api-Key": "s3cret"}
     with FileServer({"/b": SMALL}) as other, FileServer() as server:
         server.route(
@@ -239,11 +241,11 @@ def test_bad_redirects_are_not_followed(http: Http, tmp_path: Path, target: str)
 
 
 @pytest.mark.parametrize("url", ["", "no address", "file:///etc/passwd", "http://[::1", "http://"])
-def test_an_address_that_is_none_is_an_answer(http: Http, tmp_path: Path, url: str) -> None:
+def test_an_invalid_address_is_a_failed_reply(http: Http, tmp_path: Path, url: str) -> None:
     assert one(http, url, tmp_path / "a").reason is Reason.HTTP_ERROR
 
 
-def test_nobody_listens(tmp_path: Path) -> None:
+def test_a_refused_connection_is_a_network_failure(tmp_path: Path) -> None:
     with FileServer() as server:
         url = server.url
     with Http(Policy(attempts=2, backoff_seconds=0)) as http:
@@ -260,9 +262,7 @@ def test_a_client_that_cannot_start_leaves_nothing_running(
     assert threading.active_count() == before
 
 
-def test_a_system_without_fdatasync_will_do(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_system_without_fdatasync_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(os, "fdatasync")
     part = Part(tmp_path / "a", "http://here/a")
     part.save([])
@@ -311,7 +311,7 @@ def test_a_folder_that_cannot_be_written_stops_the_fetch(http: Http, tmp_path: P
 
 
 @pytest.mark.parametrize("call", ["pwrite", "pread", "fsync"])
-def test_a_fault_of_the_disk_stops_the_fetch_in_words(
+def test_a_disk_error_stops_the_fetch_with_a_clear_message(
     http: Http, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
 ) -> None:
     def broken(*_: object) -> None:
@@ -325,7 +325,7 @@ def test_a_fault_of_the_disk_stops_the_fetch_in_words(
         one(http, f"{server.url}/a", tmp_path / "a")
 
 
-def test_a_file_that_cannot_fit_is_not_begun(http: Http, tmp_path: Path) -> None:
+def test_a_file_that_does_not_fit_is_not_started(http: Http, tmp_path: Path) -> None:
     huge = tmp_path / "huge"
     with huge.open("wb") as file:
         file.truncate(shutil.disk_usage(tmp_path).free + (64 << 30))  # all hole

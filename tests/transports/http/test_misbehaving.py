@@ -16,7 +16,13 @@ from saco_data.model.reasons import Reason
 from saco_data.sandbox.http_server import Answer, FileServer
 from saco_data.transports.base import Expect, Failure, FileChanged, Policy, Reply, Request
 from saco_data.transports.http import Http
-from tests.transports.http.misbehaving_server import Handler, Rude, asked_range, head, part_of
+from tests.transports.http.misbehaving_server import (
+    Handler,
+    MisbehavingServer,
+    asked_range,
+    head,
+    part_of,
+)
 
 OLD = random.Random(6).randbytes(3 << 20)
 NEW = random.Random(7).randbytes(3 << 20)
@@ -55,7 +61,7 @@ def test_a_file_that_always_breaks_and_cannot_be_resumed_is_given_up(tmp_path: P
     def answer(connection: socket.socket, headers: Mapping[str, str], number: int) -> None:
         connection.sendall(head(200, content_length=len(OLD)) + OLD[:CUT])
 
-    with Rude(answer) as server:
+    with MisbehavingServer(answer) as server:
         reply = fetch(f"{server.url}/a", tmp_path)
         assert server.count == QUICK.attempts
     assert (reply.reason, reply.path) == (Reason.NETWORK, None)
@@ -65,7 +71,7 @@ def test_a_file_with_another_etag_each_time_is_given_up(tmp_path: Path) -> None:
     def answer(connection: socket.socket, headers: Mapping[str, str], number: int) -> None:
         connection.sendall(head(200, etag=f'"{number}"', content_length=len(OLD)) + OLD[:CUT])
 
-    with Rude(answer) as server:
+    with MisbehavingServer(answer) as server:
         reply = fetch(f"{server.url}/a", tmp_path)
         assert server.count <= 2 * QUICK.attempts
     assert (reply.reason, reply.path) == (Reason.SERVER_ERROR, None)
@@ -81,12 +87,12 @@ def test_a_broken_chunk_is_a_failure(tmp_path: Path, later: bytes) -> None:
         connection.sendall(later)
         time.sleep(0.05)
 
-    with Rude(answer) as server:
+    with MisbehavingServer(answer) as server:
         reply = fetch(f"{server.url}/a", tmp_path)
     assert (reply.reason, reply.attempts) == (Reason.TIMEOUT, QUICK.attempts)
 
 
-def test_a_refusal_that_drips_is_not_waited_for(tmp_path: Path) -> None:
+def test_a_slow_error_page_is_not_waited_for(tmp_path: Path) -> None:
     def answer(connection: socket.socket, headers: Mapping[str, str], number: int) -> None:
         connection.sendall(head(404, content_length=1000))
         for _ in range(30):
@@ -94,7 +100,7 @@ def test_a_refusal_that_drips_is_not_waited_for(tmp_path: Path) -> None:
             time.sleep(0.1)
 
     begun = time.monotonic()
-    with Rude(answer) as server:
+    with MisbehavingServer(answer) as server:
         assert fetch(f"{server.url}/a", tmp_path).reason is Reason.HTTP_404
     assert time.monotonic() - begun < 2
 
@@ -129,7 +135,7 @@ def changing(old: Mapping[str, Any], new: Mapping[str, Any], resumed: Mapping[st
 def test_two_versions_are_never_joined(
     tmp_path: Path, old: Mapping[str, Any], new: Mapping[str, Any], resumed: Mapping[str, Any]
 ) -> None:
-    with Rude(changing(old, new, resumed)) as server:
+    with MisbehavingServer(changing(old, new, resumed)) as server:
         assert fetch(f"{server.url}/a", tmp_path).reason is Reason.OK
     assert (tmp_path / "a").read_bytes() == NEW
 
@@ -143,26 +149,26 @@ def test_another_size_is_another_version_whatever_the_etag_says(tmp_path: Path) 
             connection.sendall(head(200, content_length=len(body), etag='"v"'))
             connection.sendall(body[:CUT] if number == 1 else body)
 
-    with Rude(answer) as server:
+    with MisbehavingServer(answer) as server:
         assert fetch(f"{server.url}/a", tmp_path).reason is Reason.OK
     assert (tmp_path / "a").read_bytes() == NEW + b"more"
 
 
-def test_a_digest_vouches_for_ranges_without_a_name(tmp_path: Path) -> None:
+def test_ranges_without_a_validator_are_joined_if_a_digest_is_known(tmp_path: Path) -> None:
     def answer(connection: socket.socket, headers: Mapping[str, str], number: int) -> None:
         if span := asked_range(headers, len(OLD)):
             connection.sendall(part_of(OLD, span))
         else:
             connection.sendall(head(200, content_length=len(OLD), etag='"v"') + OLD[:CUT])
 
-    with Rude(answer) as server:
+    with MisbehavingServer(answer) as server:
         expect = Expect(sha256=sha256(OLD).hexdigest())
         assert fetch(f"{server.url}/a", tmp_path, expect).reason is Reason.OK
         assert server.count == 2
 
 
 @pytest.mark.parametrize("etag", [{}, {"etag": '"v"'}], ids=["nameless", "nameless later"])
-def test_a_remote_file_is_never_joined_from_two(etag: Mapping[str, str]) -> None:
+def test_a_remote_file_is_never_joined_from_two_versions(etag: Mapping[str, str]) -> None:
     """The first answers are the old file's, cut; what follows names no version."""
 
     def answer(connection: socket.socket, headers: Mapping[str, str], number: int) -> None:
@@ -171,7 +177,7 @@ def test_a_remote_file_is_never_joined_from_two(etag: Mapping[str, str]) -> None
         whole = part_of(body, span, **(etag if number <= 2 else {}))
         connection.sendall(whole[:CUT] if number == 2 else whole)
 
-    with Rude(answer) as server, Http(QUICK) as http:
+    with MisbehavingServer(answer) as server, Http(QUICK) as http:
         file = http.open(f"{server.url}/a")
         assert file.seekable is bool(etag)
         with pytest.raises(FileChanged):
@@ -188,14 +194,14 @@ def test_a_remote_file_of_unknown_size_is_read_in_one_go() -> None:
         else:
             connection.sendall(head(200, etag='"v"', content_length=len(OLD)) + OLD)
 
-    with Rude(answer) as server, Http(QUICK) as http:
+    with MisbehavingServer(answer) as server, Http(QUICK) as http:
         file = http.open(f"{server.url}/a")
         assert (file.size, file.seekable) == (None, False)
         assert b"".join(file.stream()) == OLD
 
 
 @pytest.mark.parametrize("place", ["http://xn--a.b/x", "http://xn--a.b"])
-def test_a_host_name_that_is_none_is_an_invalid_address(tmp_path: Path, place: str) -> None:
+def test_a_malformed_host_name_is_an_invalid_address(tmp_path: Path, place: str) -> None:
     assert fetch(place, tmp_path).reason is Reason.HTTP_ERROR
     with Http(QUICK) as http, pytest.raises(Failure, match="not a valid"):
         http.open(place)
@@ -203,21 +209,21 @@ def test_a_host_name_that_is_none_is_an_invalid_address(tmp_path: Path, place: s
     def answer(connection: socket.socket, headers: Mapping[str, str], number: int) -> None:
         connection.sendall(head(302, location=place, content_length=0))
 
-    with Rude(answer) as server:
+    with MisbehavingServer(answer) as server:
         reply = fetch(f"{server.url}/a", tmp_path)
     assert (reply.reason, reply.detail) == (Reason.HTTP_ERROR, "redirected to an invalid address")
 
 
-def test_no_range_to_satisfy_is_an_empty_file_only_if_one_was_asked_for(tmp_path: Path) -> None:
+def test_416_means_an_empty_file_only_for_a_range(tmp_path: Path) -> None:
     def answer(connection: socket.socket, headers: Mapping[str, str], number: int) -> None:
         connection.sendall(head(416, content_length=0))
 
-    with Rude(answer) as server:
+    with MisbehavingServer(answer) as server:
         assert fetch(f"{server.url}/a", tmp_path).reason is Reason.HTTP_ERROR
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_stand_in_is_told_by_a_name_that_was_not_asked_for(tmp_path: Path) -> None:
+def test_a_placeholder_is_recognised_by_its_name(tmp_path: Path) -> None:
     with FileServer({"/cdn/missing-tooth.jpg": b"tooth"}) as server:
         to = Answer(status=302, headers={"Location": "/cdn/missing-tooth.jpg"})
         server.route("/missing-tooth.jpg", lambda query: to)

@@ -38,7 +38,7 @@ def test_an_empty_file() -> None:
 
 
 @pytest.mark.parametrize("ranges", [True, False])
-def test_a_dropped_stream_goes_on(ranges: bool) -> None:
+def test_a_broken_stream_is_resumed(ranges: bool) -> None:
     faults = Faults((Fault.RESET, Fault.SHORT_BODY, Fault.UNAVAILABLE), 0.5, seed=2)
     with FileServer({"/a": DATA}, ranges=ranges, faults=faults) as server, Http(QUICK) as http:
         file = http.open(f"{server.url}/a")
@@ -70,7 +70,7 @@ def test_closing_early_and_many_at_once() -> None:
         assert file.read_at(5, 5) == DATA[5:10]
 
 
-def test_what_cannot_be_opened() -> None:
+def test_failures_of_open() -> None:
     with FileServer({"/a": DATA}) as server, Http(QUICK) as http:
         server.route("/no", lambda query: Answer(b"no", 403))
         with pytest.raises(Failure) as gone:

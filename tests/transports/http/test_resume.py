@@ -89,7 +89,7 @@ def begun(server: FileServer, to: Path) -> None:
 
 
 @pytest.mark.parametrize("etags", [True, False], ids=["etag", "date"])
-def test_another_version_starts_anew(tmp_path: Path, etags: bool) -> None:
+def test_another_version_is_fetched_from_the_beginning(tmp_path: Path, etags: bool) -> None:
     to, source = tmp_path / "a", tmp_path / "source"
     source.write_bytes(DATA)
     with FileServer({"/a": source}, etags=etags) as server:
@@ -100,7 +100,7 @@ def test_another_version_starts_anew(tmp_path: Path, etags: bool) -> None:
     assert to.read_bytes() == DATA[::-1]
 
 
-def test_a_shorter_file_on_the_server_starts_anew(tmp_path: Path) -> None:
+def test_a_shorter_file_is_fetched_from_the_beginning(tmp_path: Path) -> None:
     with FileServer({"/a": DATA}) as server:
         begun(server, tmp_path / "a")
         server.files["/a"] = DATA[:1000]
@@ -109,7 +109,7 @@ def test_a_shorter_file_on_the_server_starts_anew(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
 
 
-def test_a_server_without_ranges_sends_it_all_again(tmp_path: Path) -> None:
+def test_a_server_without_ranges_sends_the_whole_file_again(tmp_path: Path) -> None:
     with FileServer({"/a": DATA}) as server:
         begun(server, tmp_path / "a")
         server.ranges = False
@@ -128,7 +128,7 @@ def test_a_part_of_another_address_is_not_used(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "note", [b"", b"[]", b'{"spans": 3}', b'{"url": null, "spans": [[5, 1]]}', b"\xff\xfe"]
 )
-def test_a_damaged_note_starts_anew(tmp_path: Path, note: bytes) -> None:
+def test_a_damaged_note_means_a_fresh_download(tmp_path: Path, note: bytes) -> None:
     with FileServer({"/a": DATA}) as server:
         begun(server, tmp_path / "a")
         (tmp_path / ".a.part.json").write_bytes(note)
@@ -136,7 +136,7 @@ def test_a_damaged_note_starts_anew(tmp_path: Path, note: bytes) -> None:
     assert (tmp_path / "a").read_bytes() == DATA
 
 
-def test_a_whole_part_needs_one_byte_more(tmp_path: Path) -> None:
+def test_a_complete_part_is_confirmed_by_one_byte(tmp_path: Path) -> None:
     with FileServer({"/a": DATA}) as server:
         begun(server, tmp_path / "a")
         (tmp_path / ".a.part").write_bytes(DATA)
@@ -149,7 +149,7 @@ def test_a_whole_part_needs_one_byte_more(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("throttled", [True, False], ids=["throttled", "free"])
-def test_ranges_at_once_only_where_they_pay(tmp_path: Path, throttled: bool) -> None:
+def test_more_connections_only_where_they_are_faster(tmp_path: Path, throttled: bool) -> None:
     with FileServer({"/a": LARGE}, bandwidth=6_000_000 if throttled else 0) as server:
         reply = fetch(f"{server.url}/a", tmp_path / "a")
         assert (server.busiest > 2) is throttled
@@ -157,7 +157,7 @@ def test_ranges_at_once_only_where_they_pay(tmp_path: Path, throttled: bool) -> 
     assert (tmp_path / "a").read_bytes() == LARGE
 
 
-def test_ranges_at_once_with_faults(tmp_path: Path) -> None:
+def test_more_connections_with_faults(tmp_path: Path) -> None:
     kinds = (Fault.UNAVAILABLE, Fault.RESET, Fault.SHORT_BODY, Fault.NO_RANGES, Fault.HTML)
     faults = Faults(kinds, 0.3, seed=5)
     with FileServer({"/a": LARGE}, faults=faults, bandwidth=6_000_000) as server:

@@ -17,7 +17,7 @@ from saco_data.engine.subset import bind_one
 from saco_data.model.reasons import Reason
 from saco_data.model.records import Arrival, Asset, Product
 from saco_data.sandbox.http_server import Fault, Faults, FileServer
-from saco_data.sandbox.packing import pack_tar as tarred
+from saco_data.sandbox.packing import pack_tar
 from saco_data.transports import archive
 from saco_data.transports.base import Policy, Request, Stopped
 from saco_data.transports.http import Http
@@ -29,7 +29,7 @@ SLOW = 500_000  # bytes a second
 
 
 @contextmanager
-def stopped_soon() -> Iterator[threading.Event]:
+def soon_stopped() -> Iterator[threading.Event]:
     """An event that is set in a moment; what runs meanwhile must end then."""
     stop = threading.Event()
     timer = threading.Timer(0.4, stop.set)
@@ -43,7 +43,7 @@ def stopped_soon() -> Iterator[threading.Event]:
 def test_a_stop_cancels_what_is_under_way_and_its_part_stays(tmp_path: Path) -> None:
     to = tmp_path / "a"
     with FileServer({"/a": DATA}, bandwidth=SLOW) as server, Http(Policy()) as http:
-        with stopped_soon() as stop:
+        with soon_stopped() as stop:
             assert list(http.fetch([Request("a", f"{server.url}/a", to)], stop)) == []
         assert sorted(path.name for path in tmp_path.iterdir()) == [".a.part", ".a.part.json"]
         server.bandwidth, before = 0, server.bytes_sent
@@ -56,13 +56,13 @@ def test_a_stop_cancels_what_is_under_way_and_its_part_stays(tmp_path: Path) -> 
 def test_a_stop_does_not_wait_for_a_silent_server() -> None:
     faults = Faults((Fault.STALL,), 1.0, stall=5)
     with FileServer({"/a": DATA}) as server, Http(Policy()) as http:
-        with stopped_soon() as stop:
+        with soon_stopped() as stop:
             file = http.open(f"{server.url}/a", stop=stop)
             server.faults = faults
             with pytest.raises(Stopped):
                 list(file.stream())
         server.latency = 5
-        with stopped_soon() as stop, pytest.raises(Stopped):
+        with soon_stopped() as stop, pytest.raises(Stopped):
             http.open(f"{server.url}/a", stop=stop)
 
 
@@ -77,25 +77,25 @@ def test_a_stop_ends_a_source_in_mid_video(tmp_path: Path) -> None:
     with FileServer({video: b"\0\0\0\x18ftyp" + DATA}, bandwidth=SLOW) as server:
         source = bind_one(config(tmp_path, endpoints={"droid_https": server.url}), "droid").source
         asset = Asset(name, (Product("a/1.jpg", 9, 9, name, 0, (9, 9)),))
-        with stopped_soon() as stop:
+        with soon_stopped() as stop:
             assert list(source.fetch([asset], sources.Context(stop))) == []
 
 
-def far_off(folder: Path) -> tuple[bytes, Asset]:
+def archive_with_late_member(folder: Path) -> tuple[bytes, Asset]:
     """A tar whose only wanted member stands at its end, and that member as an asset."""
     annotate(folder, "bdd100k", document(image(1, "a.jpg")))
     unwanted = {f"bdd/100k/val/{n:02}.jpg": DATA[n << 16 : (n + 1) << 16] for n in range(48)}
-    body = tarred({**unwanted, "zbdd/100k/train/a.jpg": b"wanted"})
+    body = pack_tar({**unwanted, "zbdd/100k/train/a.jpg": b"wanted"})
     return body, Asset("a.jpg", (Product("a.jpg", 160, 120),))
 
 
-def test_a_stop_ends_an_archive_that_streams_past_the_unwanted(tmp_path: Path) -> None:
-    body, asset = far_off(tmp_path)
+def test_a_stop_ends_an_archive_between_wanted_members(tmp_path: Path) -> None:
+    body, asset = archive_with_late_member(tmp_path)
     files = {"/a.tgz": gzip.compress(body, 1)}
     with FileServer(files, bandwidth=SLOW) as server:
         settings = config(tmp_path, bdd100k_raw=f"{server.url}/a.tgz")
         source = sources.make(settings.subset("bdd100k"))
-        with stopped_soon() as stop:
+        with soon_stopped() as stop:
             assert list(source.fetch([asset], sources.Context(stop))) == []
         server.bandwidth = 0
         (arrival,) = source.fetch([asset], sources.Context())
@@ -104,7 +104,7 @@ def test_a_stop_ends_an_archive_that_streams_past_the_unwanted(tmp_path: Path) -
 
 
 def test_a_stop_ends_an_archive_on_disk_too(tmp_path: Path) -> None:
-    body, asset = far_off(tmp_path)
+    body, asset = archive_with_late_member(tmp_path)
     (tmp_path / "a.tar").write_bytes(body)
     context = sources.Context()
     context.stop.set()

@@ -113,7 +113,7 @@ def test_a_stop_ends_the_client(server: S3Server, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("uid", ["-y", "A", "", "a b", "a\nb", "../x", "ä"])
-def test_uids_that_it_cannot_carry_are_refused(uid: str, tmp_path: Path) -> None:
+def test_uids_that_the_cli_does_not_accept_are_refused(uid: str, tmp_path: Path) -> None:
     assert not accepts(uid)
     with pytest.raises(ValueError, match="accept"):
         Ego4dCli().fetch([uid], tmp_path / "out", tmp_path / "m.csv", threading.Event())
@@ -126,10 +126,10 @@ def test_unknown_uids_are_read_from_the_last_line() -> None:
 
 
 @given(st.text())
-def test_whatever_it_says_is_survived(text: str) -> None:
+def test_any_output_is_handled(text: str) -> None:
     assert all(isinstance(uid, str) for uid in unknown_in("{" + text))
 
 
-def test_a_client_that_is_not_installed_is_named() -> None:
+def test_a_client_that_is_not_installed_is_reported() -> None:
     with pytest.raises(UsageError, match="saco-data\\[official\\]"):
         processes.find("no-such-client")

@@ -96,7 +96,7 @@ def test_objects_arrive_whole_with_their_version(server: S3Server, tmp_path: Pat
         assert {"etag", "version_id", "last_modified"} <= reply.facts.keys()
 
 
-def test_a_broken_connection_goes_on_where_it_broke(server: S3Server, tmp_path: Path) -> None:
+def test_a_broken_connection_is_resumed(server: S3Server, tmp_path: Path) -> None:
     server.gate.cut["uni/a.mp4"] = [1_100_000, 1_100_000]
     assert fetch(tmp_path, "a.mp4")["a.mp4"].reason is Reason.OK
     assert (tmp_path / "a.mp4").read_bytes() == VIDEO
@@ -106,7 +106,7 @@ def test_a_broken_connection_goes_on_where_it_broke(server: S3Server, tmp_path: 
     assert all(span.startswith("bytes=") and match for span, match in ranges[1:])
 
 
-def test_a_later_run_goes_on_too(server: S3Server, tmp_path: Path) -> None:
+def test_a_later_run_resumes_too(server: S3Server, tmp_path: Path) -> None:
     broken_off(server, tmp_path)
     assert fetch(tmp_path, "a.mp4")["a.mp4"].reason is Reason.OK
     assert (tmp_path / "a.mp4").read_bytes() == VIDEO
@@ -164,7 +164,7 @@ def test_bytes_lost_in_a_power_cut_are_noticed(
     assert (tmp_path / "a.mp4").read_bytes() == content
 
 
-def test_what_is_missing_is_told_from_what_is_wrong(server: S3Server, tmp_path: Path) -> None:
+def test_missing_objects_are_told_from_other_failures(server: S3Server, tmp_path: Path) -> None:
     server.put("uni", "empty.mp4", b"")
     server.gate.keys["uni/sick.mp4"] = "InternalError"
     replies = fetch(tmp_path, "none.mp4", "sick.mp4", "empty.mp4", "a.mp4")
@@ -205,7 +205,7 @@ def test_a_refusal_of_everything_blocks_the_source(
     assert not (tmp_path / "a.mp4").exists()
 
 
-def test_motos_own_authentication_is_understood(server: S3Server) -> None:
+def test_the_error_codes_of_moto_are_understood(server: S3Server) -> None:
     def after(actions: bytes) -> None:
         request = urllib.request.Request(
             f"{server.url}/moto-api/reset-auth", actions, {"Content-Type": "text/plain"}
@@ -221,7 +221,7 @@ def test_motos_own_authentication_is_understood(server: S3Server) -> None:
     assert caught.value.reason is Reason.CREDENTIALS_EXPIRED
 
 
-def test_one_refused_object_pays_for_itself_only(server: S3Server, tmp_path: Path) -> None:
+def test_one_refused_object_does_not_close_the_source(server: S3Server, tmp_path: Path) -> None:
     server.put("uni", "b.mp4", VIDEO)
     server.gate.keys["uni/a.mp4"] = "AccessDenied"
     replies = fetch(tmp_path, "a.mp4", "b.mp4")
@@ -251,7 +251,7 @@ def test_refusals_in_a_row_block_the_source_unless_the_keys_prove_valid(
     assert len([name for name in server.requests if name.startswith("GET")]) < 15
 
 
-def test_a_throttle_loses_nothing_that_had_come(server: S3Server, tmp_path: Path) -> None:
+def test_objects_that_arrived_come_before_the_throttle(server: S3Server, tmp_path: Path) -> None:
     names = [f"{number}.mp4" for number in range(6)]
     for name in names:
         server.put("uni", name, name.encode())
@@ -267,7 +267,7 @@ def test_a_throttle_loses_nothing_that_had_come(server: S3Server, tmp_path: Path
     assert all((tmp_path / name).read_bytes() == name.encode() for name in came)
 
 
-def test_missing_keys_say_so(server: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_keys_are_named(server: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
     for s3 in (client(), client(access_key=SecretStr("AKIAONLYHALF"))):
@@ -354,12 +354,12 @@ def test_names_too_long_for_the_disk_are_refused_alone(server: S3Server, tmp_pat
 
 
 @pytest.mark.parametrize("url", ["", "s3://", "s3://uni", "s3://uni/", "http://uni/a", "s3://U!/a"])
-def test_split_refuses_what_is_no_object(url: str) -> None:
+def test_split_refuses_urls_without_an_object(url: str) -> None:
     with pytest.raises(ValueError, match="s3://bucket/key"):
         split(url)
 
 
-def test_no_secret_is_logged_or_said(
+def test_no_secret_in_logs_or_messages(
     server: S3Server, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)

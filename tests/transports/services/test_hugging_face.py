@@ -57,7 +57,7 @@ def test_a_gated_dataset_says_what_to_do(server: FileServer, token: str | None) 
     assert "hf_" not in text
 
 
-def test_a_file_that_is_not_there_is_no_matter_of_time(server: FileServer) -> None:
+def test_a_missing_file_is_not_retried(server: FileServer) -> None:
     endpoint = HuggingFace(DATASET, {}).mount(server)
     with pytest.raises(Blocked, match="no such file"):
         Hub(DATASET, endpoint, None).look(NAME)
@@ -74,7 +74,7 @@ def test_a_file_that_is_not_there_is_no_matter_of_time(server: FileServer) -> No
         Fault.HTML,
     ],
 )
-def test_faults_are_outlived_or_named_and_leave_nothing_wrong(
+def test_faults_are_retried_or_reported_and_leave_no_wrong_file(
     tmp_path: Path, server: FileServer, fault: Fault
 ) -> None:
     endpoint = HuggingFace(DATASET, {NAME: CONTENT}).mount(server)
@@ -91,7 +91,7 @@ def test_faults_are_outlived_or_named_and_leave_nothing_wrong(
     pytest.fail("three runs were not enough")
 
 
-def test_no_network_is_said_once_and_quickly() -> None:
+def test_no_network_is_reported_at_once() -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         endpoint = f"http://127.0.0.1:{unused.getsockname()[1]}"
@@ -104,7 +104,7 @@ def test_no_network_is_said_once_and_quickly() -> None:
     assert time.monotonic() - started < 15
 
 
-def test_something_that_is_no_hub_is_named(server: FileServer) -> None:
+def test_a_server_that_is_not_a_hub_is_reported(server: FileServer) -> None:
     server.route("/", lambda query: Answer(b"hello"))
     with pytest.raises(Incomplete, match="not a Hugging Face Hub"):
         Hub(DATASET, server.url, None).look(NAME)
@@ -125,7 +125,7 @@ def test_with_a_digest_of_another_kind_the_size_decides(
     assert matches(tmp_path / "f", Found("", "0123456789abcdef0123456789abcdef", size)) is same
 
 
-def test_a_network_that_goes_down_before_the_file_came_is_no_verdict(tmp_path: Path) -> None:
+def test_a_network_that_fails_in_between_is_not_a_missing_file(tmp_path: Path) -> None:
     with FileServer() as server:
         hub = Hub(DATASET, HuggingFace(DATASET, {NAME: CONTENT}).mount(server), None)
         found = hub.look(NAME)
@@ -133,7 +133,7 @@ def test_a_network_that_goes_down_before_the_file_came_is_no_verdict(tmp_path: P
         hub.fetch(NAME, found, tmp_path / "to")
 
 
-def test_the_library_asks_at_its_production_address(
+def test_the_production_address_of_the_hub(
     tmp_path: Path, server: FileServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dataset = HuggingFace(DATASET, {NAME: CONTENT}, token=SECRET)
@@ -157,7 +157,11 @@ def _new_client() -> None:
     close_session()
 
 
-def test_signed_addresses_are_logged_without_their_query(caplog: pytest.LogCaptureFixture) -> None:
+def test_signed_addresses_are_logged_without_their_query(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logging.getLogger("huggingface_hub"), "propagate", True)
+    caplog.set_level(logging.WARNING, "huggingface_hub")
     logger = logging.getLogger("huggingface_hub.file_download")
     logger.warning("Error while downloading from %s: %s", "https://a/b?Signature=s3cret", "reset")
     assert "https://a/b: reset" in caplog.text

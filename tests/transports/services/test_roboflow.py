@@ -42,7 +42,7 @@ def test_original_names_are_restored(entry: dict[str, object], name: str) -> Non
     assert original_name(entry) == name
 
 
-def test_names_that_lost_their_signs_are_found_unless_ambiguous() -> None:
+def test_names_without_their_signs_are_found_unless_ambiguous() -> None:
     names = Names(dict.fromkeys(["a/b.jpg", "c-d.jpg", "c_d.jpg", "e.jpg"]))
     assert names.find("a_b.jpg") == "a/b.jpg"
     assert names.find("c-d.jpg") == "c-d.jpg"
@@ -61,7 +61,7 @@ def test_the_newest_version_is_exported_when_it_is_ready(
         assert archive.read("test/a.jpg") == b"picture"
 
 
-def test_an_export_that_never_comes_is_for_later(tmp_path: Path, server: FileServer) -> None:
+def test_an_export_that_is_never_ready_is_a_failure(tmp_path: Path, server: FileServer) -> None:
     root = Service(WORKSPACE, KEY, EXPORT, unready=1000).mount(server)
     with pytest.raises(Incomplete, match="still being made"):
         Roboflow(KEY, root, wait=lambda seconds: None).export("geode", tmp_path / "x.zip")
@@ -71,7 +71,7 @@ def test_an_export_that_never_comes_is_for_later(tmp_path: Path, server: FileSer
     ("key", "project", "words"),
     [("rf-wrong", "geode", "Set ROBOFLOW_API_KEY"), (KEY, "other", "no such export")],
 )
-def test_refusals_are_plain_and_hold_no_key(
+def test_refusals_say_what_to_do_without_the_key(
     tmp_path: Path, server: FileServer, key: str, project: str, words: str
 ) -> None:
     root = Service(WORKSPACE, KEY, EXPORT).mount(server)
@@ -82,7 +82,7 @@ def test_refusals_are_plain_and_hold_no_key(
 
 @pytest.mark.parametrize("key", [KEY, "a key/with signs"])
 @pytest.mark.parametrize("status", [400, 401, 404, 429, 500])
-def test_a_key_that_the_server_repeats_is_not_said(
+def test_a_key_in_an_error_page_is_hidden(
     tmp_path: Path, server: FileServer, monkeypatch: pytest.MonkeyPatch, key: str, status: int
 ) -> None:
     policy = Policy(attempts=1, patience_seconds=0)
@@ -101,7 +101,7 @@ def test_a_key_that_the_server_repeats_is_not_said(
 
 
 @pytest.mark.parametrize("words", range(47, 54))
-def test_a_key_that_is_cut_is_not_said_either(
+def test_the_beginning_of_a_key_in_an_error_page_is_hidden(
     tmp_path: Path, server: FileServer, words: int
 ) -> None:
     server.route("/", lambda _: Answer(b"no " * words + KEY.encode(), 401))

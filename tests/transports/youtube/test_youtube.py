@@ -123,7 +123,7 @@ def test_720p_at_30_fps_in_h264_is_chosen_and_described(
     ("offered", "chosen"),
     [((18, 137, 298, 247, 140), "18"), ((18, 135), "135"), ((298, 247, 137, 140), None)],
 )
-def test_what_is_chosen_when_720p_is_not_offered(
+def test_the_format_when_720p_is_not_offered(
     start: Start, mp4: Path, tmp_path: Path, offered: tuple[int, ...], chosen: str | None
 ) -> None:
     start({GOOD: mp4}, itags=offered)
@@ -132,9 +132,7 @@ def test_what_is_chosen_when_720p_is_not_offered(
     assert reply.reason is (Reason.OK if chosen else Reason.EXTRACTOR_ERROR)
 
 
-def test_a_transfer_cut_in_the_middle_continues_where_it_broke(
-    start: Start, mp4: Path, tmp_path: Path
-) -> None:
+def test_a_broken_transfer_is_resumed(start: Start, mp4: Path, tmp_path: Path) -> None:
     _, proxy = start({GOOD: Video(mp4, resets=2)})
     assert fetch(GOOD, tmp_path / "v.mp4").reason is Reason.OK
     assert (tmp_path / "v.mp4").read_bytes() == mp4.read_bytes()
@@ -147,7 +145,7 @@ def test_a_transfer_cut_in_the_middle_continues_where_it_broke(
     assert len(starts) == 3
 
 
-def test_transfers_that_break_for_ever_fail_and_keep_what_came(
+def test_transfers_that_always_break_fail_and_keep_the_part(
     start: Start, mp4: Path, tmp_path: Path
 ) -> None:
     site, _ = start({GOOD: Video(mp4, resets=2)})
@@ -208,7 +206,7 @@ def test_a_part_of_another_version_is_not_continued(
 
 
 @pytest.mark.parametrize("content", [b"<html>no video</html>", b"\0" * 5000, b""])
-def test_what_is_no_video_never_gets_the_name_of_one(
+def test_a_file_that_is_not_a_video_never_gets_the_final_name(
     start: Start, tmp_path: Path, content: bytes
 ) -> None:
     (tmp_path / "bad").write_bytes(content)
@@ -222,7 +220,7 @@ def test_what_is_no_video_never_gets_the_name_of_one(
 @pytest.mark.parametrize(
     "error", [RecursionError, AssertionError, RuntimeError, ZeroDivisionError, OSError, KeyError]
 )
-def test_whatever_yt_dlp_stumbles_over_is_a_matter_of_that_video(
+def test_an_unexpected_error_of_yt_dlp_fails_one_video(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
 ) -> None:
     def stumbles(*_: object, **__: object) -> None:
@@ -253,30 +251,30 @@ def test_odd_words_in_a_video_do_not_matter(mp4: Path, tmp_path: Path) -> None:
     assert fingerprint(path)["frames"] == 30
 
 
-def test_a_list_of_videos_is_no_video(mp4: Path, tmp_path: Path) -> None:
+def test_a_playlist_is_not_downloaded(mp4: Path, tmp_path: Path) -> None:
     (tmp_path / "other.mp4").write_bytes(mp4.read_bytes())
     (tmp_path / "v.mp4").write_text("ffconcat version 1.0\nfile other.mp4\n")
     with pytest.raises(NotVideoError):
         fingerprint(tmp_path / "v.mp4")
 
 
-def test_a_cut_video_does_not_pass_for_the_whole_one(mp4: Path, tmp_path: Path) -> None:
+def test_a_truncated_video_is_a_failure(mp4: Path, tmp_path: Path) -> None:
     content = mp4.read_bytes()
     (tmp_path / "cut.mp4").write_bytes(content[: len(content) // 2])
     with pytest.raises(Exception, match="does not decode"):
         fingerprint(tmp_path / "cut.mp4")
 
 
-def test_forbidden_media_is_a_failure_and_not_a_verdict(
-    start: Start, mp4: Path, tmp_path: Path
-) -> None:
+def test_forbidden_media_is_a_failure_not_gone(start: Start, mp4: Path, tmp_path: Path) -> None:
     start({GOOD: Video(mp4, forbidden=1)})
     reply = fetch(GOOD, tmp_path / "v.mp4")
     assert (reply.reason, reply.reason.state) == (Reason.HTTP_ERROR, State.FAILED)
     assert fetch(GOOD, tmp_path / "v.mp4").reason is Reason.OK
 
 
-def test_full_disk_and_unwritable_folder_are_ours(start: Start, mp4: Path, tmp_path: Path) -> None:
+def test_full_disk_and_unwritable_folder_stop_the_run(
+    start: Start, mp4: Path, tmp_path: Path
+) -> None:
     start({GOOD: mp4})
     (tmp_path / ".partial").mkdir()
     part = tmp_path / ".partial" / f"video_{GOOD}.136-{mp4.stat().st_size}.mp4.part"
@@ -329,7 +327,7 @@ def test_every_request_keeps_the_pace(start: Start, mp4: Path, tmp_path: Path) -
 @pytest.mark.parametrize(
     "name", ["", "short", "a" * 12, "../../../ab", "--exec=rm -", "abc def ghi"]
 )
-def test_what_is_no_id_is_refused(tmp_path: Path, name: str) -> None:
+def test_malformed_ids_are_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(ValueError, match="not a YouTube id"):
         fetch(name, tmp_path / "v.mp4")
 
@@ -356,7 +354,7 @@ VERDICTS = {
 
 
 @pytest.mark.parametrize("trailer", [None, Fault.UNAVAILABLE, Fault.BOT_CHECK])
-def test_a_trailer_is_neither_taken_for_the_video_nor_asked_for_its_verdict(
+def test_a_trailer_is_not_taken_for_the_video(
     start: Start, mp4: Path, tmp_path: Path, trailer: Fault | None
 ) -> None:
     start({GOOD: Fault.PAID, TRAILER: trailer or mp4})
@@ -381,7 +379,7 @@ def test_every_fault_gets_its_verdict(
     assert proxy.unknown == []
 
 
-def test_a_video_that_returns_is_had(start: Start, mp4: Path, tmp_path: Path) -> None:
+def test_a_video_that_returns_is_downloaded(start: Start, mp4: Path, tmp_path: Path) -> None:
     site, _ = start({GOOD: Fault.PRIVATE})
     with YoutubeSession(quick()) as session:
         assert session.fetch(request(GOOD, tmp_path / "v.mp4")).reason is Reason.VIDEO_PRIVATE
@@ -555,7 +553,7 @@ def test_no_answer_at_all_is_explained_by_the_warnings() -> None:
 
 
 @pytest.mark.parametrize("text", ["Private video", "Sign in to confirm you’re not a bot"])
-def test_what_a_login_might_turn_is_no_verdict_once_the_cookies_are_over(text: str) -> None:
+def test_expired_cookies_outweigh_reasons_due_to_the_login(text: str) -> None:
     warning = "The provided YouTube account cookies are no longer valid. They have likely been"
     assert classify(text, [warning]) is Reason.CREDENTIALS_EXPIRED
     assert classify("Video unavailable", [warning]) is Reason.VIDEO_UNAVAILABLE
@@ -564,9 +562,7 @@ def test_what_a_login_might_turn_is_no_verdict_once_the_cookies_are_over(text: s
 # --- cookies and secrets
 
 
-def test_the_users_cookies_file_is_used_and_left_alone(
-    start: Start, mp4: Path, tmp_path: Path
-) -> None:
+def test_the_users_cookies_file_is_not_changed(start: Start, mp4: Path, tmp_path: Path) -> None:
     _, proxy = start({GOOD: mp4})
     file = cookies_file(tmp_path / "cookies.txt", mode=0o400)
     before = (file.read_bytes(), file.stat().st_mtime_ns, file.stat().st_mode)
@@ -660,7 +656,7 @@ def test_an_unusable_cookies_file_says_why_and_blocks(
     assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
 
 
-def test_cookies_that_only_yt_dlp_finds_odd_block_too_and_stay_secret(
+def test_cookies_that_only_yt_dlp_refuses_block_and_stay_secret(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], recwarn: pytest.WarningsRecorder
 ) -> None:
     file = cookies_file(tmp_path / "c")
@@ -672,7 +668,7 @@ def test_cookies_that_only_yt_dlp_finds_odd_block_too_and_stay_secret(
     assert LOGIN not in str(caught.value)
 
 
-def test_closing_never_hides_what_was_done(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_on_closing_is_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken() -> None:
         raise ValueError
 
