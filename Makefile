@@ -20,7 +20,7 @@ demo: $(VENV)/.demo editable ## the whole job on a miniature Silver, on this mac
 prepare-silver: $(VENV)/.run editable ## prepare all ten subsets as CONFIG_FRAMES.yaml says
 	$(BIN)/saco prepare
 
-docs: $(VENV)/.run editable ## write the generated tables of the docs and the SLURM array again
+docs: $(VENV)/.run editable ## write the generated tables of the docs and the SLURM array
 	$(BIN)/python docs/generate.py
 
 # Tests run on what users install: the wheel, in a tree that has everything but the package's source.

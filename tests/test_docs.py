@@ -16,7 +16,7 @@ import click
 import pytest
 
 import saco_data
-from saco_data.catalog.registry import builtin
+from saco_data.catalog.registry import builtin, manifests_folder
 from saco_data.cli.main import saco as cli
 from saco_data.cli.table import TABLE
 from saco_data.config.keys import CollectionKeys, Keys
@@ -208,12 +208,20 @@ def test_every_key_of_the_config_is_documented() -> None:
         assert any(re.fullmatch(pattern, key) for pattern in patterns), key
 
 
+def locate(path: str) -> Path:
+    """Where a path of the repository is; the package may be installed elsewhere."""
+    top, _, rest = path.partition("/")
+    if top == "saco_data":
+        return Path(saco_data.__file__).parent / rest
+    return manifests_folder() / rest if top == "manifests" else ROOT / path
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_modules_and_functions_that_are_named_exist(page: Path) -> None:
     """`saco_data/a.py`, and `saco_data/a.py`: `name` for something defined there."""
     text = page.read_text()
     for path in re.findall(r"`((?:saco_data|tests|docs|manifests|benchmarks)/[\w/.-]*)`", text):
-        assert (ROOT / path).exists(), path
+        assert locate(path).exists(), path
     for path, name in re.findall(r"`(saco_data/[\w/]+)\.py`:\s+`([\w.]+)`", text):
         found: Any = importlib.import_module(path.replace("/", ".").removesuffix(".__init__"))
         for part in name.split("."):
