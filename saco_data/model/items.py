@@ -39,7 +39,7 @@ class Item:
         """The state that follows from the reason."""
         return self.reason.state
 
-    def confirmed(self, hours: float) -> bool:
+    def is_confirmed(self, hours: float) -> bool:
         """Whether it was seen as gone twice, at least `hours` apart (0: once is enough)."""
         if self.state is not State.GONE:
             return False

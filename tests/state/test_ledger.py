@@ -85,7 +85,7 @@ def test_twice_and_far_enough_apart_is_confirmed(tmp_path: Path) -> None:
 
         def confirmed() -> list[bool]:
             item = ledger.items("nga")[KEY]
-            return [item.confirmed(hours) for hours in (0, 24, 48)]
+            return [item.is_confirmed(hours) for hours in (0, 24, 48)]
 
         ledger.record([GONE], START)
         assert confirmed() == [True, False, False]
