@@ -43,16 +43,17 @@ def history(options: Options, item: str, as_json: bool) -> None:
 def card(options: Options, subsets: Sequence[str], to: Path | None, as_json: bool) -> None:
     """Write what this copy holds: for a paper, and to compare with others.
 
-    A folder with card.json, a paragraph, and a keep-list a subset.
+    A folder with card.json, a paragraph, and a keep-list for each subset.
     Example: saco card --to nga-card nga
     """
     from saco_data.model.errors import Incomplete
     from saco_data.share import card as cards
+    from saco_data.share.paragraph import write_paragraph
 
     settings, names = options.select(subsets)
     made = cards.make(settings, names)
     path = cards.write(settings, made, to.absolute() if to else None)
-    click.echo(json.dumps(made.as_json(), indent=1) if as_json else cards.paragraph(made))
+    click.echo(json.dumps(made.as_json(), indent=1) if as_json else write_paragraph(made))
     click.echo(f"written to {path.parent}", err=True)
     sys.exit(0 if made.complete else Incomplete.exit_code)
 
