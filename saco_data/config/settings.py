@@ -147,7 +147,7 @@ def parse(text: str, file: Path | None = None) -> Settings:
     return settings
 
 
-def overridden(settings: Settings, changed: Mapping[str, Any]) -> Settings:
+def override(settings: Settings, changed: Mapping[str, Any]) -> Settings:
     """The settings with other values for some keys, as if the file had them; maps are added to."""
     common = {key: value for key, value in changed.items() if key in Keys.model_fields}
     keys = Keys.model_validate(_merged(settings.keys.model_dump(), common))
