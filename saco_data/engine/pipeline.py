@@ -87,11 +87,11 @@ class Pipeline:
                     self._threads[subset.id] = thread
                     thread.start()
                 self._drain(wait=False)
-            has_told = False
+            is_announced = False
             while self._threads:
                 self._drain(wait=True)
-                if self.stop.is_set() and not has_told:
-                    has_told = True
+                if self.stop.is_set() and not is_announced:
+                    is_announced = True
                     self.reporter.note("", STOPPING)
         except BaseException:
             self.stop.set()

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import pyarrow
 
 FILE_NAME = "provenance.parquet"
-NOTE = "provenance.json"  # in the state folder: what the file was made from
+NOTE = "provenance.json"  # in the state folder: the state of the ledger that the file was made from
 FORMAT = 1  # raised when the columns change
 ROWS = 50_000  # in memory at a time
 # Facts of a file or its video that name the version that was fetched.

@@ -70,7 +70,7 @@ _ORDER = (State.DONE, State.PENDING, State.FAILED, State.BLOCKED, State.GONE)
 
 
 def read(settings: Settings, ledger: Ledger, names: Sequence[str]) -> Status:
-    """The status of some subsets; no annotation file and no product is opened."""
+    """The status of some subsets, from the ledger and file stamps."""
     subsets = bind(settings, names)
     return Status([describe(subset, ledger.snapshot(subset.id)) for subset in subsets])
 

@@ -66,7 +66,7 @@ class Source(ABC):
         return product.video if product.video is not None else product.file_name
 
     def raw_path(self, key: str) -> Path:
-        """Where the raw file of an asset lies once fetched. Raises UnsafeName."""
+        """The path of the raw file of an asset. Raises UnsafeName."""
         return inside(self.config.raw_folder, key)
 
     def location(self) -> str:

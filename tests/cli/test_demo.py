@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import resource
 from pathlib import Path
 
 import numpy as np
@@ -46,11 +45,8 @@ def test_everything_is_complete_and_missing_files_have_a_reason(folder: Path, sa
 def test_the_second_run_does_nothing_and_says_so(folder: Path, saco: Saco) -> None:
     before = {path: path.stat().st_mtime_ns for path in (folder / "data").rglob("*.jpg")}
     content = tree(folder)
-    before_work = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
     again = saco("demo", folder, cwd=folder.parent)
     assert again.returncode == 0
-    # Processor time: how long it takes on a clock depends on who else is at work.
-    assert resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before_work < 5
     assert "nothing was fetched or written" in again.stderr
     assert tree(folder) == content
     assert {path: path.stat().st_mtime_ns for path in before} == before
