@@ -1,1 +1,1 @@
-"""What collections and subsets there are: manifests, their schema, licences."""
+"""The known collections and subsets: manifests, their schema, licences."""

@@ -1,4 +1,4 @@
-"""Under which terms an item stands."""
+"""The licences of items."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def licence_of(facts: Mapping[str, Any], subset_licence: str) -> str:
-    """The licence of an item: the gallery's own word on a picture, else that of its subset."""
+    """The licence of an item: what the gallery says of a picture, else that of its subset."""
     if facts.get("openaccess") is True:
         return "CC0 1.0 (open access)"
     if facts.get("openaccess") is False:

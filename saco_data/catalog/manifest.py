@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from saco_data.model.errors import ManifestError
 
 DEFAULT_COLLECTION = "silver"
-# Names of collections and subsets: safe as a folder, a key and a word of the command line.
+# Names of collections and subsets: safe as folder names, keys and command line arguments.
 NAME = r"^[a-z0-9][a-z0-9_.-]*$"
 
 
@@ -31,26 +31,27 @@ class Annotations(_Facts):
     roboflow_project: str | None = None
 
 
-def _with_key(value: str) -> str:
+def _check_key_group(value: str) -> str:
     try:
         groups = re.compile(value, re.ASCII).groupindex
     except re.error as error:
-        raise ValueError(f"is no regular expression ({error})") from None
+        raise ValueError(f"is not a regular expression ({error})") from None
     if "key" not in groups:
         raise ValueError("write a regular expression with a group (?P<key>...)")
     return value
 
 
 # A regular expression whose group `key` is the key of an asset.
-KeyPattern = Annotated[str, AfterValidator(_with_key)]
+KeyPattern = Annotated[str, AfterValidator(_check_key_group)]
 
 
 class Members(_Facts):
-    """Which member of an archive (or file of a folder) is which asset, as regular expressions.
+    """Regular expressions that give the asset of an archive's member (or a folder's file).
 
     `member` must match the path of a member to its end, beginning at any of its folders: mirrors
     pack the same files below different roots. `product` must match a whole `file_name`; without
-    it an asset is called as its product. `slash` replaces each "/" in the key of a member.
+    it, the key of an asset is the name of its product. `slash` replaces each "/" in the key of a
+    member.
     """
 
     member: KeyPattern
@@ -59,50 +60,50 @@ class Members(_Facts):
 
 
 class Raw(_Facts):
-    """What the raw medium is and where its files lie inside it."""
+    """The raw medium and the layout of its files."""
 
     kind: Literal["archive", "files", "videos"]
     layout: str
     # Where the official scripts put the raw files, below the subset's own folder.
     folder: str = "raw"
     archive: str | None = None
-    # The config key by which the user names the raw medium at hand: a folder, an archive, a URL.
+    # The config key with which the user names the raw medium: a folder, an archive or a URL.
     config_key: Annotated[str, Field(pattern=r"^[a-z0-9_]+$")] | None = None
-    # For archives and folders that need no code of their own.
+    # For archives and folders without code of their own.
     members: Members | None = None
     bytes: int | None = None
     md5: str | None = None
-    # For estimates only: the usual size of one raw file, in bytes.
+    # The typical size of one raw file in bytes, for estimates.
     typical_bytes: Annotated[int, Field(gt=0)]
 
 
 class Digest(_Facts):
-    """The known sha256 and number of entries of a small file that a source relies on."""
+    """The known sha256 and number of entries of a small file that a source needs."""
 
     sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
     entries: int | None = None
 
 
 class Access(_Facts):
-    """Who may fetch it, and what a user has to click."""
+    """Who may fetch it, and the steps that a user must take."""
 
     kind: Literal["open", "login", "links", "keys", "cookies"]
     steps: str
     page: str
 
 
-def _ordered(value: tuple[float, float]) -> tuple[float, float]:
+def _check_order(value: tuple[float, float]) -> tuple[float, float]:
     if not 0 <= value[0] <= value[1]:
         raise ValueError("write [min, max] with 0 <= min <= max")
     return value
 
 
-# The least and the longest pause between two requests, in seconds.
-Pause = Annotated[tuple[float, float], AfterValidator(_ordered)]
+# The shortest and the longest pause between two requests, in seconds.
+Pause = Annotated[tuple[float, float], AfterValidator(_check_order)]
 
 
 class Rates(_Facts):
-    """Polite limits for one source; the config's `limits` overrides each."""
+    """Polite limits for one source; the config's `limits` override them."""
 
     concurrency: Annotated[int, Field(ge=1, le=256)] = 8
     requests_per_second: Annotated[float, Field(ge=0)] = 0
@@ -110,23 +111,23 @@ class Rates(_Facts):
 
 
 class Manifest(_Facts):
-    """All that is known of one subset before anything is downloaded."""
+    """The facts of one subset that are known before anything is downloaded."""
 
     name: Annotated[str, Field(pattern=NAME)]
     collection: Annotated[str, Field(pattern=NAME)]
     title: str
     process: Literal["copy", "resize", "frames"]
     evaluator: Literal["cgf1", "jf", "miou"]
-    # The source's code, by the name it is registered under; none where `raw.members` says it all.
+    # The registered name of the source's code; None where `raw.members` suffices.
     source: str | None = None
-    # The clients that can fetch it, the default first; empty where there is only one way.
+    # The clients that can fetch it, the default first; empty where there is no choice.
     clients: tuple[str, ...] = ()
     annotations: Annotations
     raw: Raw
     endpoints: dict[str, str] = Field(default_factory=dict)
     pinned: dict[str, Digest] = Field(default_factory=dict)
     access: Access
-    # For the docs: what this source must say before a file counts as gone.
+    # For the docs: the answer of this source that makes a file count as gone.
     gone: str | None = None
     licence: str
     citation: str
@@ -139,7 +140,7 @@ class Manifest(_Facts):
 
     @property
     def id(self) -> str:
-        """How the subset is called in the ledger, the config and all output.
+        """The name of the subset in the ledger, the config and all output.
 
         Subsets of the default collection keep their short names: `nga`, but `sa-v/val`.
         """
@@ -152,12 +153,12 @@ class Manifest(_Facts):
 
 
 def read(path: Path, collection: str) -> Manifest:
-    """The manifest in a file. Raises ManifestError that names the file, the key and the fault."""
+    """The manifest in a file. Raises ManifestError with the file, the key and the fault."""
     content = read_yaml(path)
     try:
         manifest = Manifest.model_validate({**content, "collection": collection})
     except ValidationError as error:
-        raise wrong(path, error) from error
+        raise invalid(path, error) from error
     if path.stem != manifest.name:
         raise ManifestError(
             f"says it is {manifest.name!r}", item=str(path), remedy="Name the file after its subset"
@@ -182,12 +183,12 @@ def read_yaml(path: Path) -> dict[str, Any]:
     return content
 
 
-def wrong(path: Path, error: ValidationError) -> ManifestError:
+def invalid(path: Path, error: ValidationError) -> ManifestError:
     """The error for a file that does not fit the schema."""
     first = error.errors()[0]
     key = ".".join(str(part) for part in first["loc"]) or "the whole file"
     return ManifestError(
         f"{key}: {first['msg']}",
         item=str(path),
-        remedy="Correct the key; saco_data/catalog/manifest.py names them all",
+        remedy="Correct the key; saco_data/catalog/manifest.py lists all keys",
     )

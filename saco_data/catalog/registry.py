@@ -1,9 +1,8 @@
-"""Which collections and subsets there are: what lies in `manifests/<collection>/`.
+"""The collections and subsets, read from `manifests/<collection>/`.
 
 A collection is a folder of manifests with a `collection.yaml` that names it and orders its
-subsets. Three places are read: the folder that comes with this package, the folders that installed
-packages name (entry point group `saco_data.collections`), and those that the config names
-(`collections: {mine: {manifests: FOLDER}}`).
+subsets. Folders come from three places: this package, installed packages (entry point group
+`saco_data.collections`), and the config (`collections: {mine: {manifests: FOLDER}}`).
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from saco_data.catalog.manifest import DEFAULT_COLLECTION, NAME, Manifest, read, read_yaml, wrong
+from saco_data.catalog.manifest import DEFAULT_COLLECTION, NAME, Manifest, invalid, read, read_yaml
 from saco_data.model.errors import ManifestError, UsageError
 
 FILE_NAME = "collection.yaml"
@@ -56,14 +55,14 @@ class Collection:
 
 
 class Registry:
-    """All collections by name. Names are found in any case."""
+    """All collections by name; look-ups ignore the case of names."""
 
     def __init__(self, collections: Iterable[Collection]) -> None:
         self.collections: dict[str, Collection] = {}
         for collection in collections:
             if collection.name in self.collections:
                 raise ManifestError(
-                    "two folders bring a collection of this name",
+                    "two folders define a collection of this name",
                     item=collection.name,
                     remedy="Rename one of them",
                 )
@@ -90,19 +89,19 @@ class Registry:
 
     def find(self, name: str) -> Manifest:
         """The manifest of a subset: `nga`, `silver/nga`, `sa-v/val`. Raises UsageError."""
-        found = self.select([name])
-        if len(found) != 1 or name.lower() in self.collections:
+        ids = self.select([name])
+        if len(ids) != 1 or name.lower() in self.collections:
             raise UsageError(
                 f"{name!r} is a collection",
-                remedy=f"Name one of its subsets: {', '.join(found)}",
+                remedy=f"Name one of its subsets: {', '.join(ids)}",
             )
-        return self._manifests[found[0]]
+        return self._manifests[ids[0]]
 
     def select(self, names: Iterable[str]) -> tuple[str, ...]:
-        """The ids of the subsets that are named, each once.
+        """The ids of the named subsets, without repetition.
 
-        A collection stands for all its subsets; no name stands for the default collection.
-        Raises UsageError for an unknown name, with the nearest one.
+        The name of a collection selects all its subsets, no name the default collection. Raises
+        UsageError for an unknown name, with the nearest known one.
         """
         ids: dict[str, None] = {}
         for name in names:
@@ -113,7 +112,7 @@ class Registry:
         wanted = name.lower()
         if wanted in self._manifests:
             return (wanted,)
-        by_full_name = {each.full_name: each.id for each in self._manifests.values()}
+        by_full_name = {manifest.full_name: manifest.id for manifest in self._manifests.values()}
         if wanted in by_full_name:
             return (by_full_name[wanted],)
         if wanted in self.collections:
@@ -134,10 +133,10 @@ def read_collection(folder: Path) -> Collection:
     try:
         facts = CollectionFacts.model_validate(read_yaml(path))
     except ValidationError as error:
-        raise wrong(path, error) from error
-    there = {each.stem for each in folder.glob("*.yaml") if each.name != FILE_NAME}
-    if there != set(facts.subsets) or len(there) != len(facts.subsets):
-        missing = sorted(there.symmetric_difference(facts.subsets)) or ["a name twice"]
+        raise invalid(path, error) from error
+    present = {file.stem for file in folder.glob("*.yaml") if file.name != FILE_NAME}
+    if present != set(facts.subsets) or len(present) != len(facts.subsets):
+        missing = sorted(present.symmetric_difference(facts.subsets)) or ["a name twice"]
         raise ManifestError(
             f"`subsets` and the manifests beside it differ: {', '.join(missing)}",
             item=str(path),
@@ -157,7 +156,7 @@ def manifests_folder() -> Path:
 @functools.cache
 def builtin() -> Registry:
     """The collections of this package and of installed packages. Raises ManifestError."""
-    return Registry(_installed())
+    return Registry(_read_installed())
 
 
 def with_folders(folders: Mapping[str, Path]) -> Registry:
@@ -177,12 +176,12 @@ def with_folders(folders: Mapping[str, Path]) -> Registry:
     return Registry([*builtin().collections.values(), *own])
 
 
-def _installed() -> list[Collection]:
+def _read_installed() -> list[Collection]:
     root = manifests_folder()
     ours = [read_collection(root / DEFAULT_COLLECTION)]
     others = (path.parent for path in sorted(root.glob(f"*/{FILE_NAME}")))
-    ours += [read_collection(each) for each in others if each.name != DEFAULT_COLLECTION]
+    ours += [read_collection(folder) for folder in others if folder.name != DEFAULT_COLLECTION]
     for entry in metadata.entry_points(group=ENTRY_POINTS):
-        # An entry point leads to a function without arguments that returns the folder.
+        # An entry point is a function without arguments that returns the folder.
         ours.append(read_collection(Path(entry.load()())))
     return ours

@@ -1,4 +1,4 @@
-"""`saco annotations`."""
+"""The command `saco annotations`."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 @click.option(
     "--images",
     is_flag=True,
-    help="With --from roboflow: its ready pictures instead (compressed again).",
+    help="With --from roboflow: its processed pictures instead (compressed again).",
 )
 @json_option
 @click.pass_obj
@@ -39,7 +39,7 @@ def get_annotations(
 ) -> None:
     """Get the annotation files and check them against the published counts.
 
-    A file that is there and differs is set aside, never overwritten. Example: saco annotations nga
+    An existing file that differs is kept under another name. Example: saco annotations nga
     """
     from saco_data.model.errors import SacoError, UsageError, most_severe
     from saco_data.report.console import readable
@@ -47,7 +47,7 @@ def get_annotations(
     settings, names = options.select(subsets)
     if images and source != "roboflow":
         raise UsageError("--images goes with --from roboflow only", remedy="Write both")
-    get = _images(settings) if images else _files(settings, source)
+    get = _make_image_getter(settings) if images else _make_file_getter(settings, source)
     results: dict[str, Any] = {}
     codes = [0]
     for name in names:
@@ -63,40 +63,42 @@ def get_annotations(
     else:
         for name, result in results.items():
             if "error" not in result:
-                click.echo(f"{name}: {_words(result)}")
+                click.echo(f"{name}: {_describe(result)}")
     sys.exit(code)
 
 
-def _files(settings: Settings, source: str) -> Callable[[str], tuple[int, dict[str, Any]]]:
-    get = getter(settings, source)
+def _make_file_getter(
+    settings: Settings, source: str
+) -> Callable[[str], tuple[int, dict[str, Any]]]:
+    fetch = make_fetcher(settings, source)
 
-    def one(subset: str) -> tuple[int, dict[str, Any]]:
-        fetched = get(subset)
+    def get(subset: str) -> tuple[int, dict[str, Any]]:
+        fetched = fetch(subset)
         for warning in fetched.warnings:
             click.echo(f"{subset}: warning: {warning}", err=True)
         if fetched.kept_as:
-            click.echo(f"{subset}: the file that was there is kept as {fetched.kept_as}", err=True)
+            click.echo(f"{subset}: the earlier file is kept as {fetched.kept_as}", err=True)
         return 0, fetched.as_json()
 
-    return one
+    return get
 
 
-def _images(settings: Settings) -> Callable[[str], tuple[int, dict[str, Any]]]:
+def _make_image_getter(settings: Settings) -> Callable[[str], tuple[int, dict[str, Any]]]:
     from saco_data.engine.roboflow_images import fetch_images
     from saco_data.model.errors import Blocked, Incomplete
     from saco_data.model.reasons import State
 
-    def one(subset: str) -> tuple[int, dict[str, Any]]:
+    def get(subset: str) -> tuple[int, dict[str, Any]]:
         counts = fetch_images(settings, subset)
         states = {reason.state for reason in counts}
         code = Blocked.exit_code if State.BLOCKED in states else 0
         code = code or (Incomplete.exit_code if State.FAILED in states else 0)
         return code, {"state": "recompressed", "pictures": {str(k): n for k, n in counts.items()}}
 
-    return one
+    return get
 
 
-def _words(result: dict[str, Any]) -> str:
+def _describe(result: dict[str, Any]) -> str:
     if "pictures" in result:
         counts = ", ".join(f"{count} {reason}" for reason, count in result["pictures"].items())
         return f"{counts or 'nothing to take'} (compressed again: pixels differ from the originals)"
@@ -107,10 +109,10 @@ def _words(result: dict[str, Any]) -> str:
     )
 
 
-def getter(settings: Settings, source: str) -> Callable[[str], Fetched]:
-    """The function that gets one subset's file from `hub`, `roboflow` or a folder.
+def make_fetcher(settings: Settings, source: str) -> Callable[[str], Fetched]:
+    """The function that fetches the annotation file of a subset by its id.
 
-    Raises UsageError.
+    `source`: `hub`, `roboflow` or a folder. Raises UsageError.
     """
     from saco_data.model.errors import UsageError
     from saco_data.sources.annotation_files import Annotations
@@ -125,6 +127,6 @@ def getter(settings: Settings, source: str) -> Callable[[str], Fetched]:
     folder = Path(source).expanduser().absolute()
     if not folder.is_dir():
         raise UsageError(
-            "neither `hub`, `roboflow` nor a folder", item=source, remedy="Name one of them"
+            "is neither `hub`, `roboflow` nor a folder", item=source, remedy="Name one of them"
         )
     return lambda name: at.from_folder(settings.subset(name), folder)

@@ -1,4 +1,4 @@
-"""What commands share: options, the choice of subsets, running and showing."""
+"""Shared by commands: options, selection of subsets, running, showing results."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from saco_data.config.settings import Settings
     from saco_data.engine.events import Reporter, Result, Stages
     from saco_data.engine.session import Finished
+    from saco_data.engine.status import Status
     from saco_data.report.console import Lines
     from saco_data.report.progress import Bars
 
@@ -35,31 +36,31 @@ class Options:
         return config.load(self.config or config.find())
 
     def select(self, names: Sequence[str]) -> tuple[Settings, tuple[str, ...]]:
-        """The config, and the ids of the subsets that are named. Raises UsageError, ConfigError."""
+        """The config, and the ids of the named subsets. Raises UsageError, ConfigError."""
         settings = self.settings()
         return settings, settings.registry.select(names)
 
     def reporter(self, settings: Settings) -> Reporter:
-        """Who tells the user how the run goes: bars on a terminal, lines elsewhere; and the log.
+        """A reporter that writes to the log and shows bars on a terminal, lines elsewhere.
 
-        With `--verbose` lines too: the log would run through the bars.
+        Lines with `--verbose` too, whose messages would break the bars.
         """
-        made: Bars | Lines
+        display: Bars | Lines
         if sys.stderr.isatty() and os.environ.get("TERM") != "dumb" and not self._plain:
             from saco_data.report.progress import Bars
 
-            made = Bars()
+            display = Bars()
         else:
             from saco_data.report.console import Lines
 
-            made = Lines(quiet=self.quiet)
-        # However the command ends, Ctrl-C included, the screen is left clean.
+            display = Lines(quiet=self.quiet)
+        # Restores the screen at every end of the command, also after Ctrl-C.
         context = click.get_current_context()
-        context.call_on_close(made.close)
+        context.call_on_close(display.close)
         from saco_data.report.log import Log, Logged
 
-        logged = Logged(made, Log(settings.state))
-        if not self.verbose:  # which shows all warnings anyway
+        logged = Logged(display, Log(settings.state))
+        if not self.verbose:  # `--verbose` shows all warnings anyway
             from saco_data.report.warnings_to_notes import Warnings
 
             warnings = Warnings(logged)
@@ -79,7 +80,7 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON o
 confirm_gone_option = click.option(
     "--confirm-gone",
     is_flag=True,
-    help="Prune what is gone without the second look that gone_confirm_hours asks for.",
+    help="Prune gone files without the second look that gone_confirm_hours asks for.",
 )
 
 
@@ -92,6 +93,7 @@ def carry_out(
     *,
     confirm_gone: bool = False,
 ) -> Finished:
+    """Runs the stages of a command; returns how the run ended. Raises as `session.run`."""
     from saco_data.engine import session
 
     reporter = options.reporter(settings)
@@ -107,36 +109,39 @@ def conclude(
     code: int,
     results: Mapping[str, Result],
 ) -> None:
-    """The last line, on stderr: a cron mail can be read by it."""
+    """Prints the last line of a run on stderr and logs it: enough for a cron mail."""
     from saco_data.cli.last_line import last_line
     from saco_data.report import reasons
     from saco_data.report.console import readable
     from saco_data.report.log import Log
 
     sys.stdout.flush()
-    found = reasons.read(settings, subsets)
-    line = readable("", last_line(command, code, status_of(settings, subsets), results, found))
+    unfinished = reasons.read(settings, subsets)
+    status = read_status(settings, subsets)
+    line = readable("", last_line(command, code, status, results, unfinished))
     click.echo(line, err=True)
     Log(settings.state).note("", line)
 
 
-def status_of(settings: Settings, subsets: Sequence[str]) -> Any:
-    from saco_data.engine import status as report
+def read_status(settings: Settings, subsets: Sequence[str]) -> Status:
+    """The status of some subsets, from the ledger."""
+    from saco_data.engine import status
     from saco_data.state.ledger import Ledger
 
     with Ledger(settings.state, read_only=True) as ledger:
-        return report.read(settings, ledger, subsets)
+        return status.read(settings, ledger, subsets)
 
 
 def show(
     settings: Settings, subsets: Sequence[str], as_json: bool, *, evaluator: bool = True
 ) -> None:
+    """Prints the status of some subsets, and with `evaluator` the lines for evaluation."""
     from saco_data.report import console
 
-    found = status_of(settings, subsets)
+    status = read_status(settings, subsets)
     if as_json:
-        click.echo(json.dumps(found.as_json(), indent=1))
+        click.echo(json.dumps(status.as_json(), indent=1))
         return
-    console.print_status(found)
+    console.print_status(status)
     if evaluator:
         console.print_evaluator(settings, subsets)

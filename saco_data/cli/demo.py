@@ -1,4 +1,4 @@
-"""`saco demo`."""
+"""The command `saco demo`."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from pathlib import Path
 
 import click
 
-from saco_data.cli.common import Options, carry_out, json_option, show, status_of
+from saco_data.cli.common import Options, carry_out, json_option, read_status, show
 
-# What its servers are made of, beyond what the program itself needs.
+# Packages that only the servers of the demo need.
 _NEEDS = ("trustme", "moto", "flask", "flask_cors")
 
 
@@ -19,9 +19,9 @@ _NEEDS = ("trustme", "moto", "flask", "flask_cors")
 @json_option
 @click.pass_obj
 def demo(options: Options, folder: Path, as_json: bool) -> None:
-    """Do the whole job on a built-in miniature Silver.
+    """Run all stages on a built-in miniature Silver.
 
-    Everything is served on loopback; nothing leaves the machine. Example: saco demo /tmp/try
+    All servers run on this machine; no other is contacted. Example: saco demo /tmp/try
     """
     from saco_data.config import settings as config
     from saco_data.model.errors import UsageError
@@ -30,14 +30,14 @@ def demo(options: Options, folder: Path, as_json: bool) -> None:
 
     if missing := [name for name in _NEEDS if not find_spec(name)]:
         raise UsageError(
-            f"{', '.join(missing)} is not installed, which only the demo needs",
-            remedy="pip install 'saco-data[demo]'",
+            f"packages of the demo are not installed: {', '.join(missing)}",
+            remedy="Run `pip install 'saco-data[demo]'`",
         )
 
-    made = folder / config.FILE_NAME
-    if made.exists() and status_of(config.load(made), sandbox.SUBSETS).complete:
-        # No server runs now: were anything fetched again, it would fail.
-        settings = config.load(made)
+    file = folder / config.FILE_NAME
+    if file.exists() and read_status(config.load(file), sandbox.SUBSETS).complete:
+        # No server runs: a repeated request would fail.
+        settings = config.load(file)
         code = carry_out(options, settings, sandbox.SUBSETS, "demo").code
         click.echo("Everything was done before: nothing was fetched or written.", err=True)
     else:

@@ -1,4 +1,4 @@
-"""`saco doctor`."""
+"""The command `saco doctor`."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from saco_data.cli.common import Options, json_option, subsets_argument
 
 @click.command()
 @subsets_argument
-@click.option("--online", is_flag=True, help="Ask each source for one harmless thing.")
+@click.option("--online", is_flag=True, help="Send one harmless request to each source.")
 @json_option
 @click.pass_obj
 def doctor(options: Options, subsets: Sequence[str], online: bool, as_json: bool) -> None:
-    """Look at config, credentials, links, tools and disk: what is well, what to do.
+    """Check config, credentials, links, tools and disk, and say what to do.
 
     Exit 0 if nothing fails, 2 if the config cannot be read, 4 if something needs you. Example:
     saco doctor ego4d --online
@@ -34,13 +34,13 @@ def doctor(options: Options, subsets: Sequence[str], online: bool, as_json: bool
         what = f"{error.item}: {error.what}"
         findings = iter([checks.Finding("config", checks.Verdict.FAIL, what, error.remedy)])
         code = UsageError.exit_code
-    seen = []
+    shown = []
     for finding in findings:
-        seen.append(finding)
+        shown.append(finding)
         if not as_json:
             console.print_finding(finding)
-    failed = any(each.verdict is checks.Verdict.FAIL for each in seen)
+    failed = any(finding.verdict is checks.Verdict.FAIL for finding in shown)
     if as_json:
-        shape = {"checks": [each.as_json() for each in seen], "ok": not failed}
-        click.echo(json.dumps(shape, indent=1))
+        content = {"checks": [finding.as_json() for finding in shown], "ok": not failed}
+        click.echo(json.dumps(content, indent=1))
     sys.exit(code or (Blocked.exit_code if failed else 0))

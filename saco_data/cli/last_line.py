@@ -1,4 +1,4 @@
-"""The line that a run ends with: all that a cron mail needs to say."""
+"""The last line of a run: result, counts, changes and main problem, for a cron mail."""
 
 from __future__ import annotations
 
@@ -15,10 +15,8 @@ _VERDICTS = {
     4: "blocked, needs you",
     5: "the disk is full",
 }
-
-
-# What an exit code is mostly about, by state.
-_ABOUT = {3: (State.FAILED, State.GONE), 4: (State.BLOCKED, State.GONE)}
+# The states that explain an exit code, the most important first.
+_STATES = {3: (State.FAILED, State.GONE), 4: (State.BLOCKED, State.GONE)}
 
 
 def last_line(
@@ -28,7 +26,7 @@ def last_line(
     results: Mapping[str, Result],
     reasons: Sequence[ReasonCount],
 ) -> str:
-    """What it came to, what changed, and what is wanted, in one line."""
+    """Result, counts by state, changes, and the first error or the main reason, in one line."""
     verdict = _VERDICTS.get(code, "failed")
     parts = [f"saco {command}: {verdict} (exit {code})"]
     states = {
@@ -38,25 +36,25 @@ def last_line(
     counts = ", ".join(f"{count} {state}" for state, count in states.items() if count)
     total = sum(each.total for each in status.subsets)
     parts.append(f"{total} files: {counts or 'nothing yet'}")
-    words = {name: each.changes.in_words() for name, each in results.items()}
-    changes = "; ".join(f"{name} {', '.join(said)}" for name, said in words.items() if said)
+    phrases = {name: result.changes.in_words() for name, result in results.items()}
+    changes = "; ".join(f"{name} {', '.join(some)}" for name, some in phrases.items() if some)
     parts.append(f"Since last time: {changes or 'no change'}")
-    errors = [each.error for each in results.values() if each.error is not None]
+    errors = [result.error for result in results.values() if result.error is not None]
     if errors:
         first = " ".join(str(errors[0]).split())
         parts.append(f"{len(errors)} stopped early, first: {first[:300]}")
-    elif why := _main(code, reasons):
+    elif why := _find_main_reason(code, reasons):
         parts.append(f"Most: {why}. All: `saco status --reasons`")
     return ". ".join(parts)
 
 
-def _main(code: int, reasons: Sequence[ReasonCount]) -> str:
-    """The reason that concerns most files, with one of them."""
-    for state in _ABOUT.get(code, ()):
-        about = [each for each in reasons if each.reason.state is state and each.examples]
-        if about:
-            most = max(about, key=lambda each: each.count)
+def _find_main_reason(code: int, reasons: Sequence[ReasonCount]) -> str:
+    """The reason of most files, with one file as an example; "" if there is none."""
+    for state in _STATES.get(code, ()):
+        counts = [count for count in reasons if count.reason.state is state and count.examples]
+        if counts:
+            most = max(counts, key=lambda count: count.count)
             item = most.examples[0]
-            said = f" ({' '.join(item.detail.split())[:200]})" if item.detail else ""
-            return f"{most.subset} {most.count} {most.reason}, as {item.key}{said}"
+            detail = f" ({' '.join(item.detail.split())[:200]})" if item.detail else ""
+            return f"{most.subset} {most.count} {most.reason}, as {item.key}{detail}"
     return ""

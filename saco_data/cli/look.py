@@ -1,4 +1,4 @@
-"""Commands that only look: `saco status`, `saco plan`."""
+"""Commands that only read: `saco status`, `saco plan`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from saco_data.cli.common import Options, json_option, show, subsets_argument
 
 @click.command()
 @subsets_argument
-@click.option("--reasons", is_flag=True, help="Each reason, since when, and the source's words.")
+@click.option(
+    "--reasons", is_flag=True, help="Each reason, since when, and the message of the source."
+)
 @json_option
 @click.pass_obj
 def status(options: Options, subsets: Sequence[str], reasons: bool, as_json: bool) -> None:
@@ -26,11 +28,11 @@ def status(options: Options, subsets: Sequence[str], reasons: bool, as_json: boo
         return
     from saco_data.report import reasons as report
 
-    found = report.read(settings, names)
+    counts = report.read(settings, names)
     if as_json:
-        click.echo(json.dumps([each.as_json() for each in found], indent=1))
+        click.echo(json.dumps([count.as_json() for count in counts], indent=1))
     else:
-        report.show(found)
+        report.show(counts)
 
 
 @click.command("plan")
@@ -38,9 +40,9 @@ def status(options: Options, subsets: Sequence[str], reasons: bool, as_json: boo
 @json_option
 @click.pass_obj
 def show_plan(options: Options, subsets: Sequence[str], as_json: bool) -> None:
-    """Say what a run would do: files, bytes, disk, hours, what needs you.
+    """Show what a run would do: files, bytes, disk, hours, what needs you.
 
-    Nothing is downloaded or written, no server is asked. Example: saco plan
+    Downloads and writes nothing, sends no request. Example: saco plan
     """
     from saco_data.engine import forecast
     from saco_data.report import plan_table

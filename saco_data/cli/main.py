@@ -15,7 +15,7 @@ from saco_data.cli.table import TABLE
 
 
 class Lazy(click.Group):
-    """Imports a command when it is used: help must be quick."""
+    """Imports a command only when it is used, so that help is quick."""
 
     def list_commands(self, context: click.Context) -> list[str]:
         return list(TABLE)
@@ -24,9 +24,9 @@ class Lazy(click.Group):
         if name not in TABLE:
             return None
         module, _, attribute = TABLE[name].partition(":")
-        found = getattr(importlib.import_module(f"saco_data.cli.{module}"), attribute)
-        assert isinstance(found, click.Command)
-        return found
+        command = getattr(importlib.import_module(f"saco_data.cli.{module}"), attribute)
+        assert isinstance(command, click.Command)
+        return command
 
 
 @click.group(
@@ -34,7 +34,7 @@ class Lazy(click.Group):
 )
 @click.option("--config", type=click.Path(path_type=Path), help="The config file.")
 @click.option("-q", "--quiet", is_flag=True, help="No progress.")
-@click.option("-v", "--verbose", is_flag=True, help="More talk, for bug reports.")
+@click.option("-v", "--verbose", is_flag=True, help="All log messages, for bug reports.")
 @click.version_option(package_name="saco-data")
 @click.pass_context
 def saco(context: click.Context, config: Path | None, quiet: bool, verbose: bool) -> None:
@@ -47,7 +47,7 @@ def saco(context: click.Context, config: Path | None, quiet: bool, verbose: bool
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
     if verbose:
         logging.basicConfig(level=logging.DEBUG, stream=sys.stderr)
-        # Some libraries print whole requests at this level, keys included.
+        # These libraries log whole requests at this level, keys included.
         for name in ("botocore", "boto3", "urllib3", "asyncio", "aiohttp", "httpx", "httpcore"):
             logging.getLogger(name).setLevel(logging.WARNING)
 
@@ -67,7 +67,7 @@ def main() -> None:
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
-        # What we write ourselves has its own words: this is output that someone redirected.
+        # Our own files raise DiskFull: this is redirected output.
         click.echo("error: no space left for the output. Free some and run again", err=True)
         sys.exit(DiskFull.exit_code)
     except (KeyboardInterrupt, click.Abort):

@@ -1,4 +1,4 @@
-"""Commands that remember and compare: `saco history`, `saco card`, `saco intersect`."""
+"""Commands about past states and other copies: `saco history`, `card`, `intersect`."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from saco_data.cli.common import Options, json_option, subsets_argument
 @json_option
 @click.pass_obj
 def history(options: Options, item: str, as_json: bool) -> None:
-    """Tell all that is known of a file or video, and what was known before.
+    """Show the present and past states of a file or video.
 
     ITEM is a file_name, a video, or a part of one. Example: saco history sav_000003.mp4
     """
     from saco_data.report import history as report
 
-    stories = report.read(options.settings(), item)
+    histories = report.read(options.settings(), item)
     if as_json:
-        click.echo(json.dumps([each.as_json() for each in stories], indent=1))
+        click.echo(json.dumps([each.as_json() for each in histories], indent=1))
     else:
-        click.echo("\n\n".join(each.in_words() for each in stories))
+        click.echo("\n\n".join(each.in_words() for each in histories))
 
 
 @click.command()
@@ -41,18 +41,19 @@ def history(options: Options, item: str, as_json: bool) -> None:
 @json_option
 @click.pass_obj
 def card(options: Options, subsets: Sequence[str], to: Path | None, as_json: bool) -> None:
-    """Write what this copy holds: for a paper, and to compare with others.
+    """Write what this copy has: for a paper, and to compare with others.
 
-    A folder with card.json, a paragraph, and a keep-list a subset.
+    A folder with card.json, a paragraph, and a keep-list for each subset.
     Example: saco card --to nga-card nga
     """
     from saco_data.model.errors import Incomplete
     from saco_data.share import card as cards
+    from saco_data.share.paragraph import write_paragraph
 
     settings, names = options.select(subsets)
     made = cards.make(settings, names)
     path = cards.write(settings, made, to.absolute() if to else None)
-    click.echo(json.dumps(made.as_json(), indent=1) if as_json else cards.paragraph(made))
+    click.echo(json.dumps(made.as_json(), indent=1) if as_json else write_paragraph(made))
     click.echo(f"written to {path.parent}", err=True)
     sys.exit(0 if made.complete else Incomplete.exit_code)
 
@@ -77,7 +78,7 @@ def intersect(
     to: Path | None,
     as_json: bool,
 ) -> None:
-    """Write annotation files with only what several copies all have.
+    """Write annotation files with only the files that several copies have.
 
     A, B...: cards or keep-lists of the laboratories. All of them get the same bytes.
     Example: saco intersect our/card their/card
@@ -86,7 +87,7 @@ def intersect(
     from saco_data.share import intersect as intersection
 
     if len(copies) < 2:
-        raise UsageError("one copy has nothing to intersect with", remedy="Name two or more")
+        raise UsageError("an intersection needs two copies", remedy="Name two or more")
     settings, names = options.select(subsets)
     loaded = [intersection.load(path, settings.registry.ids) for path in copies]
     written = intersection.intersect(settings, loaded, names, to.absolute() if to else None)

@@ -1,7 +1,7 @@
-"""The six official scripts: official names, flags and places, our engine.
+"""The six official scripts: official names, flags and folders, with this package's engine.
 
-Differences on purpose: `_original.json` stays pristine for ever, only what is gone is pruned, the
-exit codes are those of `saco`, and finished work is not done again.
+Intended differences: `_original.json` is never modified, only gone files are pruned, the exit codes
+are those of `saco`, and finished work is not repeated.
 """
 
 from __future__ import annotations
@@ -16,56 +16,57 @@ from typing import Any
 
 from saco_data.catalog import registry
 from saco_data.catalog.manifest import DEFAULT_COLLECTION
+from saco_data.cli.prune_in_place import prune_in_place
 from saco_data.config import settings as config
 from saco_data.config.settings import Settings
 from saco_data.config.subset import Places
 from saco_data.dataset.index import Index
 from saco_data.engine import session
 from saco_data.engine.events import Stages
-from saco_data.model.errors import AnnotationError, SacoError, UsageError
+from saco_data.model.errors import SacoError, UsageError
 from saco_data.model.records import Product
 from saco_data.report import reasons
 from saco_data.report.console import Lines
 from saco_data.report.log import Log, Logged
-from saco_data.storage import files, untrusted_json
+from saco_data.storage import untrusted_json
 
 
 def download_videos() -> None:
     """`python download_videos.py {droid,sav,ego4d,yt1b}`"""
-    _main(lambda: _videos(Stages(process=False)))
+    _exit_with(lambda: _videos(Stages(process=False)))
 
 
 def extract_frames() -> None:
     """`python extract_frames.py {droid,sav,ego4d,yt1b}`"""
-    _main(lambda: _videos(Stages(fetch=False)))
+    _exit_with(lambda: _videos(Stages(fetch=False)))
 
 
 def preprocess() -> None:
     """`python preprocess_silver_geode_bdd100k_food_rec.py`"""
-    _main(_preprocess)
+    _exit_with(_preprocess)
 
 
 def download_nga() -> None:
     """`python download_preprocess_nga.py`"""
-    _main(_nga)
+    _exit_with(_nga)
 
 
 def download_inaturalist() -> None:
     """`python download_inaturalist.py`"""
-    _main(_inaturalist)
+    _exit_with(_inaturalist)
 
 
 def download_fathomnet() -> None:
     """`python download_fathomnet.py`"""
-    _main(_fathomnet)
+    _exit_with(_fathomnet)
 
 
 def _frame_subsets() -> list[str]:
     silver = registry.builtin().collections[DEFAULT_COLLECTION]
-    return [each.id for each in silver.manifests if each.frames]
+    return [manifest.id for manifest in silver.manifests if manifest.frames]
 
 
-def _main(work: Callable[[], int]) -> None:
+def _exit_with(work: Callable[[], int]) -> None:
     try:
         code = work()
     except SacoError as error:
@@ -91,47 +92,13 @@ def _run(
     stages: Stages | None = None,
     indices: Mapping[str, Index] | None = None,
 ) -> int:
-    """The run itself; what is not done is named afterwards."""
+    """Runs one subset, then lists the reasons of files that are not done; returns the exit code."""
     command = Path(sys.argv[0]).stem
     reporter = Logged(Lines(), Log(settings.state))
     code = session.run(settings, [subset], command, reporter, stages=stages, indices=indices)
-    if found := reasons.read(settings, [subset]):
-        reasons.show(found, sys.stderr)
+    if unfinished := reasons.read(settings, [subset]):
+        reasons.show(unfinished, sys.stderr)
     return code
-
-
-def prune_in_place(settings: Settings, subset: str) -> None:
-    """Puts the pruned annotations where the official scripts put them.
-
-    The pristine file keeps living as `<name>_original.json`; when everything is back, the official
-    name holds its bytes again. Raises AnnotationError when the official name holds something that
-    is neither.
-    """
-    derived, place = settings.subset(subset).derived, settings.subset(subset).downloaded
-    original = place.with_name(f"{place.stem}_original.json")
-    note = place.with_name(f".{place.stem}.derived_sha256")
-    if not derived.exists():
-        return
-    known: list[str] = []
-    if original.exists():
-        known += note.read_text().split() if note.exists() else []
-        here = files.sha256_of(place) if known and place.exists() else None
-        if here is not None and here not in (files.sha256_of(original), *known):
-            raise AnnotationError(
-                f"is neither {original.name} nor what was derived from it",
-                item=str(place),
-                remedy=f"If it is a new download, remove {original.name}; else remove this file",
-            )
-    elif place.exists() and files.sha256_of(derived) != files.sha256_of(place):
-        # Another name for the same bytes: there is no moment without the pristine file.
-        files.link_or_copy(place, original)
-    else:
-        return
-    now = files.sha256_of(derived)
-    # All that a kill could leave.
-    files.write_if_changed(note, "\n".join([*known, now]).encode())
-    files.copy_if_changed(derived, place)
-    files.write_if_changed(note, now.encode())
 
 
 def _preprocess() -> int:
@@ -169,7 +136,7 @@ def _fathomnet() -> int:
     parser.add_argument(
         "--image-uuids", type=Path, help="JSON list; default: the annotation file's"
     )
-    parser.add_argument("--num-procs", type=_procs, help="images at a time")
+    parser.add_argument("--num-procs", type=_parse_processes, help="images at a time")
     options = parser.parse_args()
     keys: dict[str, Any] = {}
     if options.num_procs is not None:
@@ -179,25 +146,25 @@ def _fathomnet() -> int:
         return _run_images("fathomnet", options, raw=keys)
     from saco_data.sources.fathomnet import FathomnetSource
 
-    uuids = _list_of_text(options.image_uuids)
+    uuids = _read_names(options.image_uuids)
     names = FathomnetSource(settings.subset("fathomnet")).names(uuids)
     return _run_list(settings, "fathomnet", {name: Product(name, 0, 0) for name in names})
 
 
-def _procs(text: str) -> int:
+def _parse_processes(text: str) -> int:
     if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 256:
         raise argparse.ArgumentTypeError(f"{text} is not between 1 and 256")
     return int(text)
 
 
-def _list_of_text(path: Path) -> list[str]:
+def _read_names(path: Path) -> list[str]:
     try:
         content = untrusted_json.parse(path.read_text())
     except (OSError, ValueError) as error:
         raise UsageError(
             f"cannot be read ({error})", item=str(path), remedy="Give a JSON list of UUIDs"
         ) from error
-    if not isinstance(content, list) or not all(isinstance(each, str) for each in content):
+    if not isinstance(content, list) or not all(isinstance(name, str) for name in content):
         raise UsageError("is not a JSON list of names", item=str(path), remedy="Correct the file")
     return content
 
@@ -213,7 +180,7 @@ def _image_parser(*, annotations: bool = False, raw: bool = False) -> argparse.A
 
 
 def _settings(subset: str, options: argparse.Namespace, keys: Mapping[str, Any]) -> Settings:
-    """The config if there is one, with the places that the flags name; state lies beside them."""
+    """The config, if there is one, with the folders of the flags; state is kept beside them."""
     processed: Path = options.processed_images_folder.absolute()
     raw: Path | None = getattr(options, "raw_images_folder", None)
     annotation_file: Path | None = getattr(options, "annotation_file", None)
@@ -228,7 +195,7 @@ def _settings(subset: str, options: argparse.Namespace, keys: Mapping[str, Any])
         "silver_path": str(processed / ".saco-data"),
         f"{subset}_path": str((raw or processed / ".saco-data").absolute()),
     }
-    settings = config.overridden(base, changed)
+    settings = config.override(base, changed)
     places = Places(
         annotation_file=annotation_file.absolute() if annotation_file else None,
         raw_folder=raw.absolute() if raw and f"{subset}_raw" not in keys else None,
@@ -244,7 +211,7 @@ def _run_images(
 
 
 def _run_list(settings: Settings, subset: str, products: dict[str, Product]) -> int:
-    """Prepares files that are only listed: no sizes to compare, nothing to prune."""
+    """Prepares files from a list: without known sizes, and without pruning."""
     digest = hashlib.sha256("\n".join(products).encode()).hexdigest()
     index = Index(settings.subset(subset).images, digest, products, len(products), 0)
     return _run(settings, subset, indices={subset: index})

@@ -1,4 +1,4 @@
-"""Commands that make something to look at: `saco report`, `saco preview`."""
+"""Commands that write pages and pictures: `saco report`, `saco preview`."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ def write_report(options: Options, subsets: Sequence[str], to: Path | None, as_j
     from saco_data.report import page
 
     settings, names = options.select(subsets)
-    built = page.write(settings, names, to.absolute() if to else None)
+    written = page.write(settings, names, to.absolute() if to else None)
     if as_json:
-        click.echo(json.dumps({**vars(built), "path": str(built.path)}, indent=1))
+        click.echo(json.dumps({**vars(written), "path": str(written.path)}, indent=1))
         return
-    click.echo(built.path)
+    click.echo(written.path)
     click.echo(
-        f"{built.pictures} pictures, {built.rows} files, {built.bytes / 1e6:.1f} MB: "
+        f"{written.pictures} pictures, {written.rows} files, {written.bytes / 1e6:.1f} MB: "
         "open it with any browser",
         err=True,
     )

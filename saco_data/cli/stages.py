@@ -1,4 +1,4 @@
-"""`saco prepare` and its single stages."""
+"""`saco prepare`, and the commands for its single stages."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from saco_data.cli.common import (
 @json_option
 @click.pass_obj
 def prepare(options: Options, subsets: Sequence[str], confirm_gone: bool, as_json: bool) -> None:
-    """Go the whole road: fetch, process, verify, prune.
+    """Run all stages: fetch, process, verify, prune.
 
     Example: saco prepare bdd100k sav
     """
@@ -57,7 +57,7 @@ def download(options: Options, subsets: Sequence[str], as_json: bool) -> None:
 @json_option
 @click.pass_obj
 def process(options: Options, subsets: Sequence[str], as_json: bool) -> None:
-    """Make products from raw media that are at hand; fetch nothing.
+    """Make products from raw media on this machine, without fetching.
 
     Example: saco process sav
     """
@@ -75,9 +75,9 @@ def process(options: Options, subsets: Sequence[str], as_json: bool) -> None:
 @json_option
 @click.pass_obj
 def prune(options: Options, subsets: Sequence[str], confirm_gone: bool, as_json: bool) -> None:
-    """Derive the annotation files that evaluation reads from what is known.
+    """Write the annotation files that evaluation reads, without gone entries.
 
-    Nothing but entries that are gone is left out, and never for good. Example: saco prune yt1b
+    An entry returns once its file is available again. Example: saco prune yt1b
     """
     from saco_data.engine.events import Stages
 
@@ -93,9 +93,9 @@ def prune(options: Options, subsets: Sequence[str], confirm_gone: bool, as_json:
 @json_option
 @click.pass_obj
 def verify(options: Options, subsets: Sequence[str], as_json: bool) -> None:
-    """Read every finished product again: whole, unchanged, of the annotated size.
+    """Check every finished product: complete, unchanged, of the annotated size.
 
-    What is not is made anew by the next prepare. Example: saco verify geode
+    The next prepare makes damaged ones again. Example: saco verify geode
     """
     from saco_data.engine import verify as verification
 

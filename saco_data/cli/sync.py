@@ -1,4 +1,4 @@
-"""`saco sync`."""
+"""The command `saco sync`."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from saco_data.cli.common import (
 
 @click.command()
 @subsets_argument
-@click.option("--full", is_flag=True, help="Read every finished file again, not only a sample.")
+@click.option("--full", is_flag=True, help="Verify every finished file, not only a sample.")
 @confirm_gone_option
 @json_option
 @click.pass_obj
 def sync(
     options: Options, subsets: Sequence[str], full: bool, confirm_gone: bool, as_json: bool
 ) -> None:
-    """Look again at what was gone or failed, verify, repair, restore.
+    """Look again at gone and failed files, verify, repair, restore.
 
-    Made for a timer: prints what changed since last time. Example: saco -q sync
+    For a timer: prints what changed since the last run. Example: saco -q sync
     """
     from saco_data.engine import sync as synchronise
 
@@ -40,7 +40,7 @@ def sync(
         click.echo(json.dumps(done.as_json(), indent=1))
     else:
         for name, result in done.results.items():
-            if words := result.changes.in_words():
-                click.echo(f"{name}: {', '.join(words)}")
+            if phrases := result.changes.in_words():
+                click.echo(f"{name}: {', '.join(phrases)}")
     conclude(settings, names, "sync", done.code, done.results)
     sys.exit(done.code)

@@ -1,4 +1,4 @@
-"""One file a group of commands; `TABLE` says where each is, and a command is imported when used."""
+"""The table of commands: the module and function of each, imported when it is used."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The config file: reading, checking, paths."""
+"""The config file: reads and checks it, and gives the paths of subsets."""

@@ -24,18 +24,18 @@ class CollectionKeys(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
-    # The root of what is prepared; `data/<collection>` by default.
+    # The folder of prepared files; `data/<collection>` by default.
     path: str | None = Field(default=None, min_length=1)
-    # A folder that brings the collection: `collection.yaml` and a manifest for each subset.
+    # A folder that defines the collection: `collection.yaml` and a manifest for each subset.
     manifests: str | None = Field(default=None, min_length=1)
-    # The raw media at hand, by subset: a folder, an archive, a URL.
+    # The raw media that the user has, by subset: a folder, an archive or a URL.
     raw: dict[str, str] = Field(default_factory=dict)
     update_annotation: bool = True
     remove_downloaded_videos: bool = False
 
 
 class Keys(BaseModel):
-    """Every key of the config except those that exist once for each subset of Silver."""
+    """The keys of the config, without those that exist once for each subset of Silver."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 

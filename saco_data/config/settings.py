@@ -1,4 +1,7 @@
-"""CONFIG_FRAMES.yaml -> `Settings`. An official file loads unchanged; a mistake names its line."""
+"""Reads CONFIG_FRAMES.yaml into `Settings`.
+
+An official file loads unchanged; the error for a mistake names its line.
+"""
 
 from __future__ import annotations
 
@@ -20,18 +23,20 @@ from saco_data.config.yaml_text import Where, expand, read
 from saco_data.model.errors import ConfigError, ManifestError, UsageError
 
 FILE_NAME = "CONFIG_FRAMES.yaml"
+# Keys under `endpoints` that belong to no single subset: the annotation hub, Roboflow's REST API.
+_OTHER_ENDPOINTS = ("hub", "roboflow")
 
 
 def subset_keys() -> dict[str, type]:
     """The keys that exist once for each subset of Silver, and their types."""
     keys: dict[str, type] = {}
-    for each in registry.builtin().collections[DEFAULT_COLLECTION].manifests:
-        keys[f"{each.name}_path"] = str
-        keys[f"update_annotation_{each.name}"] = bool
-        if each.frames:
-            keys[f"remove_downloaded_videos_{each.name}"] = bool
-        if each.raw.config_key:
-            keys[each.raw.config_key] = str
+    for manifest in registry.builtin().collections[DEFAULT_COLLECTION].manifests:
+        keys[f"{manifest.name}_path"] = str
+        keys[f"update_annotation_{manifest.name}"] = bool
+        if manifest.frames:
+            keys[f"remove_downloaded_videos_{manifest.name}"] = bool
+        if manifest.raw.config_key:
+            keys[manifest.raw.config_key] = str
     return keys
 
 
@@ -47,7 +52,7 @@ class Settings:
 
     @property
     def root(self) -> Path:
-        """What relative paths are relative to: the folder of the config file."""
+        """The folder of the config file, to which relative paths refer."""
         return self.file.parent if self.file else Path.cwd()
 
     def path(self, value: str) -> Path:
@@ -56,12 +61,12 @@ class Settings:
 
     @property
     def annotations(self) -> Path:
-        """The folder of annotation files as downloaded: read-only for us."""
+        """The folder of the downloaded annotation files, which are never modified."""
         return self.path(self.keys.path_annotations)
 
     @property
     def silver(self) -> Path:
-        """The evaluation-ready root of Silver."""
+        """The folder of the prepared files of Silver."""
         return self.path(self.keys.silver_path)
 
     @property
@@ -74,12 +79,15 @@ class Settings:
         return self.keys.collections.get(name) or CollectionKeys()
 
     def subset(self, name: str) -> SubsetConfig:
-        """What the config says about one subset. Raises UsageError for an unknown name."""
+        """The config of one subset. Raises UsageError for an unknown name."""
         return SubsetConfig(self, self.registry.find(name))
 
 
 def find(start: Path | None = None) -> Path:
-    """`$SACO_CONFIG`, else the nearest CONFIG_FRAMES.yaml upwards. Raises UsageError."""
+    """`$SACO_CONFIG`, else CONFIG_FRAMES.yaml in this folder or the nearest parent that has it.
+
+    Raises UsageError.
+    """
     named = os.environ.get("SACO_CONFIG")
     if named:
         return Path(named)
@@ -139,33 +147,33 @@ def parse(text: str, file: Path | None = None) -> Settings:
         raise where.error(key, first["msg"], "Correct the value; see docs/config.md") from error
     root = file.parent if file else Path.cwd()
     try:
-        found = registry.with_folders(_manifest_folders(keys, root))
+        all_collections = registry.with_folders(_manifest_folders(keys, root))
     except ManifestError as error:
         raise where.error("collections", f"{error.item}: {error.what}", error.remedy) from error
-    settings = Settings(file, keys, by_subset, found)
+    settings = Settings(file, keys, by_subset, all_collections)
     _check_values(settings, where)
     return settings
 
 
-def overridden(settings: Settings, changed: Mapping[str, Any]) -> Settings:
-    """The settings with other values for some keys, as if the file had them; maps are added to."""
+def override(settings: Settings, changed: Mapping[str, Any]) -> Settings:
+    """The settings with other values for some keys, as if the file had them; merges mappings."""
     common = {key: value for key, value in changed.items() if key in Keys.model_fields}
-    keys = Keys.model_validate(_merged(settings.keys.model_dump(), common))
+    keys = Keys.model_validate(_merge(settings.keys.model_dump(), common))
     own = subset_keys()
     by_subset = {key: value for key, value in changed.items() if key in own}
     return replace(settings, keys=keys, by_subset={**settings.by_subset, **by_subset})
 
 
-def _merged(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+def _merge(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
     merged = dict(old)
     for key, value in new.items():
         both = isinstance(value, Mapping) and isinstance(merged.get(key), Mapping)
-        merged[key] = _merged(merged[key], value) if both else value
+        merged[key] = _merge(merged[key], value) if both else value
     return merged
 
 
-def _one_of(names: Sequence[str]) -> str:
-    return f"One of {', '.join(names)}"
+def _list_choices(names: Sequence[str]) -> str:
+    return f"Write one of {', '.join(names)}"
 
 
 def _manifest_folders(keys: Keys, root: Path) -> dict[str, Path]:
@@ -178,20 +186,22 @@ def _manifest_folders(keys: Keys, root: Path) -> dict[str, Path]:
 
 
 def _check_values(settings: Settings, where: Where) -> None:
-    keys, found = settings.keys, settings.registry
-    if keys.saco_subset_show not in found.ids:
+    keys, known = settings.keys, settings.registry
+    if keys.saco_subset_show not in known.ids:
         problem = f"{keys.saco_subset_show!r} is not a subset"
-        raise where.error("saco_subset_show", problem, _one_of(found.ids))
-    endpoints = [endpoint_key(each, key) for each in found.manifests for key in each.endpoints]
+        raise where.error("saco_subset_show", problem, _list_choices(known.ids))
+    endpoints = [
+        endpoint_key(manifest, key) for manifest in known.manifests for key in manifest.endpoints
+    ]
     raw = {
-        f"{name}.raw": [each.name for each in found.collections[name].manifests]
+        f"{name}.raw": [manifest.name for manifest in known.collections[name].manifests]
         for name in keys.collections
-        if name in found.collections
+        if name in known.collections
     }
     checks: list[tuple[str, Iterable[str], Sequence[str]]] = [
-        ("limits", keys.limits, list(found.ids)),
+        ("limits", keys.limits, list(known.ids)),
         ("endpoints", keys.endpoints, [*endpoints, *_OTHER_ENDPOINTS]),
-        ("collections", keys.collections, list(found.collections)),
+        ("collections", keys.collections, list(known.collections)),
         *(
             (f"collections.{key}", keys.collections[key.partition(".")[0]].raw, names)
             for key, names in raw.items()
@@ -201,7 +211,7 @@ def _check_values(settings: Settings, where: Where) -> None:
         for key in given:
             if key not in allowed:
                 near = difflib.get_close_matches(key, allowed, n=1)
-                hint = f"Did you mean {near[0]!r}?" if near else _one_of(allowed)
+                hint = f"Did you mean {near[0]!r}?" if near else _list_choices(allowed)
                 raise where.error(f"{name}.{key}", "unknown name", hint)
     if DEFAULT_COLLECTION in keys.collections:
         raise where.error(
@@ -210,9 +220,9 @@ def _check_values(settings: Settings, where: Where) -> None:
             "Use silver_path, <subset>_path and <subset>_raw",
         )
     for subset, client in keys.transport.items():
-        choices = found.find(subset).clients if subset in found.ids else ()
+        choices = known.find(subset).clients if subset in known.ids else ()
         if client not in choices:
-            hint = _one_of(choices) if choices else "Remove it: there is only one way"
+            hint = _list_choices(choices) if choices else "Remove it: there is only one way"
             raise where.error(f"transport.{subset}", f"unknown transport {client!r}", hint)
     if keys.executor != "local":
         raise where.error("executor", f"{keys.executor!r} is not available", "Write local")
@@ -222,7 +232,3 @@ def _check_values(settings: Settings, where: Where) -> None:
             "the downloaded annotations and the derived ones would share a folder",
             "Choose another path_annotations or silver_path: downloaded files are never modified",
         )
-
-
-# Addresses that are no subset's own: the annotation hub and Roboflow's REST address.
-_OTHER_ENDPOINTS = ("hub", "roboflow")

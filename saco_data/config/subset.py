@@ -1,4 +1,4 @@
-"""Everything that the config and the manifest say about one subset: paths, rates, clients."""
+"""The config of one subset, combined with its manifest: paths, rates, clients."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Places:
-    """Folders that an official image script names by its flags, instead of ours."""
+    """Folders that the flags of an official image script name, instead of ours."""
 
     annotation_file: Path | None = None
     raw_folder: Path | None = None
@@ -27,15 +27,14 @@ class Places:
 
 @dataclass(frozen=True)
 class SubsetConfig:
-    """One subset as the config has it. Paths are absolute; nothing here touches the disk but
-    `pristine`."""
+    """The config of one subset. Paths are absolute; only `pristine` reads the disk."""
 
     settings: Settings
     manifest: Manifest
 
     @property
     def id(self) -> str:
-        """How the subset is called everywhere: `nga`, `sa-v/val`."""
+        """The id of the subset: `nga`, `sa-v/val`."""
         return self.manifest.id
 
     @property
@@ -45,12 +44,12 @@ class SubsetConfig:
 
     @property
     def keys(self) -> Keys:
-        """The keys of the config that are no subset's own."""
+        """The keys of the config that belong to no single subset."""
         return self.settings.keys
 
     @cached_property
     def root(self) -> Path:
-        """The folder of everything that is prepared of this collection."""
+        """The folder of the prepared files of the collection."""
         if self.manifest.collection == DEFAULT_COLLECTION:
             return self.settings.silver
         own = self.settings.collection(self.manifest.collection)
@@ -58,7 +57,7 @@ class SubsetConfig:
 
     @cached_property
     def images(self) -> Path:
-        """Where evaluation reads the products."""
+        """The folder of the products, which evaluation reads."""
         return self.settings.places.images or self.root / "images" / self.manifest.name
 
     @cached_property
@@ -68,7 +67,7 @@ class SubsetConfig:
 
     @cached_property
     def downloaded(self) -> Path:
-        """Where the annotation file lies under its official name."""
+        """The path of the annotation file under its official name."""
         folder = self.settings.annotations
         if self.manifest.collection != DEFAULT_COLLECTION:
             folder = folder / self.manifest.collection
@@ -82,7 +81,7 @@ class SubsetConfig:
 
     @cached_property
     def folder(self) -> Path:
-        """The subset's own folder, for raw media and what belongs to them."""
+        """The folder of raw media and the files that belong to them."""
         if self.manifest.collection == DEFAULT_COLLECTION:
             given = self.settings.by_subset.get(f"{self.id}_path")
             return self.settings.path(given or f"data/{self.id}")
@@ -90,7 +89,7 @@ class SubsetConfig:
 
     @cached_property
     def raw_folder(self) -> Path:
-        """Where fetched raw media lie."""
+        """The folder of fetched raw media."""
         return self.settings.places.raw_folder or self.folder / self.manifest.raw.folder
 
     @cached_property
@@ -100,7 +99,7 @@ class SubsetConfig:
 
     @cached_property
     def raw(self) -> str | Path | None:
-        """The raw medium that the user names: a URL (str), a folder or archive (Path), or None."""
+        """The raw medium in the config: a URL (str), a folder or archive (Path), or None."""
         if self.manifest.collection == DEFAULT_COLLECTION:
             value = self.settings.by_subset.get(self.manifest.raw.config_key or "")
         else:
@@ -121,18 +120,18 @@ class SubsetConfig:
         changed = limits.model_dump(exclude_none=True) if limits else {}
         rates = self.manifest.rates.model_copy(update=changed)
         if self.removes_videos:
-            # The disk stays bounded: at most two videos are fetched at a time.
+            # At most two videos at a time, so that the disk stays bounded.
             rates = rates.model_copy(update={"concurrency": min(rates.concurrency, 2)})
         return rates
 
     @cached_property
     def client(self) -> str:
-        """The client that fetches the subset, where there is a choice; the first is the default."""
+        """The client that fetches the subset; by default the first, "" if there is none."""
         return self.keys.transport.get(self.id, next(iter(self.manifest.clients), ""))
 
     @cached_property
     def may_prune(self) -> bool:
-        """Whether entries that are gone may be pruned."""
+        """Whether gone entries may be pruned."""
         if self.manifest.collection == DEFAULT_COLLECTION:
             return bool(self.settings.by_subset.get(f"update_annotation_{self.id}", True))
         return self.settings.collection(self.manifest.collection).update_annotation
@@ -145,7 +144,7 @@ class SubsetConfig:
         return self.settings.collection(self.manifest.collection).remove_downloaded_videos
 
     def path(self, value: str) -> Path:
-        """A path of the config made absolute."""
+        """A path of the config, made absolute."""
         return self.settings.path(value)
 
 
@@ -155,7 +154,7 @@ def endpoint_key(manifest: Manifest, name: str) -> str:
 
 
 def has_token(keys: Keys) -> bool:
-    """Whether a token for the Hugging Face Hub is at hand: config, environment or login."""
+    """Whether there is a token for the Hugging Face Hub in config, environment or login."""
     if keys.hf_token or os.environ.get("HF_TOKEN"):
         return True
     home = os.environ.get("HF_HOME") or "~/.cache/huggingface"

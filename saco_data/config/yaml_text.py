@@ -1,4 +1,4 @@
-"""The text of a config: YAML with line numbers, variables expanded, placeholders refused."""
+"""Reads the text of a config: YAML with line numbers; expands variables, refuses placeholders."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ import yaml
 from saco_data.model.errors import ConfigError
 
 _PLACEHOLDER = re.compile(r"<[A-Z][A-Z0-9_ -]*>")
-# User and password of an address; taken for a path, it has lost a slash.
+# User and password of an address. One slash: an address that was read as a path.
 _USER = re.compile(r"(:/{1,2})[^/]*@")
 _VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
 
 
 @dataclass(frozen=True)
 class Where:
-    """Finds the line of a key for messages: `lines` by dotted key."""
+    """The lines of keys, for messages. `lines`: line number by dotted key."""
 
     file: Path | None
     lines: dict[str, int]
 
     def error(self, key: str, what: str, remedy: str) -> ConfigError:
-        """The error for a key: it names file and line."""
+        """The error for a key, with file and line."""
         line = self.lines.get(key) or self.lines.get(key.split(".")[0]) or 1
         return ConfigError(what, item=f"{self.file or 'config'}:{line}: {key}", remedy=remedy)
 
 
 def read(text: str, file: Path | None) -> tuple[dict[str, Any], Where]:
-    """The mapping, and where each of its keys stands (dotted for nested ones).
+    """The mapping in a text, and the lines of its keys (dotted for nested ones).
 
-    Raises ConfigError for what is no YAML mapping, and for a key that is given twice.
+    Raises ConfigError for text that is not a YAML mapping, and for a key that is given twice.
     """
     name = str(file or "config")
     try:
@@ -74,7 +74,10 @@ def _note_lines(node: yaml.MappingNode, prefix: str, lines: dict[str, int], name
 
 
 def expand(value: Any, key: str, where: Where) -> Any:
-    """Expands `~` and variables in text; refuses placeholders and unset variables."""
+    """The value with `~` and variables expanded. URLs stay as they are.
+
+    Raises ConfigError for placeholders, unset variables and unknown homes.
+    """
     if isinstance(value, dict):
         return {name: expand(inner, f"{key}.{name}", where) for name, inner in value.items()}
     if not isinstance(value, str):
@@ -94,11 +97,11 @@ def expand(value: Any, key: str, where: Where) -> Any:
         return os.environ[name]
 
     if is_url(value):
-        return value  # a signed one may hold a dollar sign of its own
+        return value  # a signed URL may contain a dollar sign
     value = _VARIABLE.sub(variable, value)
-    home = os.path.expanduser(value)  # noqa: PTH111 - text that need not be a path
+    home = os.path.expanduser(value)  # noqa: PTH111 - the text may not be a path
     if home.startswith("~"):
-        raise where.error(key, f"{value!r} names a home that is not known", "Write the whole path")
+        raise where.error(key, f"{value!r} names an unknown home", "Write the whole path")
     return home
 
 
@@ -108,7 +111,7 @@ def is_url(value: str) -> bool:
 
 
 def without_user(value: str) -> str:
-    """A place as it may be shown: without user and password.
+    """A URL or path without user and password.
 
     >>> without_user("ftp://me:secret@host/a")
     'ftp://host/a'

@@ -1,7 +1,7 @@
-"""`saco doctor`: small checks, each a line that says what is well or what to do.
+"""`saco doctor`: small checks, each with a line that says "ok" or what to do.
 
-A check is a function that yields findings and raises nothing. It writes into the user's folders
-for the moment of the check only, and prints no secret.
+A check yields findings and raises no error. It may write temporary files into the user's folders,
+and shows no secret.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ def examine(settings: Settings, names: Sequence[str], *, online: bool) -> Iterat
     yield Finding("config", Verdict.OK, str(settings.file or "built-in values"))
     subsets = bind(settings, names)
     try:
-        complete = _complete(settings, subsets)
+        complete = _find_complete(settings, subsets)
     except SacoError as error:
         yield Finding("ledger", Verdict.FAIL, error.what, error.remedy)
         return
     waiting = [subset for subset in subsets if subset.id not in complete]
-    yield from (Finding(each, Verdict.OK, "complete: nothing more is needed") for each in complete)
+    yield from (Finding(name, Verdict.OK, "complete: nothing more is needed") for name in complete)
     if waiting:
         yield from access.examine(settings, waiting)
         for subset in waiting:
@@ -45,10 +45,11 @@ def _diagnose(subset: Subset) -> Iterator[Finding]:
         yield fail(subset.id, error.what, error.remedy)
 
 
-def _complete(settings: Settings, subsets: Sequence[Subset]) -> list[str]:
+def _find_complete(settings: Settings, subsets: Sequence[Subset]) -> list[str]:
+    """The ids of the complete subsets."""
     from saco_data.engine import status
     from saco_data.state.ledger import Ledger
 
     with Ledger(settings.state, read_only=True) as ledger:
-        found = [status.describe(subset, ledger.snapshot(subset.id)) for subset in subsets]
-    return [each.subset for each in found if each.complete]
+        states = [status.describe(subset, ledger.snapshot(subset.id)) for subset in subsets]
+    return [state.subset for state in states if state.complete]

@@ -1,4 +1,4 @@
-"""What all subsets need of the user: a token of the hub, and the annotation files."""
+"""Checks of what all subsets need from the user: a token of the hub, annotation files."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from saco_data.sources.requirements import missing_annotations
 
 
 def examine(settings: Settings, subsets: Sequence[Subset]) -> Iterator[Finding]:
-    """Findings for the token and the annotation files."""
+    """Findings about the token and the annotation files."""
     yield _check_token(settings)
     yield from _check_annotations(settings, subsets)
 
@@ -31,7 +31,7 @@ def _check_token(settings: Settings) -> Finding:
 
 def _check_annotations(settings: Settings, subsets: Sequence[Subset]) -> Iterator[Finding]:
     name = "annotations"
-    there: list[str] = []
+    present: list[str] = []
     to_fetch: list[str] = []
     missing: list[Subset] = []
     for subset in subsets:
@@ -40,16 +40,16 @@ def _check_annotations(settings: Settings, subsets: Sequence[Subset]) -> Iterato
             remedy = f"Remove it and run `saco annotations {subset.id}`"
             yield fail(name, f"{path} is empty", remedy)
         elif path.is_file():
-            there.append(subset.id)
+            present.append(subset.id)
         elif missing_annotations(subset.config):
             missing.append(subset)
         else:
             to_fetch.append(subset.id)
-    if there:
-        yield ok(name, f"at hand for {', '.join(there)}")
+    if present:
+        yield ok(name, f"at hand for {', '.join(present)}")
     if to_fetch:
         yield ok(name, f"`saco prepare` will fetch those of {', '.join(to_fetch)}")
     if missing:
         _, _, remedy = missing_annotations(missing[0].config).partition(". ")
         remedy = f"{remedy}, or put the files into {settings.annotations}"
-        yield fail(name, f"none for {', '.join(each.id for each in missing)}", remedy)
+        yield fail(name, f"none for {', '.join(subset.id for subset in missing)}", remedy)

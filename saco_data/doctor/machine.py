@@ -1,4 +1,4 @@
-"""This machine: write access, what its file systems allow in names, disk, open files."""
+"""Checks of this machine: write access, names that file systems accept, disk, open files."""
 
 from __future__ import annotations
 
@@ -17,14 +17,12 @@ OPEN_FILES = 512
 
 
 def examine(settings: Settings, subsets: Sequence[Subset]) -> Iterator[Finding]:
-    """Findings for each folder that a run writes to, then for what they share."""
-    wanted: dict[Path, list[str]] = {}
-    for path in (settings.silver, *(subset.config.folder for subset in subsets)):
-        there = folders.nearest_existing(path)
-        wanted.setdefault(there, []).append(path.name)
+    """Findings about each folder that a run writes to, then about disk and open files."""
+    paths = (settings.silver, *(subset.config.folder for subset in subsets))
+    existing = dict.fromkeys(folders.nearest_existing(path) for path in paths)
     awkward = [subset for subset in subsets if subset.source.awkward_name]
-    for there in wanted:
-        yield from _check_folder(there, awkward)
+    for folder in existing:
+        yield from _check_folder(folder, awkward)
     yield from _check_disk(settings, subsets)
     yield _check_open_files()
 
@@ -32,17 +30,19 @@ def examine(settings: Settings, subsets: Sequence[Subset]) -> Iterator[Finding]:
 def _check_folder(folder: Path, awkward: Sequence[Subset]) -> Iterator[Finding]:
     name = f"folder {folder}"
     try:
-        with tempfile.TemporaryDirectory(prefix=".saco-doctor-", dir=folder) as made:
-            probe = Path(made)
+        with tempfile.TemporaryDirectory(prefix=".saco-doctor-", dir=folder) as temporary:
+            probe = Path(temporary)
             (probe / "probe").write_bytes(b"x")
-            exact = not (probe / "PROBE").exists()
-            refused = [each for each in awkward if not _takes(probe / each.source.awkward_name)]
+            is_case_sensitive = not (probe / "PROBE").exists()
+            refused = [
+                subset for subset in awkward if not _accepts(probe / subset.source.awkward_name)
+            ]
     except OSError as error:
         remedy = "Make it writable, or choose another folder in the config"
         yield fail(name, f"cannot be written ({error.strerror})", remedy)
         return
     yield ok(name, "can be written")
-    if not exact:
+    if not is_case_sensitive:
         remedy = "Use another file system: names that differ in case would overwrite each other"
         yield fail(name, "does not tell upper case from lower case", remedy)
     for subset in refused:
@@ -50,30 +50,31 @@ def _check_folder(folder: Path, awkward: Sequence[Subset]) -> Iterator[Finding]:
         yield fail(name, f"refuses ':' in names, which {subset.manifest.title}'s have", remedy)
 
 
-def _takes(path: Path) -> bool:
+def _accepts(path: Path) -> bool:
+    """Whether the file system stores a file under exactly this name."""
     try:
         path.write_bytes(b"x")
-        # Some file systems take the name, and store it under another one.
-        return path.name in (each.name for each in path.parent.iterdir())
+        # Some file systems accept a name and store another one.
+        return path.name in (entry.name for entry in path.parent.iterdir())
     except OSError:
         return False
 
 
 def _check_disk(settings: Settings, subsets: Sequence[Subset]) -> Iterator[Finding]:
-    """The same costs as `saco plan`, on the file systems that would bear them."""
+    """Compares the costs of `saco plan` with the free space of each file system."""
     from saco_data.engine import forecast
 
     table = forecast.make(settings, [subset.id for subset in subsets])
-    some = any(each.costs.at_most for each in table.lines)
+    is_upper_bound = any(line.costs.at_most for line in table.lines)
     remedy = "Free some space, choose another folder, or set remove_downloaded_videos_*: true"
     for system in table.systems:
         name, free = f"disk {system.folder}", f"{words.human(system.free)} free"
         if system.problem:
-            yield fail(name, f"does not suffice: {system.problem}", remedy)
-        elif system.doubt and some:
-            yield warn(name, f"may not suffice: up to {system.doubt.partition(' ')[2]}", remedy)
+            yield fail(name, f"too small: {system.problem}", remedy)
+        elif system.doubt and is_upper_bound:
+            yield warn(name, f"may be too small: up to {system.doubt.partition(' ')[2]}", remedy)
         elif system.doubt:
-            yield warn(name, f"will probably not suffice: {system.doubt}", remedy)
+            yield warn(name, f"probably too small: {system.doubt}", remedy)
         else:
             yield ok(name, f"{free}, about {words.human(system.needed.likely)} needed")
 

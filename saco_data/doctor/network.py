@@ -1,4 +1,4 @@
-"""`saco doctor --online`: one harmless request a source, by the clients that a run uses."""
+"""`saco doctor --online`: one harmless request to each source, by the clients of a run."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from saco_data.model.errors import Blocked, SacoError
 from saco_data.model.finding import Finding, fail, ok, warn
 from saco_data.sources.diagnosis import CONNECT_SECONDS, REMEDY
 
-SECONDS = 20.0  # for all of them: they are asked at the same time
-SKEW = 60.0  # seconds; signatures of S3 fail at 15 minutes
+SECONDS = 20.0  # for all requests together: they are sent at the same time
+SKEW = 60.0  # allowed error of the clock in seconds; S3 refuses signatures from 15 minutes on
 
 Question = Callable[[], Finding]
 
@@ -24,7 +24,7 @@ Question = Callable[[], Finding]
 def examine(
     settings: Settings, subsets: Sequence[Subset], *, seconds: float = SECONDS
 ) -> Iterator[Finding]:
-    """One finding for the hub, the clock and each source, in this order."""
+    """One finding each for the hub, the clock and every source, in this order, within `seconds`."""
     questions: dict[str, Question] = {
         "hub": lambda: _check_hub(subsets[0]),
         "clock": lambda: _check_clock(settings),
@@ -33,35 +33,35 @@ def examine(
         questions[f"{subset.id} online"] = subset.source.diagnose_online
     answers: queue.SimpleQueue[tuple[str, Finding]] = queue.SimpleQueue()
     for name, question in questions.items():
-        # Not a pool: one that never answers must not be waited for.
+        # Daemon threads, not a pool: a server that never answers must not delay the end.
         work = threading.Thread(target=_ask, args=[name, question, answers], daemon=True)
         work.start()
-    found: dict[str, Finding] = {}
+    findings: dict[str, Finding] = {}
     deadline = time.monotonic() + seconds
-    while len(found) < len(questions) and (left := deadline - time.monotonic()) > 0:
+    while len(findings) < len(questions) and (left := deadline - time.monotonic()) > 0:
         try:
             name, finding = answers.get(timeout=left)
         except queue.Empty:
             break
-        found[name] = finding
+        findings[name] = finding
     for name in questions:
         late = warn(name, f"no answer within {seconds:.0f} s", "Check the network and the proxy")
-        yield found.get(name, late)
+        yield findings.get(name, late)
 
 
 def _ask(name: str, question: Question, answers: queue.SimpleQueue[tuple[str, Finding]]) -> None:
     try:
         answers.put((name, question()))
     except Blocked as error:
-        answers.put((name, fail(name, _said(error), error.remedy)))
+        answers.put((name, fail(name, _describe(error), error.remedy)))
     except SacoError as error:
-        answers.put((name, warn(name, _said(error), REMEDY)))
+        answers.put((name, warn(name, _describe(error), REMEDY)))
     except Exception as error:
-        # Texts of other people's errors may hold whole addresses.
+        # Messages of other libraries may contain whole addresses, with secrets.
         answers.put((name, warn(name, f"could not be asked ({type(error).__name__})", REMEDY)))
 
 
-def _said(error: SacoError) -> str:
+def _describe(error: SacoError) -> str:
     host = urlsplit(error.item).hostname
     return f"{host}: {error.what}" if host else error.what
 
@@ -74,21 +74,21 @@ def _check_hub(subset: Subset) -> Finding:
         return ok("hub", "not asked: these annotation files are not on the hub")
     token, endpoint = config.keys.hf_token, config.keys.endpoints.get("hub")
     hub = Hub(config.hub_dataset, endpoint, token.get_secret_value() if token else None)
-    found = hub.look(config.manifest.annotations.file)
-    return ok("hub", f"{config.hub_dataset} is open to you (revision {found.revision[:12]})")
+    remote = hub.look(config.manifest.annotations.file)
+    return ok("hub", f"{config.hub_dataset} is open to you (revision {remote.revision[:12]})")
 
 
 def _check_clock(settings: Settings) -> Finding:
     import requests
 
-    place = settings.keys.endpoints.get("hub") or "https://huggingface.co"
+    url = settings.keys.endpoints.get("hub") or "https://huggingface.co"
     try:
-        answer = requests.head(place, timeout=CONNECT_SECONDS, allow_redirects=False)
-        theirs = parsedate_to_datetime(answer.headers["Date"]).timestamp()
+        answer = requests.head(url, timeout=CONNECT_SECONDS, allow_redirects=False)
+        server_time = parsedate_to_datetime(answer.headers["Date"]).timestamp()
     except (requests.RequestException, KeyError, ValueError) as error:
-        why = f"not compared: {urlsplit(place).hostname} told no time ({type(error).__name__})"
+        why = f"not compared: {urlsplit(url).hostname} gave no time ({type(error).__name__})"
         return warn("clock", why, REMEDY)
-    off = time.time() - theirs
+    off = time.time() - server_time
     if abs(off) > SKEW:
         return warn("clock", f"{abs(off):.0f} s {'fast' if off > 0 else 'slow'}", "Set the clock")
     return ok("clock", f"right to {SKEW:.0f} s")

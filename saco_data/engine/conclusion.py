@@ -1,4 +1,4 @@
-"""Ends the run of one subset: confirms what is gone, prunes, and settles the exit code."""
+"""Ends the run of one subset: confirms gone items, prunes, and determines the exit code."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from saco_data.model.snapshot import Snapshot
 from saco_data.state.ledger import Ledger, LedgerDamaged
 
 _ALL_GONE = (
-    "the source says that files are gone and has not given a single one; a wrong address would say "
-    "so too, so nothing was left out. Check the raw medium and `endpoints` in the config; if it is "
-    "true, say so: `saco prune --confirm-gone`"
+    "the source says that files are gone, but has never given one. A wrong address gives the same "
+    "answer, so nothing was pruned. Check the raw medium and `endpoints` in the config; if the "
+    "files are really gone, confirm it: `saco prune --confirm-gone`"
 )
 
 
@@ -34,10 +34,10 @@ def conclude(
     confirm_gone: bool,
     stopped: bool,
 ) -> None:
-    """Prunes what may be pruned and settles the exit code of `result`.
+    """Prunes what may be pruned and sets the error and exit code of `result`.
 
     `index`: the annotations to prune; None where they were not read, or only a list was given.
-    `confirm_gone`: the user confirms what the source says. Raises LedgerDamaged.
+    `confirm_gone`: the user confirms that the gone items are gone. Raises LedgerDamaged.
     """
     error = result.error
     throttled = isinstance(error, Blocked) and error.reason.has(Effect.REST)
@@ -100,7 +100,7 @@ def _code(subset: Subset, snapshot: Snapshot, error: BaseException | None, stage
     codes = []
     if error is not None:
         codes.append(error.exit_code if isinstance(error, SacoError) else 1)
-    # A download alone has made nothing yet: files to be made do not count as missing.
+    # A download alone makes no products: they do not count as missing.
     whole = stages.process or not stages.fetch
     codes += gone_policy.exit_codes(subset, snapshot, whole=whole)
     return most_severe(codes)

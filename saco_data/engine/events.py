@@ -1,4 +1,4 @@
-"""What happens in a run: its stages, the events and results of subsets, and the reporter."""
+"""The stages of a run, the events and results of its subsets, and the reporter."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Stages:
 
 @dataclass(frozen=True)
 class Learned:
-    """Outcomes for the ledger, in the order in which they came about."""
+    """Outcomes for the ledger, in the order in which they happened."""
 
     subset: str
     outcomes: list[Outcome]
@@ -29,7 +29,7 @@ class Learned:
 
 @dataclass(frozen=True)
 class Ended:
-    """The subset has ended; `error` is what stopped it early."""
+    """A subset has ended; `error` is what stopped it early, if anything did."""
 
     subset: str
     error: BaseException | None
@@ -40,7 +40,7 @@ Event = Learned | Ended
 
 @dataclass
 class Result:
-    """How a subset ended: exit code, what was done, and the error that stopped it, if any."""
+    """How a subset ended: exit code, changes, and the error that stopped it early, if any."""
 
     subset: str
     code: int = 0
@@ -48,27 +48,27 @@ class Result:
     error: BaseException | None = None
     changed: dict[str, int] = field(default_factory=dict)
     changes: Changes = field(default_factory=Changes)
-    # What the source said is gone in this run, and whether it was throttled meanwhile.
+    # Products that the source said are gone in this run, and whether it throttled us.
     seen_gone: set[str] = field(default_factory=set)
     throttled: bool = False
-    # The stamp of the annotation file when it was read.
+    # The stamp of the annotation file, taken before it was read.
     stamped: list[Any] = field(default_factory=list)
 
 
 class Reporter(Protocol):
-    """Receives the progress of a run: a progress bar, a log, a test."""
+    """Receives the progress of a run. A progress bar, a log and a test implement it."""
 
     def begin(self, steps: SubsetPlan) -> None:
-        """A subset starts; `steps` are what will be done."""
+        """A subset starts; `steps` is its plan."""
 
     def learned(self, subset: str, outcomes: Sequence[Outcome]) -> None:
         """Items of a subset have an outcome."""
 
     def note(self, subset: str, text: str) -> None:
-        """Something worth a line."""
+        """A line for the user; `subset` is empty if it is about the whole run."""
 
     def end(self, subset: str, code: int) -> None:
-        """A subset is at its end."""
+        """A subset has ended with this exit code."""
 
 
 class Silent:

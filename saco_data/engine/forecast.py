@@ -1,4 +1,4 @@
-"""What a run would do: one line a subset, without any download. `saco plan` prints it."""
+"""What a run would do, one line a subset. `saco plan` prints it; nothing is downloaded."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from saco_data.state.ledger import Ledger
 
 @dataclass
 class Line:
-    """One subset: what is there, what is to be done, what it costs, and what the user must do.
+    """One subset: files that exist, decisions, costs, and what the user must do (`needs`).
 
-    `files` is None while the annotation file is not there.
+    `files` is None while the annotation file is missing.
     """
 
     subset: str
@@ -36,11 +36,11 @@ class Line:
 
     @property
     def to_make(self) -> int:
-        """Files that a run would make."""
-        return sum(self.decisions.get(each, 0) for each in (Decision.FETCH, Decision.PROCESS))
+        """Number of files that a run would make."""
+        return sum(self.decisions.get(name, 0) for name in (Decision.FETCH, Decision.PROCESS))
 
     def as_json(self) -> dict[str, Any]:
-        """Plain data for `--json`: bytes, hours, and which of them are known."""
+        """Plain data for `--json`: bytes, hours, and whether they are known or estimated."""
         return {
             "files": self.files,
             "there": self.there,
@@ -59,26 +59,26 @@ class Line:
 
 @dataclass
 class Table:
-    """The whole plan: a line for each subset, and the file systems that it would fill."""
+    """The plan of all subsets, and the file systems that it would fill."""
 
     lines: list[Line]
     systems: list[FileSystem]
 
     def as_json(self) -> dict[str, Any]:
         """Plain data for `--json`."""
-        fetch, seconds = costs.total(each.costs for each in self.lines)
+        fetch, seconds = costs.total(line.costs for line in self.lines)
         return {
-            "subsets": {each.subset: each.as_json() for each in self.lines},
+            "subsets": {line.subset: line.as_json() for line in self.lines},
             "total": {"fetch_bytes": fetch.likely, "hours": round(seconds / 3600, 3)},
             "file_systems": [
                 {
-                    "folder": str(each.folder),
-                    "free_bytes": each.free,
-                    "peak_bytes": each.needed.likely,
-                    "peak_bytes_at_least": each.needed.least,
-                    "fits": False if each.problem else None if each.doubt else True,
+                    "folder": str(system.folder),
+                    "free_bytes": system.free,
+                    "peak_bytes": system.needed.likely,
+                    "peak_bytes_at_least": system.needed.least,
+                    "fits": False if system.problem else None if system.doubt else True,
                 }
-                for each in self.systems
+                for system in self.systems
             ],
         }
 
@@ -98,12 +98,12 @@ def _make_line(subset: Subset, ledger: Ledger) -> Line:
     if not subset.config.pristine.is_file():
         line.costs = costs.of_manifest(source)
         line.needs = [
-            each
-            for each in (
+            need
+            for need in (
                 requirements.missing_annotations(subset.config),
                 requirements.missing_raw_media(source),
             )
-            if each
+            if need
         ]
         return line
     try:
@@ -119,7 +119,7 @@ def _make_line(subset: Subset, ledger: Ledger) -> Line:
     except SacoError as error:
         line.needs = [str(error)]
         return line
-    line.decisions = {each.value: steps.products(each) for each in Decision}
+    line.decisions = {decision.value: steps.products(decision) for decision in Decision}
     line.there = steps.products(Decision.KEEP) + steps.products(Decision.ADOPT)
     if line.to_make and (need := requirements.missing_raw_media(source)):
         line.needs = [need]

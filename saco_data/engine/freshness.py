@@ -16,14 +16,15 @@ from saco_data.storage.folders import fingerprint
 
 
 def describe_end(subset: Subset, annotations: list[Any]) -> list[Any]:
-    """All that a finished subset relies on, as plain data: unchanged, there is nothing to do.
+    """All that a finished subset depends on, as plain data. Empty where a folder cannot be read.
 
-    `annotations`: the stamp of the annotation file. Empty where a folder cannot be read.
+    A later run that finds the same data has nothing to do. `annotations`: the stamp of the
+    annotation file.
     """
     config = subset.config
     watched = [config.images, *([config.frames_view] if config.frames_view else [])]
-    prints = [(str(folder), fingerprint(folder)) for folder in watched]
-    if any(found is None for _, found in prints):
+    fingerprints = [(str(folder), fingerprint(folder)) for folder in watched]
+    if any(value is None for _, value in fingerprints):
         return []
     return [
         __version__,
@@ -33,15 +34,15 @@ def describe_end(subset: Subset, annotations: list[Any]) -> list[Any]:
         config.may_prune,
         config.keys.gone_confirm_hours,
         config.removes_videos,
-        *([folder, found] for folder, found in prints),
+        *([folder, value] for folder, value in fingerprints),
     ]
 
 
 def is_unchanged(subset: Subset, snapshot: Snapshot, is_due: Callable[[Item], bool]) -> bool:
-    """Whether a subset is finished, and nothing has changed since a run left it so.
+    """Whether a subset is finished and unchanged since the run that finished it.
 
-    Asked before annotations are read and planned, which takes long for the largest subsets. A
-    product that changed and kept its size is not seen here: verification finds it.
+    Quick: reads neither annotations nor products, which takes long for the largest subsets. A
+    product that changed and kept its size is not noticed here, but by `saco verify` and `sync`.
     """
     facts, counts = snapshot.facts, snapshot.counts
     states = {reason.state for reason in counts}

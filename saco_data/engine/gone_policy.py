@@ -1,7 +1,7 @@
 """Which gone items may be pruned, when to ask again, and the exit codes that follow.
 
-Functions of a subset and a snapshot of its ledger. The one fact from the disk is whether the raw
-folder is empty: a source that gave nothing at all is not believed.
+Functions of a subset and a snapshot of its ledger. One fact comes from the disk: whether the raw
+folder is empty. "Gone" counts only from a source that has given at least one file.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from saco_data.model.snapshot import Snapshot
 def find_removable(subset: Subset, snapshot: Snapshot) -> dict[str, str]:
     """The files that may be pruned now, with their reasons: {file_name: reason}.
 
-    A source that says "gone" and has never given a file probably has a wrong address: nothing is
-    pruned then until the user confirms it.
+    A source that says "gone" and has never given a file probably has a wrong address: then nothing
+    is pruned until the user confirms it.
     """
     if not subset.config.may_prune:
         return {}
@@ -29,11 +29,11 @@ def find_removable(subset: Subset, snapshot: Snapshot) -> dict[str, str]:
     items = snapshot.gone
     if is_all_gone(subset, snapshot):
         items = {key: item for key, item in items.items() if item.gone_confirmed}
-    return {key: item.reason.value for key, item in items.items() if item.confirmed(hours)}
+    return {key: item.reason.value for key, item in items.items() if item.is_confirmed(hours)}
 
 
 def is_all_gone(subset: Subset, snapshot: Snapshot) -> bool:
-    """Whether files are gone, and the source has not given a single one."""
+    """Whether files are gone, and the source has never given a file of this subset."""
     states = {reason.state for reason in snapshot.counts}
     if State.GONE not in states or State.DONE in states:
         return False
@@ -41,17 +41,17 @@ def is_all_gone(subset: Subset, snapshot: Snapshot) -> bool:
 
 
 def needs_confirmation(subset: Subset, snapshot: Snapshot) -> bool:
-    """Whether the user must confirm what the source says is gone before it counts."""
+    """Whether the verdict "gone" counts only after the user confirms it."""
     if not is_all_gone(subset, snapshot):
         return False
     return not all(item.gone_confirmed for item in snapshot.gone.values())
 
 
 def find_other_meaning(snapshot: Snapshot, index: Index, items: Mapping[str, Item]) -> set[str]:
-    """Products that were made for another frame or size than the annotations mean now.
+    """Names of products that were made for another frame or size than the annotations say now.
 
-    `items`: all products of the ledger with their facts. Only annotations that were not compared
-    before are looked at.
+    `items`: all products of the ledger with their facts. Empty where these annotations were
+    compared before.
     """
     if snapshot.facts.compared_sha256 == index.sha256:
         return set()
@@ -63,15 +63,15 @@ def find_other_meaning(snapshot: Snapshot, index: Index, items: Mapping[str, Ite
 
 
 def _has_other_meaning(item: Item, product: Product) -> bool:
-    # A frame whose number was not recorded may be any frame.
+    # Without a recorded frame number it is not known which frame the file shows.
     unknown = product.video is not None and "frame" not in item.facts
     return product.contradicts(item.facts) or (item.state is State.DONE and unknown)
 
 
 def exit_codes(subset: Subset, snapshot: Snapshot, *, whole: bool = True) -> list[int]:
-    """The exit codes that the state of a subset asks for: 3 and 4, or none.
+    """The exit codes that follow from the state of a subset: any of 3 and 4.
 
-    With `whole`, files that were not yet asked for count too.
+    With `whole`, files that were not tried yet count as unfinished too.
     """
     states = {reason.state for reason in snapshot.counts}
     codes = []
@@ -86,12 +86,12 @@ def exit_codes(subset: Subset, snapshot: Snapshot, *, whole: bool = True) -> lis
 def is_second_look_due(subset: Subset, item: Item, now: float) -> bool:
     """Whether a run looks again at an item that is not done.
 
-    What is gone is looked at until it is confirmed (`gone_confirm_hours`); later, `sync` does it.
+    Gone items are looked at until they are confirmed (`gone_confirm_hours`), then only by `sync`.
     """
     hours = subset.config.keys.gone_confirm_hours
     if item.state is not State.GONE:
         return True
-    if item.confirmed(hours) or not subset.config.may_prune:
+    if item.is_confirmed(hours) or not subset.config.may_prune:
         return False
-    # A first sight in the future comes from a clock that was ahead.
+    # `gone_first` in the future: the clock was ahead then.
     return item.gone_first is None or not 0 <= now - item.gone_first < hours * 3600

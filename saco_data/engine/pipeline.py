@@ -1,7 +1,7 @@
-"""Drives plan -> fetch -> process -> verify -> prune for all subsets; the one ledger writer.
+"""Runs plan -> fetch -> process -> verify -> prune for all subsets; the only ledger writer.
 
-Each subset runs in a thread of its own; they share the executor. All outcomes come through one
-queue to the main thread, which records them, reports them, and concludes a subset that has ended.
+Each subset runs in its own thread; all share the executor. Outcomes go through one queue to the
+main thread, which records and reports them, and concludes each subset that has ended.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ from saco_data.sources.requirements import missing_raw_media
 from saco_data.state.ledger import Ledger, LedgerDamaged
 
 COMMIT_SECONDS = 0.5
-STOPPING = "stopping: what is under way comes to its end; Ctrl-C again stops at once"
+STOPPING = "stopping: the work under way is finished first; Ctrl-C again stops at once"
 
 
 class Pipeline:
     """One run over some subsets.
 
-    `is_due`, `renew`, `indices`: see `Planner`. `confirm_gone`: the user confirms what the sources
-    say is gone (see `gone_confirm_hours` in the config).
+    `is_due`, `renew`, `indices`: see `Planner`. `confirm_gone`: the user confirms that gone items
+    are gone (see `gone_confirm_hours` in the config).
     """
 
     def __init__(
@@ -72,9 +72,9 @@ class Pipeline:
         self._indices: dict[str, Index] = {}
 
     def run(self, subsets: Sequence[Subset]) -> dict[str, Result]:
-        """Runs every subset to its end; returns how each ended.
+        """Runs every subset to its end; returns the result of each.
 
-        An error of one subset leaves the others running. Raises only what concerns them all:
+        An error of one subset leaves the others running. Raises only errors that concern them all:
         DiskFull and OutputError of the ledger, KeyboardInterrupt.
         """
         self._subsets = {subset.id: subset for subset in subsets}
@@ -87,11 +87,11 @@ class Pipeline:
                     self._threads[subset.id] = thread
                     thread.start()
                 self._drain(wait=False)
-            told = False
+            is_announced = False
             while self._threads:
                 self._drain(wait=True)
-                if self.stop.is_set() and not told:
-                    told = True
+                if self.stop.is_set() and not is_announced:
+                    is_announced = True
                     self.reporter.note("", STOPPING)
         except BaseException:
             self.stop.set()
@@ -101,12 +101,12 @@ class Pipeline:
         return self._results
 
     def join(self) -> None:
-        """Waits for threads that an error left behind."""
+        """Waits for the threads that still run after an error."""
         for thread in self._threads.values():
             thread.join()
 
     def halt(self) -> None:
-        """Asks all subsets to end soon; what is done is kept."""
+        """Asks all subsets to end soon; finished work is kept."""
         self.stop.set()
 
     def _start(self, subset: Subset) -> SubsetRun | None:
@@ -137,7 +137,7 @@ class Pipeline:
         except LedgerDamaged:
             raise
         except Exception as error:
-            # The next obstacle is named at once: the user can see to both.
+            # Name missing raw media too: the user can then solve both problems at once.
             if isinstance(error, Blocked | Incomplete) and result.steps is None:
                 also = missing_raw_media(subset.source)
                 error.remedy += f". Also: {also}" if also else ""
@@ -146,7 +146,7 @@ class Pipeline:
             return None
 
     def _drain(self, *, wait: bool) -> None:
-        """Records what has come in; with `wait`, at most until the next commit is due."""
+        """Records the events that have arrived; with `wait`, waits until the next commit is due."""
         due = time.monotonic() + COMMIT_SECONDS
         while True:
             try:

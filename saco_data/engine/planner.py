@@ -1,4 +1,4 @@
-"""Begins the run of one subset: reads its annotations, plans, and reserves room on the disk."""
+"""Plans the run of one subset: reads annotations, decides, reserves room on the disk."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from saco_data.sources.annotation_files import Annotations
 from saco_data.state.ledger import Ledger
 from saco_data.storage.files import stamp
 
-_OTHER = "the annotations mean another frame or size by it now"
+_OTHER = "the annotations give another frame or size for this name now"
 IsDue = Callable[[Subset, Item], bool]
 
 
 @dataclass(frozen=True)
 class Planned:
-    """What a subset's run is to do. `assets`: what the ledger knows of its raw assets, by key."""
+    """The plan of a subset. `assets`: what the ledger knows of its raw assets, by key."""
 
     index: Index
     steps: SubsetPlan
@@ -37,9 +37,9 @@ class Planned:
 class Planner:
     """Plans one subset after the other for a run.
 
-    `is_due`: which items that are not done are looked at again. `renew`: assets by subset that
-    the source has in another version, to be fetched anew. `indices`: products by subset that are
-    given as a list instead of an annotation file.
+    `is_due`: whether to look again at an item that is not done. `renew`: assets by subset to fetch
+    again, because the source has another version. `indices`: products by subset that are given as
+    a list instead of an annotation file.
     """
 
     def __init__(
@@ -62,33 +62,33 @@ class Planner:
         self._room = disk.Room()
 
     def is_unchanged(self, subset: Subset, snapshot: Snapshot) -> bool:
-        """Whether the last run left the subset finished, and nothing has changed since."""
+        """Whether the subset is finished and unchanged since the last run."""
         if subset.id in self.indices or self.renew.get(subset.id):
             return False
         return freshness.is_unchanged(subset, snapshot, lambda item: self.is_due(subset, item))
 
     def read_index(self, subset: Subset, result: Result) -> Index:
-        """The products that are given, else those of the annotations, fetched where missing."""
+        """The products given as a list, else those of the annotations, fetched if missing."""
         given = self.indices.get(subset.id)
         if given is None and self.stages.fetch and (got := self._annotations.ensure(subset.config)):
             self.reporter.note(subset.id, f"annotation file fetched from {got.origin}")
         path = subset.config.pristine if given is None else given.path
-        # Before the reading: what comes later is another file.
+        # Before reading: a file that is replaced meanwhile then differs from its stamp.
         result.stamped = stamp(path)
         return given or subset.read_index()
 
     def plan(self, subset: Subset, index: Index, result: Result) -> Planned:
-        """The plan of a subset; the ledger is brought up to the annotations."""
-        recalled = self.ledger.restore_rows(subset.id, index.products)
+        """The plan of a subset; updates the ledger to the present annotations."""
+        restored = self.ledger.restore_rows(subset.id, index.products)
         snapshot = self.ledger.snapshot(subset.id, products=True, assets=True)
         facts, assets = snapshot.facts, snapshot.assets or {}
         known = dict(snapshot.products or {})
         for warning in index.warnings:
             self.reporter.note(subset.id, f"warning: {warning}")
-        result.changes.annotations = _compare(facts, index, known.keys() - recalled)
+        result.changes.annotations = _compare(facts, index, known.keys() - restored)
         other = self._other_meaning(subset, snapshot, index)
         reading.fill_facts(facts, index, result.stamped)
-        # From here on, the subset is under way: it is not finished, whatever stops this run.
+        # The subset counts as unfinished from here on, even if this run is stopped.
         facts.ended = []
         view = gather_view(
             subset.source,
@@ -117,11 +117,11 @@ class Planner:
     ) -> None:
         """Records products that were done and are lost, cut off, or of another revision.
 
-        With `process`, removes what is left of them. For those that are to be made again as they
-        were, `known` gets the digest.
+        With `process`, deletes what is left of their files. `known` gets the earlier digest of
+        those that will be made again with the same content.
         """
         lost: list[Outcome] = []
-        same: list[str] = []
+        same_content: list[str] = []
         for name, product in index.products.items():
             item = known.get(name)
             if item is None:
@@ -132,16 +132,18 @@ class Planner:
             if item.state is State.DONE:
                 lost.append(Outcome(subset.id, name, Reason.PRODUCT_LOST, detail, tried=False))
                 if detail != _OTHER:
-                    same.append(name)
+                    same_content.append(name)
             view.sizes.pop(name, None)
             if self.stages.process:
                 verify.discard(subset, product, Reason.WRONG_DIGEST)
         result.changes.add(self.ledger.record(lost))
-        before = self.ledger.not_done(subset.id) if same else {}
-        known.update({name: replace(known[name], sha256=before[name].sha256) for name in same})
+        before = self.ledger.not_done(subset.id) if same_content else {}
+        known.update(
+            {name: replace(known[name], sha256=before[name].sha256) for name in same_content}
+        )
 
     def reserve_room(self, subset: Subset, planned: Planned) -> None:
-        """Warns of what may not fit on the disk. Raises DiskFull for what certainly does not."""
+        """Warns if the plan may not fit on the disk. Raises DiskFull if it certainly does not."""
         if self.stages.fetch:
             cost = costs.of_plan(
                 subset.source, planned.steps, planned.assets, products=self.stages.process
@@ -151,7 +153,7 @@ class Planner:
 
 
 def _compare(facts: SubsetFacts, index: Index, known: Set[str]) -> dict[str, Any]:
-    """What became of the annotations since the last run; empty if they are the same."""
+    """How the annotations differ from those of the last run; empty if they are the same."""
     if not facts.sha256 or facts.sha256 == index.sha256:
         return {}
     return {
@@ -163,7 +165,7 @@ def _compare(facts: SubsetFacts, index: Index, known: Set[str]) -> dict[str, Any
 
 
 def _why_lost(item: Item, name: str, view: View) -> str:
-    """Why a product that the ledger knows is not there as it was made; "" if it is."""
+    """Why a product that the ledger knows is not on disk as it was made; "" if it is."""
     size = view.sizes.get(name)
     other = name in view.other
     if item.state is not State.DONE and not (other and size is not None):

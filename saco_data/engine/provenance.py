@@ -1,6 +1,6 @@
-"""Where every finished file came from: `<silver>/annotations/provenance.parquet`, one row a file.
+"""The origin of every finished file: `<silver>/annotations/provenance.parquet`, one row a file.
 
-Written in pieces, so that its size does not matter, and only when the ledger changed.
+Written in batches of `ROWS`, so that memory stays bounded, and only when the ledger changed.
 """
 
 from __future__ import annotations
@@ -23,48 +23,51 @@ if TYPE_CHECKING:
     import pyarrow
 
 FILE_NAME = "provenance.parquet"
-NOTE = "provenance.json"  # in the state folder: what the file was made from
+NOTE = "provenance.json"  # in the state folder: the state of the ledger that the file was made from
 FORMAT = 1  # raised when the columns change
 ROWS = 50_000  # in memory at a time
-# Facts of a file or its video that say which version of it was had.
+# Facts of a file or its video that name the version that was fetched.
 _VERSION = ("etag", "version_id", "generation", "format_id", "verified")
 _DECODER = ("av", "libavformat", "libavcodec", "libswscale")
 
 
 def path_of(settings: Settings) -> Path:
-    """Where the file lies."""
+    """The path of the provenance file."""
     return settings.silver / "annotations" / FILE_NAME
 
 
 def write(settings: Settings, ledger: Ledger) -> Path | None:
-    """Writes the file, atomically; returns its path, or None if it was up to date or is empty.
+    """Writes the file atomically; returns its path, or None if it is up to date or has no rows.
 
     Raises DiskFull, OutputError, and LedgerDamaged where the ledger cannot be read.
     """
     path, note = path_of(settings), settings.state / NOTE
-    known = _signature(settings, ledger)
-    if not any(count for count, _ in known["done"].values()) and not path.exists():
+    signature = _sign(settings, ledger)
+    has_rows = any(count for count, _ in signature["done"].values())
+    if not has_rows and not path.exists():
         return None
-    if files.has_content(note, _note(known, path)):
+    if files.has_content(note, _format_note(signature, path)):
         return None
     import pyarrow.parquet
 
-    # What a run that was killed at this very place left behind.
+    # Temporary files of a run that was killed while writing.
     folders.sweep(path.parent)
     with (
         files.open_atomic(path) as file,
         pyarrow.parquet.ParquetWriter(file, _schema(), compression="zstd") as writer,
     ):
         for subset in settings.registry.ids:
-            for rows in _pieces(settings, ledger, subset):
+            for rows in _batches(settings, ledger, subset):
                 writer.write_batch(pyarrow.RecordBatch.from_pylist(rows, schema=_schema()))
-    files.write_if_changed(note, _note(known, path))
+    files.write_if_changed(note, _format_note(signature, path))
     return path
 
 
-def _signature(settings: Settings, ledger: Ledger) -> dict[str, Any]:
-    """What tells whether anything changed, without looking at the items."""
-    changed = [run["id"] for run in ledger.runs() if run["ended"] is None or _any(run["changes"])]
+def _sign(settings: Settings, ledger: Ledger) -> dict[str, Any]:
+    """Plain data that differs after any change in the ledger; does not read its items."""
+    changed = [
+        run["id"] for run in ledger.runs() if run["ended"] is None or _has_changes(run["changes"])
+    ]
     return {
         "format": FORMAT,
         "run": changed[-1] if changed else 0,
@@ -72,12 +75,12 @@ def _signature(settings: Settings, ledger: Ledger) -> dict[str, Any]:
     }
 
 
-def _any(changes: Any) -> bool:
-    return any(map(_any, changes.values())) if isinstance(changes, dict) else bool(changes)
+def _has_changes(changes: Any) -> bool:
+    return any(map(_has_changes, changes.values())) if isinstance(changes, dict) else bool(changes)
 
 
-def _note(known: dict[str, Any], path: Path) -> bytes:
-    return json.dumps({**known, "file": stamp(path)}).encode()
+def _format_note(signature: dict[str, Any], path: Path) -> bytes:
+    return json.dumps({**signature, "file": stamp(path)}).encode()
 
 
 def _schema() -> pyarrow.Schema:
@@ -104,20 +107,20 @@ def _schema() -> pyarrow.Schema:
     )
 
 
-def _pieces(settings: Settings, ledger: Ledger, subset: str) -> Iterator[list[dict[str, Any]]]:
+def _batches(settings: Settings, ledger: Ledger, subset: str) -> Iterator[list[dict[str, Any]]]:
     licence = settings.subset(subset).manifest.licence
-    # A frame's origin is that of its video.
+    # The origin of a frame is that of its video.
     raws = {item.origin: item for item in ledger.items(subset, is_asset=True).values()}
     key = ""
     while items := ledger.done_after(subset, key, ROWS):
         yield [
-            _row(item, raws.get(item.origin) if item.origin else None, licence)
+            _make_row(item, raws.get(item.origin) if item.origin else None, licence)
             for item in items.values()
         ]
         key = max(items)
 
 
-def _row(item: Item, raw: Item | None, licence: str) -> dict[str, Any]:
+def _make_row(item: Item, raw: Item | None, licence: str) -> dict[str, Any]:
     facts = item.facts
     common = raw.facts if raw else facts
     return {
@@ -127,40 +130,37 @@ def _row(item: Item, raw: Item | None, licence: str) -> dict[str, Any]:
         "bytes": item.bytes,
         "sha256": item.sha256,
         "licence": licence_of(facts, licence),
-        "rights_holder": _text(common.get("uploader")),
+        "rights_holder": _as_text(common.get("uploader")),
         "retrieved": item.since,
-        "frame_pts": _whole(facts.get("pts")),
-        "frame_seconds": _real(facts.get("seconds")),
+        "frame_pts": _as_int64(facts.get("pts")),
+        "frame_seconds": _as_float(facts.get("seconds")),
         "raw_bytes": raw.bytes if raw else None,
         "raw_sha256": raw.sha256 if raw else None,
-        "raw_version": _joined(common, _VERSION),
-        "decoder": _joined(facts, _DECODER),
+        "raw_version": _join(common, _VERSION),
+        "decoder": _join(facts, _DECODER),
     }
 
 
-def _text(value: object) -> str | None:
+def _as_text(value: object) -> str | None:
     return value[:1000] if isinstance(value, str) and value else None
 
 
-def _whole(value: object) -> int | None:
+def _as_int64(value: object) -> int | None:
     fits = isinstance(value, int) and not isinstance(value, bool) and abs(value) < 1 << 63
     return value if fits else None  # type: ignore[return-value]
 
 
-def _real(value: object) -> float | None:
+def _as_float(value: object) -> float | None:
     return float(value) if isinstance(value, int | float) else None
 
 
-def _joined(facts: dict[str, Any], names: Iterable[str]) -> str | None:
+def _join(facts: dict[str, Any], names: Iterable[str]) -> str | None:
     parts = [f"{name} {facts[name]}" for name in names if facts.get(name) not in (None, "")]
     return "; ".join(parts) or None
 
 
 def without_secrets(origin: str) -> str:
-    """An origin without what may be a secret: user and password, and the query of a URL.
-
-    A video's number in the query of a YouTube address stays.
-    """
+    """An origin without user, password and query; the id in a YouTube address (`v`) stays."""
     if "://" not in origin or not ("?" in origin or "@" in origin):
         return origin
     try:

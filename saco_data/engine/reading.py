@@ -1,4 +1,4 @@
-"""Reads the annotations of a subset and notes in the ledger what was read."""
+"""Reads the annotations of a subset and records in the ledger which file was read."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from saco_data.state.ledger import Ledger
 
 
 def read_annotations(subset: Subset, ledger: Ledger) -> Index:
-    """The index of a subset's pristine annotations; the ledger notes what was read."""
+    """The index of a subset's pristine annotations; the ledger records which file was read."""
     before = subset.annotations_stamp()
     index = subset.read_index()
     facts = ledger.facts(subset.id)
@@ -24,7 +24,7 @@ def read_annotations(subset: Subset, ledger: Ledger) -> Index:
 def fill_facts(facts: SubsetFacts, index: Index, stamped: list[Any]) -> None:
     """Writes into `facts` which annotations a subset has.
 
-    `stamped`: the stamp of the annotation file from before it was read.
+    `stamped`: the stamp of the annotation file, taken before it was read.
     """
     facts.stamp, facts.sha256 = stamped, index.sha256
     facts.revision = revision_of(index.path, index.sha256)

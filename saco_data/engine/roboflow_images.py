@@ -1,7 +1,7 @@
-"""Annotations and ready processed pictures from Roboflow.
+"""Processed pictures from Roboflow.
 
-Its pictures were compressed again: their pixels differ from the originals', and the ledger says so
-of each. Only pictures of the annotated size are taken.
+They were compressed again, so their pixels differ from the originals: the ledger records it for
+each of them. Only pictures of the annotated size are taken.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ from saco_data.transports.services.roboflow import Names, original_name
 
 
 def fetch_images(settings: Settings, name: str) -> dict[Reason, int]:
-    """Takes ready pictures for products that are not done; returns how many by reason.
+    """Makes products that are not done from Roboflow's pictures; returns how many by reason.
 
-    A picture that cannot be used does not change what is known of an original that is gone.
-    The annotation file must be at hand. Raises LockHeld, Blocked, Incomplete, AnnotationError,
+    An unusable picture does not change the record of a product whose original is gone. The
+    annotation file must be at hand. Raises LockHeld, Blocked, Incomplete, AnnotationError,
     DiskFull, OutputError.
     """
     counts: dict[Reason, int] = {}
@@ -45,26 +45,28 @@ def fetch_images(settings: Settings, name: str) -> dict[Reason, int]:
             return counts
         with roboflow_export.export(subset.config, settings.state / STAGING) as (archive, origin):
             names = Names(index.products)
-            found = {
+            product_names = {
                 image["file_name"]: names.find(original_name(image))
                 for image in roboflow_export.read_coco(archive)["images"]
             }
-            for member in members(archive, lambda name: PurePosixPath(name).name in found):
-                wanted_name = found[PurePosixPath(member.name).name]
+            for member in members(archive, lambda name: PurePosixPath(name).name in product_names):
+                wanted_name = product_names[PurePosixPath(member.name).name]
                 product = wanted.pop(wanted_name, None) if wanted_name else None
                 if product is None:
                     continue
-                outcome = _take(subset.id, member, product, folder, origin)
+                outcome = _make_product(subset.id, member, product, folder, origin)
                 counts[outcome.reason] = counts.get(outcome.reason, 0) + 1
                 if outcome.state is State.DONE or wanted_name not in gone:
                     ledger.record([outcome])
-                    # A picture of which nothing is known would pass for an original.
+                    # Commit each one: a picture without its record would pass for an original.
                     ledger.commit()
     return counts
 
 
-def _take(subset: str, member: Member, product: Product, folder: Path, origin: str) -> Outcome:
-    """Makes a picture of the export a product."""
+def _make_product(
+    subset: str, member: Member, product: Product, folder: Path, origin: str
+) -> Outcome:
+    """Writes a picture of the export as a product; returns its outcome."""
     try:
         if member.refusal:
             raise ArchiveDamaged(member.refusal, alone=True)

@@ -26,13 +26,13 @@ from saco_data.state.lock import Lock
 
 @dataclass(frozen=True)
 class Finished:
-    """How a run ended: its exit code, and how each subset did."""
+    """How a run ended: its exit code, and the result of each subset."""
 
     code: int
     results: dict[str, Result]
 
 
-# What happens under the lock before subsets go their road; the event asks it to end soon.
+# Work under the lock before the subsets run; it must end soon once the event is set.
 Prelude = Callable[[Ledger, threading.Event], None]
 
 
@@ -78,19 +78,18 @@ def go(
     clock: Callable[[], float] = time.time,
     executor: Executor | None = None,
 ) -> Finished:
-    """As `run`, and says what changed. A ledger that proves damaged is rebuilt, once.
+    """As `run`, and returns the result of each subset. A damaged ledger is rebuilt, once.
 
-    `is_due`, `renew`: see `Planner`. `prelude` comes before it, under the lock. `clock`: as
-    `time.time`, for the ledger. `executor`: instead of the one that the config names; it is closed
-    at the end.
+    `is_due`, `renew`: see `Planner`. `prelude`: see `Prelude`. `clock`: as `time.time`, for the
+    ledger. `executor`: instead of the one that the config names; it is closed at the end.
     """
     damaged = False
     bound = bind(settings, subsets)
-    # Before the lock: Ctrl-C must never leave one behind.
-    with _stopping() as stopping, Lock(settings.state) as lock:
+    # Signals before the lock: Ctrl-C must never leave a lock behind.
+    with _handle_signals() as stopping, Lock(settings.state) as lock:
         while True:
-            # A pool that was closed cannot be used again.
-            at_work = executor or executors.make(settings)
+            # A closed executor cannot be used again.
+            running = executor or executors.make(settings)
             pipeline = None
             try:
                 with Ledger(settings.state, damaged=damaged, clock=clock) as ledger:
@@ -99,7 +98,7 @@ def go(
                     )
                     pipeline = Pipeline(
                         ledger,
-                        at_work,
+                        running,
                         reporter,
                         stages=stages,
                         is_due=is_due,
@@ -108,31 +107,33 @@ def go(
                         indices=indices,
                     )
                     lock.on_lost = pipeline.halt
-                    stopping.halts(pipeline.halt)
+                    stopping.set_halt(pipeline.halt)
                     if prelude:
                         prelude(ledger, pipeline.stop)
                     results = pipeline.run(bound)
-                    at_work.close()
+                    running.close()
                     code = most_severe([result.code for result in results.values()])
                     if stopping.asked:
                         code = Interrupted.exit_code
-                    changed = {name: each.changed for name, each in results.items()}
+                    changed = {name: result.changed for name, result in results.items()}
                     ledger.end_run(number, code, changed)
-                    whole_road = indices is None and (stages is None or stages == Stages())
-                    if whole_road and not stopping.asked:
+                    all_stages = indices is None and (stages is None or stages == Stages())
+                    if all_stages and not stopping.asked:
                         provenance.write(settings, ledger)
                 break
             except LedgerDamaged as error:
-                at_work.close(now=True)
+                running.close(now=True)
                 if damaged:
                     raise
                 if pipeline:
-                    # Never two threads on one subset.
+                    # Two threads must never work on one subset.
                     pipeline.join()
                 damaged = True
-                reporter.note("", f"{error.what}: it is set aside and rebuilt from the files")
+                reporter.note(
+                    "", f"{error.what}: it is kept under another name and rebuilt from the files"
+                )
             except BaseException:
-                at_work.close(now=True)
+                running.close(now=True)
                 raise
     if stopping.asked:
         raise Interrupted("stopped by Ctrl-C", remedy="What is done is kept: run again to go on")
@@ -140,20 +141,20 @@ def go(
 
 
 class _Stopping:
-    """Whether a signal asked the run to end, and what ends it."""
+    """Whether a signal asked the run to end, and the function that ends it."""
 
     def __init__(self) -> None:
         self.asked = False
         self._halt: Callable[[], None] = lambda: None
 
-    def halts(self, halt: Callable[[], None]) -> None:
-        """Names what ends the run from now on; called at once if a signal came before."""
+    def set_halt(self, halt: Callable[[], None]) -> None:
+        """Sets the function that ends the run; calls it at once if a signal came before."""
         self._halt = halt
         if self.asked:
             halt()
 
     def ask(self, number: int, frame: object) -> None:
-        """The signal handler: the second time ends everything at once."""
+        """The signal handler: the second signal ends everything at once."""
         if self.asked:
             raise KeyboardInterrupt
         self.asked = True
@@ -161,7 +162,7 @@ class _Stopping:
 
 
 @contextmanager
-def _stopping() -> Iterator[_Stopping]:
+def _handle_signals() -> Iterator[_Stopping]:
     """The first Ctrl-C (or SIGTERM) asks the run to end cleanly, the second ends it at once."""
     stopping = _Stopping()
     if threading.current_thread() is not threading.main_thread():

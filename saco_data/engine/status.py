@@ -1,4 +1,4 @@
-"""Counts by state and reason, from the ledger alone, so that it is quick at any size."""
+"""Counts by state and reason. Reads only the ledger: quick for subsets of any size."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from saco_data.state.ledger import Ledger
 
 @dataclass
 class SubsetStatus:
-    """How one subset stands; counts of products by state, and of the unfinished by reason."""
+    """The state of one subset: products by state, and those that are not done by reason."""
 
     subset: str
     total: int
@@ -27,11 +27,11 @@ class SubsetStatus:
     keep_list_sha256: str
     complete: bool
     waits: str = ""
-    # Files that are gone, but were not yet seen as gone twice (`gone_confirm_hours`).
+    # Gone files that await their second look (`gone_confirm_hours`).
     unconfirmed: int = 0
 
     def as_json(self) -> dict[str, Any]:
-        """The shape that INTERFACE promises."""
+        """Plain data for `--json`."""
         content: dict[str, Any] = {
             "products": {"total": self.total, **{s.value: self.states[s] for s in _ORDER}},
             "image_nps": {"total": self.image_nps[0], "kept": self.image_nps[1]},
@@ -49,7 +49,7 @@ class SubsetStatus:
 
 @dataclass
 class Status:
-    """How all asked subsets stand."""
+    """The state of all selected subsets."""
 
     subsets: list[SubsetStatus] = field(default_factory=list)
 
@@ -59,7 +59,7 @@ class Status:
         return all(each.complete for each in self.subsets)
 
     def as_json(self) -> dict[str, Any]:
-        """The shape that INTERFACE promises."""
+        """Plain data for `--json`."""
         return {
             "subsets": {each.subset: each.as_json() for each in self.subsets},
             "complete": self.complete,
@@ -70,7 +70,7 @@ _ORDER = (State.DONE, State.PENDING, State.FAILED, State.BLOCKED, State.GONE)
 
 
 def read(settings: Settings, ledger: Ledger, names: Sequence[str]) -> Status:
-    """The status of some subsets; no annotation file and no product is opened."""
+    """The status of some subsets, from the ledger and file stamps."""
     subsets = bind(settings, names)
     return Status([describe(subset, ledger.snapshot(subset.id)) for subset in subsets])
 

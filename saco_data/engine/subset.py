@@ -1,4 +1,4 @@
-"""One subset, bound once a run: what the config and the manifest say of it, and its source."""
+"""One subset with its config, manifest and source, bound once in a run."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from saco_data.storage.files import stamp
 
 @dataclass(frozen=True)
 class Subset:
-    """A subset with all that a run needs to know of it, besides the ledger."""
+    """All that a run must know of a subset, except what the ledger holds."""
 
     config: SubsetConfig
     source: Source
 
     @property
     def id(self) -> str:
-        """How it is called in the ledger, the config and all output."""
+        """Its name in the ledger, the config and all output."""
         return self.config.id
 
     @property
     def manifest(self) -> Manifest:
-        """Its facts."""
+        """The facts that its manifest gives."""
         return self.config.manifest
 
     def read_index(self) -> Index:
@@ -43,21 +43,21 @@ class Subset:
         return stamp(self.config.pristine)
 
     def derived_stamp(self) -> list[Any]:
-        """The stamps of the annotations for evaluation and of the record of what they lack."""
+        """The stamps of the pruned annotations and of their sidecar."""
         return [*stamp(self.config.derived), *stamp(sidecar(self.config.derived))]
 
     def has_raw_files(self) -> bool:
-        """Whether any raw file lies in its folder; hidden files are notes of ours."""
+        """Whether its raw folder has files; hidden ones are notes of ours and do not count."""
         names = folders.list_files(self.config.raw_folder)
         return not all(name.rpartition("/")[2].startswith(".") for name in names)
 
 
 def bind(settings: Settings, names: Iterable[str] = ()) -> list[Subset]:
-    """The subsets of these names (none: the default collection). Raises UsageError."""
+    """The subsets of these names, or the default collection without any. Raises UsageError."""
     return [bind_one(settings, name) for name in settings.registry.select(names)]
 
 
 def bind_one(settings: Settings, name: str) -> Subset:
-    """The subset of one name. Raises UsageError for an unknown one."""
+    """The subset of this name. Raises UsageError for an unknown name."""
     config = settings.subset(name)
     return Subset(config, sources.make(config))

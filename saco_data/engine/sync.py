@@ -1,10 +1,8 @@
-"""`saco sync`: prepare, made for a timer.
+"""`saco sync`: brings subsets up to date, for a timer.
 
-Adds re-checks at growing intervals, change detection at the source, sampled verification.
-
-It looks again at what could not be had (less often as the verdict ages), follows annotation files
-and media that changed at their source, reads a rotating sample of finished products again, and
-repairs what rotted. What came back is restored, because annotations are always derived anew.
+Adds to `saco prepare`: re-checks of missing items at growing intervals, new versions of annotation
+files and media at their source, and verification of a rotating sample of finished products. Items
+that are available again return to the annotations, which are derived from the downloaded ones.
 """
 
 from __future__ import annotations
@@ -33,12 +31,12 @@ from saco_data.storage import files
 
 _log = logging.getLogger(__name__)
 DAY = 86400
-# Timers start a little early or late.
+# Seconds by which a timer may start early.
 SLACK = 2 * 3600
-# How long to leave an item alone, by the age of its verdict: the first row that is older.
+# (age of the verdict, pause until the next look), in seconds: the first row with a larger age.
 PAUSES = ((DAY, 0), (7 * DAY, DAY), (60 * DAY, 7 * DAY))
 LONGEST = 30 * DAY
-# Products read again by one run, and assets whose version the source is asked for, in a subset.
+# Products verified in one run, and assets of a subset whose version the source is asked for.
 SAMPLE = 500
 ASKED = 20
 _PAGE = 1000
@@ -46,7 +44,11 @@ _PAGE = 1000
 
 @dataclass
 class Checked:
-    """What was checked in a subset before its run."""
+    """What was checked in a subset before its run.
+
+    `verified`: number of products read. `rotten`: damaged or lost products. `followed`: assets that
+    have a new version at their source.
+    """
 
     verified: int = 0
     rotten: list[str] = field(default_factory=list)
@@ -80,16 +82,16 @@ class Synced:
 
 
 def is_due(item: Item, now: float) -> bool:
-    """Whether an item that is not done is to be looked at again.
+    """Whether to look again at an item that is not done.
 
-    Always on the first day of its verdict, daily in the first week, weekly for two months, then
-    monthly.
+    In every sync on the first day of its verdict, daily in the first week, weekly for two months,
+    then monthly. Items that wait for the user are due in every sync.
     """
     if item.state is State.BLOCKED and not item.reason.has(Effect.REST):
         return True
     age = now - (item.since if item.gone_first is None else item.gone_first)
     pause = next((pause for limit, pause in PAUSES if age < limit), LONGEST)
-    # One last seen in the future was seen by a clock that was ahead.
+    # `last_seen` in the future: the clock was ahead then.
     return not 0 <= now - item.last_seen < pause - SLACK
 
 
@@ -119,23 +121,23 @@ def sync(
     def prelude(ledger: Ledger, stop: threading.Event) -> None:
         share = _share_sample(ledger, subsets)
         for subset in subsets:
-            found = checked[subset.id]
+            check = checked[subset.id]
             try:
-                _follow_annotations(subset, ledger, reporter, found)
+                _follow_annotations(subset, ledger, reporter, check)
                 limit = None if full else share[subset.id]
-                _verify(subset, ledger, limit, found, stop)
-                for name in found.rotten:
+                _verify(subset, ledger, limit, check, stop)
+                for name in check.rotten:
                     note = f"{name}: the file was damaged or lost; it is made again"
                     reporter.note(subset.id, note)
                 if not stop.is_set():
                     renew[subset.id] = _find_changed(subset, ledger)
-                    found.followed = sorted(renew[subset.id])
+                    check.followed = sorted(renew[subset.id])
             except LedgerDamaged:
                 raise
             except SacoError as error:
                 # The other subsets go on.
                 reporter.note(subset.id, str(error))
-                found.codes.append(error.exit_code)
+                check.codes.append(error.exit_code)
 
     finished = session.go(
         settings,
@@ -149,34 +151,34 @@ def sync(
         clock=clock,
         executor=executor,
     )
-    codes = [finished.code, *(code for each in checked.values() for code in each.codes)]
+    codes = [finished.code, *(code for check in checked.values() for code in check.codes)]
     return Synced(most_severe(codes), finished.results, checked)
 
 
 def _share_sample(ledger: Ledger, subsets: Iterable[Subset]) -> dict[str, int]:
-    """How many products of each subset to verify."""
+    """How many products of each subset to verify: `SAMPLE` shared by their numbers."""
     done = {subset.id: ledger.done_bytes(subset.id)[0] for subset in subsets}
     total = sum(done.values())
     return {name: -(-SAMPLE * count // total) if total else 0 for name, count in done.items()}
 
 
-def _follow_annotations(subset: Subset, ledger: Ledger, reporter: Reporter, found: Checked) -> None:
-    """Gets a newer annotation file where the present one is known to be from the hub."""
+def _follow_annotations(subset: Subset, ledger: Ledger, reporter: Reporter, check: Checked) -> None:
+    """Gets a newer annotation file, where the present one came from the hub."""
     if not ledger.facts(subset.id).revision:
         return
     try:
         got = Annotations().from_hub(subset.config)
     except (Blocked, Incomplete) as error:
-        # The file that is here stays good.
-        reporter.note(subset.id, f"whether there are newer annotations is not known: {error}")
-        found.codes.append(error.exit_code)
+        # The present file remains usable.
+        reporter.note(subset.id, f"could not look for newer annotations: {error}")
+        check.codes.append(error.exit_code)
         return
     if got.state == "replaced":
         reporter.note(subset.id, f"the annotations changed; the old file is kept as {got.kept_as}")
 
 
 def _verify(
-    subset: Subset, ledger: Ledger, limit: int | None, found: Checked, stop: threading.Event
+    subset: Subset, ledger: Ledger, limit: int | None, check: Checked, stop: threading.Event
 ) -> None:
     """Compares finished products with their digests: the next `limit` in turn, or all."""
     facts = ledger.facts(subset.id)
@@ -185,13 +187,13 @@ def _verify(
     with ThreadPoolExecutor(subset.config.keys.jobs) as threads:
         while left > 0 and not stop.is_set():
             page = ledger.done_after(subset.id, at, min(left, _PAGE))
-            bad = list(threads.map(lambda item: _find_fault(subset, item), page.values()))
-            for item, outcome in zip(page.values(), bad, strict=True):
+            faults = list(threads.map(lambda item: _find_fault(subset, item), page.values()))
+            for item, outcome in zip(page.values(), faults, strict=True):
                 if outcome is not None:
                     ledger.record([outcome])
                     verify.discard(subset, Product(item.key, 0, 0), outcome.reason)
-                    found.rotten.append(item.key)
-            found.verified += len(page)
+                    check.rotten.append(item.key)
+            check.verified += len(page)
             left -= len(page)
             at = next(reversed(page), "")
             if not at:
@@ -202,7 +204,7 @@ def _verify(
 
 
 def _find_fault(subset: Subset, item: Item) -> Outcome | None:
-    """What is wrong with a finished product; None for nothing."""
+    """The outcome of a finished product that is damaged or lost; None if it is sound."""
     reason, detail = Reason.WRONG_DIGEST, "the file changed since it was written"
     try:
         if files.sha256_of(subset.config.images / item.key) == item.sha256:
@@ -210,14 +212,15 @@ def _find_fault(subset: Subset, item: Item) -> Outcome | None:
     except (FileNotFoundError, NotADirectoryError):
         reason, detail = Reason.PRODUCT_LOST, "the file is missing"
     except OSError as error:
-        # A disk that does not answer has not lost it.
-        _log.warning("%s cannot be read (%s)", item.key, error.strerror)
+        # A file that cannot be read now may still be sound.
+        extra = {"subset": item.subset}
+        _log.warning("%s cannot be read (%s)", item.key, error.strerror, extra=extra)
         return None
     return Outcome(item.subset, item.key, reason, detail, tried=False)
 
 
 def _find_changed(subset: Subset, ledger: Ledger) -> set[str]:
-    """The assets, of a few in turn, that the source has in another version."""
+    """The keys of assets with another version at the source; asks about the next few in turn."""
     facts = ledger.facts(subset.id)
     is_asset = subset.manifest.frames
     asked = ledger.done_after(subset.id, facts.asked_to, ASKED, is_asset=is_asset)

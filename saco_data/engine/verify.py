@@ -1,4 +1,4 @@
-"""Reads finished products again: there, unchanged, decoded in full, of the annotated size."""
+"""Verifies finished products: file there, digest unchanged, decodes fully, annotated size."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TASK_SECONDS = 600.0
 
 
 def run(settings: Settings, names: Sequence[str], reporter: Reporter) -> int:
-    """Verifies the finished products of subsets; returns the exit code for how they stand then.
+    """Verifies the finished products of subsets; returns the exit code for their state afterwards.
 
     Raises LockHeld, DiskFull, OutputError.
     """
@@ -55,20 +55,20 @@ def _verify(subset: Subset, ledger: Ledger, executor: Executor, reporter: Report
     products = index.products
     done = ledger.items(subset.id, state=State.DONE)
     known = [(products[key], item.sha256) for key, item in done.items() if key in products]
-    bad = 0
+    damaged = 0
     for outcome in check_all(subset, known, executor):
         if outcome.state is not State.DONE:
-            bad += 1
-            reporter.note(subset.id, f"{outcome.key}: {outcome.detail}; prepare makes it anew")
+            damaged += 1
+            reporter.note(subset.id, f"{outcome.key}: {outcome.detail}; `saco prepare` repairs it")
             ledger.record([outcome])
             discard(subset, products[outcome.key], outcome.reason)
-    reporter.note(subset.id, f"{len(known)} verified, {bad} bad")
+    reporter.note(subset.id, f"{len(known)} verified, {damaged} damaged")
     snapshot = ledger.snapshot(subset.id)
     return most_severe([*codes, *gone_policy.exit_codes(subset, snapshot)])
 
 
 def discard(subset: Subset, product: Product, reason: Reason) -> None:
-    """Deletes a finished file that a reason proves unusable, so that its name never lies.
+    """Deletes a finished file if the reason proves it unusable.
 
     Other names of the same file (raw file, official view) are deleted too.
     """
@@ -103,9 +103,9 @@ def check_all(
         try:
             yield from future.result()
         except LOST:
-            # One file was too much for the worker: check each one alone.
-            for each in task:
-                yield _check_alone(each, executor)
+            # One of the files ended the worker: check them one by one.
+            for check in task:
+                yield _check_alone(check, executor)
 
 
 def _check_alone(check: process.Check, executor: Executor) -> Outcome:

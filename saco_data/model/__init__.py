@@ -1,1 +1,1 @@
-"""Plain records, reasons, errors: no I/O, imports nothing of ours."""
+"""Records, reasons and errors. No I/O; imports no other package of saco_data."""

@@ -1,4 +1,4 @@
-"""What a run changed, in words that matter to who uses the benchmark."""
+"""The changes that a run made to a subset, as users see them."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from saco_data.model.reasons import Reason, State
 
 @dataclass
 class Changes:
-    """What became of the products of one subset; an item appears once, as it ended.
+    """The changes of the products of one subset: each with its first and last reason in the run.
 
-    `made`: for the first time. `returned`: it was gone. `repaired`: it was done and had rotted or
-    was lost. `gone`, `failed`, `blocked`: newly so, with the reason. `annotations`: the sha256 of
-    the file before and now, if it is another one, with the products that it added and dropped.
+    `made`: products made for the first time. `returned`: gone before. `repaired`: done before, then
+    damaged or lost. `gone`, `failed`, `blocked`: newly in this state, with the reason.
+    `annotations`: if the file changed, its sha256 before and now, and the numbers of products that
+    were added and dropped.
     """
 
     before: dict[str, Reason | None] = field(default_factory=dict)
@@ -25,7 +26,7 @@ class Changes:
     annotations: dict[str, Any] = field(default_factory=dict)
 
     def add(self, changes: Iterable[Change]) -> None:
-        """Takes note of what the ledger says outcomes changed."""
+        """Adds the changes that the ledger reports for recorded outcomes."""
         for change in changes:
             if change.is_asset:
                 continue
@@ -35,20 +36,20 @@ class Changes:
                 self.was_made.add(change.key)
 
     def made(self) -> int:
-        """How many products there are for the first time."""
+        """The number of products made for the first time."""
         return sum(
             after is Reason.OK and not self._was_gone(key) and key not in self.was_made
             for key, after in self.after.items()
         )
 
     def returned(self) -> list[str]:
-        """Products that were gone and are there again."""
+        """Names of products that were gone and are done now."""
         return [
             key for key, after in self.after.items() if after is Reason.OK and self._was_gone(key)
         ]
 
     def repaired(self) -> list[str]:
-        """Products that had been there, were damaged or lost, and are whole again."""
+        """Names of products that were done, then damaged or lost, and are done again."""
         return [
             key
             for key, after in self.after.items()
@@ -56,7 +57,7 @@ class Changes:
         ]
 
     def newly(self, state: State) -> dict[str, Reason]:
-        """Products that have come into a state, with their reasons."""
+        """Names of products that are in a state now and were not before, with their reasons."""
         return {
             key: after
             for key, after in self.after.items()
@@ -64,18 +65,21 @@ class Changes:
         }
 
     def as_json(self) -> dict[str, Any]:
-        """Plain data; only what there is."""
+        """Plain data for `--json`, without empty entries."""
         content = {
             "made": self.made(),
             "returned": self.returned(),
             "repaired": self.repaired(),
-            **{each.value: self.newly(each) for each in (State.GONE, State.FAILED, State.BLOCKED)},
+            **{
+                state.value: self.newly(state)
+                for state in (State.GONE, State.FAILED, State.BLOCKED)
+            },
             "annotations": self.annotations,
         }
         return {name: value for name, value in content.items() if value}
 
     def in_words(self) -> list[str]:
-        """One phrase for each kind of change that there is."""
+        """A phrase for each kind of change in this run."""
         counts = [
             (self.made(), "made"),
             (len(self.returned()), "came back"),
@@ -84,8 +88,8 @@ class Changes:
             (len(self.newly(State.FAILED)), "failed"),
             (len(self.newly(State.BLOCKED)), "blocked"),
         ]
-        words = [f"{count} {what}" for count, what in counts if count]
-        return [*words, *(["other annotations"] if self.annotations else [])]
+        phrases = [f"{count} {what}" for count, what in counts if count]
+        return [*phrases, *(["other annotations"] if self.annotations else [])]
 
     def _was(self, key: str, state: State) -> bool:
         before = self.before[key]

@@ -21,7 +21,7 @@ from typing import ClassVar
 
 from saco_data.model.reasons import Reason
 
-# The most severe wins when several subsets end differently (INTERFACE: 1 > 2 > 6 > 5 > 4 > 3).
+# The exit code of a run is the most severe of its subsets: 1 > 2 > 6 > 5 > 4 > 3.
 SEVERITY = (130, 1, 2, 6, 5, 4, 3, 0)
 
 
@@ -82,7 +82,7 @@ class Incomplete(SacoError):
 
 
 class Blocked(SacoError):
-    """A whole source waits for its user or for time to pass; no item pays for it."""
+    """A whole source waits for the user or for time to pass; no attempt is counted."""
 
     exit_code = 4
 
@@ -99,7 +99,7 @@ class Blocked(SacoError):
 
 
 class AnnotationError(Blocked):
-    """An annotation file is missing, cut or lacks what the job relies on."""
+    """An annotation file is missing, cut, or lacks something that is needed."""
 
     def __init__(self, what: str, *, item: str = "", remedy: str = "") -> None:
         super().__init__(what, item=item, remedy=remedy, reason=Reason.ANNOTATIONS)
@@ -124,5 +124,5 @@ class Interrupted(SacoError):
 
 
 def most_severe(codes: list[int]) -> int:
-    """The exit code of a run from those of its parts."""
+    """The exit code of a run from those of its parts; 0 without any."""
     return min(codes, key=SEVERITY.index, default=0)

@@ -1,4 +1,4 @@
-"""What a check finds."""
+"""The findings of `saco doctor`."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ class Verdict(StrEnum):
     """How bad a finding is."""
 
     OK = "ok"
-    WARN = "warn"  # a run may do well with it
-    FAIL = "fail"  # something will not be prepared before the user acts
+    WARN = "warn"  # a run may still succeed
+    FAIL = "fail"  # something cannot be prepared until the user acts
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One line: the `name` of what was looked at, what it is like, and what to do about it."""
+    """One line: the `name` of what was checked, its state (`what`), and the `remedy`."""
 
     name: str
     verdict: Verdict
@@ -34,15 +34,15 @@ class Finding:
 
 
 def ok(name: str, what: str) -> Finding:
-    """All is well."""
+    """A finding without a problem."""
     return Finding(name, Verdict.OK, what)
 
 
 def warn(name: str, what: str, remedy: str) -> Finding:
-    """It may do, but should be looked at."""
+    """A finding that may become a problem."""
     return Finding(name, Verdict.WARN, what, remedy)
 
 
 def fail(name: str, what: str, remedy: str) -> Finding:
-    """It will not do."""
+    """A finding that prevents the preparation of something."""
     return Finding(name, Verdict.FAIL, what, remedy)

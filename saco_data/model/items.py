@@ -1,4 +1,4 @@
-"""What the ledger remembers, as plain records."""
+"""The contents of the ledger as plain records."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from saco_data.model.reasons import Reason, State
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """What the ledger holds of one item. Times in seconds since the epoch.
+    """The ledger's row of one item. Times in seconds since the epoch.
 
-    `first_seen` is of the item, `since` and `last_seen` of its present reason. `gone_first` and
-    `gone_last`: the first and last time that an unthrottled source said it is gone, in an unbroken
-    line of such verdicts. `gone_confirmed`: the user took the source at its word.
+    `first_seen` refers to the item, `since` and `last_seen` to its present reason. `gone_first` and
+    `gone_last`: the first and last of an unbroken series of verdicts "gone", without those of a
+    throttled source. `gone_confirmed`: the user confirmed that it is gone.
     """
 
     subset: str
@@ -39,8 +39,8 @@ class Item:
         """The state that follows from the reason."""
         return self.reason.state
 
-    def confirmed(self, hours: float) -> bool:
-        """Whether it was seen as gone twice, at least `hours` apart (0: once is enough)."""
+    def is_confirmed(self, hours: float) -> bool:
+        """Whether "gone" is confirmed: seen twice, at least `hours` apart (0: once is enough)."""
         if self.state is not State.GONE:
             return False
         if hours <= 0 or self.gone_confirmed:
@@ -52,7 +52,7 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """What was known of an item before: a reason, from when to when, in the source's words."""
+    """An earlier reason of an item, with its period and the message of the source."""
 
     reason: Reason
     since: int
@@ -62,7 +62,7 @@ class Past:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What an outcome did to an item. `before` is None for a new one; `made`: it was done once."""
+    """The effect of an outcome on an item. `before`: None if new; `made`: it was done before."""
 
     key: str
     is_asset: bool
@@ -73,9 +73,9 @@ class Change:
 
 @dataclass
 class SubsetFacts:
-    """What is known of a whole subset: its annotation file when last read, and what was kept.
+    """The ledger's row of a subset: its annotation file when last read, and the kept entries.
 
-    `stamp` (path, size, mtime in ns) tells without reading whether the file is still the same.
+    `stamp` (path, size, mtime in ns) shows a changed file without reading it.
     """
 
     stamp: list[Any] = field(default_factory=list)
@@ -90,16 +90,17 @@ class SubsetFacts:
     # The derived file and the sha256 of its source, so that a rerun does not rewrite it.
     derived_stamp: list[Any] = field(default_factory=list)
     derived_from: str = ""
-    # The sha256 of what the derived file lacks and why, and how many wait for a second look.
+    # The sha256 of the removed entries with their reasons, and the number of gone files that await
+    # a second look.
     removed_sha256: str = ""
     unconfirmed: int = 0
-    # Why the subset as a whole waits: (reason, message), or empty.
+    # Why the whole subset is blocked: (reason, message), or empty.
     waits: list[str] = field(default_factory=list)
-    # What the last run relied on if it came to a proper end, else empty (see `books.settled`).
+    # What the last run depended on if it ended properly, else empty (see `engine.freshness`).
     ended: list[Any] = field(default_factory=list)
-    # The sha256 of the annotations whose meaning the finished products were compared with.
+    # The sha256 of the annotations that the finished products were last compared with.
     compared_sha256: str = ""
-    # The product up to which the rotating sample was verified.
+    # The last product of the rotating sample that was verified.
     sampled_to: str = ""
-    # The asset or product up to which the source was asked for newer versions.
+    # The last asset or product whose version at the source was checked.
     asked_to: str = ""

@@ -1,4 +1,4 @@
-"""Why an item is in its state, and what follows from it: the one table of states and reasons."""
+"""The reasons of states, and their effects: the one table of both."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ class State(StrEnum):
     PENDING = "pending"  # nothing tried yet
     DONE = "done"
     FAILED = "failed"  # transient: the next run tries again
-    BLOCKED = "blocked"  # somebody must act, or the source needs rest
+    BLOCKED = "blocked"  # the user must act, or the source needs rest
     GONE = "gone"  # the source itself says that it no longer exists: the only state that prunes
 
 
@@ -19,7 +19,7 @@ class Effect(Flag):
     """What else follows from a reason, besides the state."""
 
     NONE = 0
-    # The raw file is useless: it is not offered to another attempt.
+    # The raw file is unusable: it is deleted.
     DISCARD_RAW = auto()
     # The finished file is unusable: it is deleted.
     DISCARD_PRODUCT = auto()
@@ -27,7 +27,7 @@ class Effect(Flag):
     EXISTS = auto()
     # The whole source is closed, not only this item: no further item is tried.
     CLOSE_SOURCE = auto()
-    # The source is closed until it has rested: time alone heals it.
+    # The source is closed until it has rested; the user need not act.
     REST = auto()
 
 
@@ -40,7 +40,7 @@ _BLOCKED, _FAILED = State.BLOCKED, State.FAILED
 
 
 class Reason(StrEnum):
-    """Why an item is in its state: value, state, effects, and the sentence for people."""
+    """Why an item is in its state: value, state, effects, and a sentence for users."""
 
     NOT_TRIED = "not_tried", _PENDING, _NONE, "not tried yet"
     OK = "ok", _DONE, _NONE, "complete and verified"
@@ -73,7 +73,7 @@ class Reason(StrEnum):
     HTTP_ERROR = "http_error", _FAILED, _NONE, "the server answered with an unexpected status"
     SHORT_BODY = "short_body", _FAILED, _EXISTS, "the download ended too early"
     WRONG_DIGEST = "wrong_digest", _FAILED, _BAD_FILE, "the digest is not the expected one"
-    NOT_MEDIA = "not_media", _FAILED, _BAD_FILE & ~_EXISTS, "the content is no picture or video"
+    NOT_MEDIA = "not_media", _FAILED, _BAD_FILE & ~_EXISTS, "the content is not a picture or video"
     CORRUPT_IMAGE = "corrupt_image", _FAILED, _BAD_FILE, "the picture cannot be decoded"
     WRONG_SIZE = "wrong_size", _FAILED, _BAD_FILE & ~Effect.DISCARD_RAW, "width or height is wrong"
     CORRUPT_VIDEO = "corrupt_video", _FAILED, _BAD_RAW, "the video cannot be decoded"
@@ -96,9 +96,9 @@ class Reason(StrEnum):
 
     @classmethod
     def of(cls, value: str) -> Reason:
-        """The reason with this value, as the ledger keeps it. Raises ValueError."""
+        """The reason with this value in the ledger. Raises ValueError."""
         if value not in _BY_VALUE:
-            raise ValueError(f"{value!r} is no reason")
+            raise ValueError(f"{value!r} is not a reason")
         return _BY_VALUE[value]
 
     def has(self, effect: Effect) -> bool:

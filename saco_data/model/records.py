@@ -1,6 +1,6 @@
-"""The words of the project as plain records. They cross process borders and carry no behaviour.
+"""Product, asset, arrival and outcome as plain records, which cross process borders.
 
-A *product* is a processed file named by `file_name`; an *asset* is the raw thing it comes from (an
+A *product* is a processed file named by `file_name`; an *asset* is the raw file it comes from (an
 image or a video); an *outcome* is the record of one attempt. The state of an item follows from its
 reason, so the two can never contradict each other.
 """
@@ -40,24 +40,24 @@ class Product:
         return (self.size[1], self.size[0]) if self.size else (self.width, self.height)
 
     def meaning(self) -> dict[str, Any]:
-        """What the annotation says of it that its content depends on, for the ledger.
+        """The annotated facts that its content depends on, for the ledger.
 
-        A later revision of the annotations may mean another frame by the same name. Nothing is said
-        of the size of a product that is only listed (0 x 0).
+        A later revision of the annotations may give another frame for the same name. Without the
+        size for a product that is only listed (0 x 0).
         """
-        meant: dict[str, Any] = {"size": list(self.pixels)} if any(self.pixels) else {}
+        facts: dict[str, Any] = {"size": list(self.pixels)} if any(self.pixels) else {}
         if self.video is not None:
-            meant |= {"video": self.video, "frame": self.frame}
-        return meant
+            facts |= {"video": self.video, "frame": self.frame}
+        return facts
 
     def contradicts(self, facts: Mapping[str, Any]) -> bool:
-        """Whether a file of which these facts are known was made for something else."""
+        """Whether a file with these facts was made for another frame or size."""
         return any(facts.get(name, value) != value for name, value in self.meaning().items())
 
 
 @dataclass(frozen=True, slots=True)
 class Asset:
-    """A raw thing to fetch and the products that come out of it. `key` is unique in its subset."""
+    """A raw file to fetch and the products made from it. `key` is unique in its subset."""
 
     key: str
     products: tuple[Product, ...]
@@ -65,10 +65,10 @@ class Asset:
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """A raw asset that is at hand: a file, or (small members of a local archive) its bytes.
+    """A raw asset on this machine: a file, or its bytes (small members of a local archive).
 
-    `owned`: the file lies in a folder of ours, so it may be linked to, and removed if the config
-    says so. `origin` never holds a secret. `facts` go to the ledger: ETag, version id, fps...
+    `owned`: the file is in a folder of ours, so it may be linked to, and removed if the config
+    says so. `origin` contains no secret. `facts` go to the ledger: ETag, version id, fps...
     """
 
     asset: Asset
@@ -82,8 +82,8 @@ class Arrival:
 class Outcome:
     """The record of one attempt at a product, or (`is_asset`) at a raw asset.
 
-    `detail` holds the source's own words, without secrets. `tried` is False where the item did not
-    get its turn (the source closed): the attempt is not counted.
+    `detail`: the message of the source, without secrets. `tried`: False if the item was not
+    requested (the source closed), so that no attempt is counted.
     """
 
     subset: str

@@ -1,4 +1,4 @@
-"""What the ledger holds of one subset, read in one transaction."""
+"""The ledger's rows of one subset, read in one transaction."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from saco_data.model.reasons import Reason
 
 @dataclass(frozen=True)
 class Snapshot:
-    """One consistent view of a subset; later writes to the ledger do not change it.
+    """A consistent view of a subset; later writes to the ledger do not change it.
 
     `counts` and `asset_counts`: number of products and of raw assets by reason. `done_bytes`: the
-    size of all finished products. `gone`: the products that their source says no longer exist, by
-    key. `products` (all, as `Ledger.known` returns them) and `assets` are None unless asked for.
+    size of all finished products. `gone`: the products in state "gone", by key.
+    `products` (all, as `Ledger.known` returns them) and `assets` are None unless asked for.
     """
 
     subset: str

@@ -1,4 +1,4 @@
-"""Numbers, times and reasons as people read them."""
+"""Formats numbers, times and reasons for people."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 
 def number(value: int) -> str:
-    """Thousands apart: 46,421."""
+    """An integer with thousands separators: 46,421."""
     return f"{value:,}"
 
 
@@ -18,7 +18,7 @@ def when(value: int | None, *, seconds: bool = False) -> str:
 
 
 def lasting(seconds: float) -> str:
-    """A span of time: 3 h 05 min."""
+    """A duration: 3 h 05 min."""
     seconds = round(seconds)
     if seconds < 60:
         return f"{seconds} s"
@@ -29,7 +29,7 @@ def lasting(seconds: float) -> str:
 
 
 def percent(part: float, whole: float = 1) -> str:
-    """A share; 100 % only if nothing is missing, 0 % only if there is nothing."""
+    """A share; 100 % only if `part` is all of `whole`, 0 % only if `part` is 0."""
     if not whole:
         return "–"
     share = 100 * part / whole
@@ -41,11 +41,11 @@ def percent(part: float, whole: float = 1) -> str:
 
 
 def reason(value: str) -> str:
-    """A reason: not in archive."""
+    """The value of a reason as text: not in archive."""
     return "ready" if value == "ok" else value.replace("_", " ")
 
 
-# How a run ended, by its exit code; None for one that was killed.
+# How a run ended, by its exit code; None for a killed run.
 ENDINGS: dict[int | None, str] = {
     0: "complete",
     1: "a bug",
@@ -60,7 +60,7 @@ ENDINGS: dict[int | None, str] = {
 
 
 def human(size: int) -> str:
-    """Bytes for people: 1.4 GB."""
+    """A size in bytes: 1.4 GB."""
     number, unit = float(size), "B"
     for larger in ("kB", "MB", "GB", "TB"):
         if number < 999.5:

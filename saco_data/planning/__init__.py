@@ -1,1 +1,1 @@
-"""Decides what a run does and what it costs. Pure: no network, no writes."""
+"""Decides what a run does and what it costs. Sends no request and writes nothing."""

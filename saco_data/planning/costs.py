@@ -1,6 +1,6 @@
-"""What a plan costs: bytes to fetch, disk at its fullest, time at polite rates. Asks no server.
+"""The costs of a plan: bytes to fetch, peak disk use, time at polite rates. Sends no request.
 
-`saco plan` prints it, and `saco prepare` refuses to begin what certainly does not fit.
+`saco plan` prints them, and `saco prepare` refuses to start what certainly does not fit.
 """
 
 from __future__ import annotations
@@ -17,24 +17,18 @@ from saco_data.sources import Source
 from saco_data.storage.folders import device_of
 from saco_data.storage.names import UnsafeName
 
-# What a line is taken to carry, in bytes a second, all sources together: 100 Mbit/s.
+# Assumed speed of the network, all sources together, in bytes a second: 100 Mbit/s.
 LINE_RATE = 12_500_000
-
-
-# A frame at quality 75, and the least that the JPEG standard's tables allow: 6 bits for a block of
-# luma, 4 for one of chroma.
+# A typical frame as JPEG at quality 75.
 FRAME_BYTES_A_PIXEL = 0.16
-
-
 FRAME_PIXELS = 1280 * 720
-
-
+# The smallest JPEG that the tables of the standard allow: 6 bits for a block of luma, 4 of chroma.
 LEAST_PIXELS_A_BYTE = 64
 
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """Bytes: certainly so many at least, and the best guess."""
+    """A number of bytes: a lower bound that is certain, and the best estimate."""
 
     least: int = 0
     likely: int = 0
@@ -44,7 +38,7 @@ class Size:
 
 
 def known(size: int) -> Size:
-    """A size that is no guess."""
+    """A size that is known exactly."""
     return Size(size, size)
 
 
@@ -52,9 +46,9 @@ def known(size: int) -> Size:
 class Costs:
     """The costs of one subset.
 
-    `disk`: what is added, at the fullest moment, below each folder. `written`: new files at least.
-    `seconds` at the source's polite rate and `LINE_RATE`. `at_most`: the annotation file is not
-    there, so that the number of files behind its image-phrase pairs is not known.
+    `disk`: bytes added below each folder when it is fullest. `written`: lower bound of new files.
+    `seconds`: at the source's polite rate and `LINE_RATE`. `at_most`: an upper bound, because
+    without the annotation file the number of files behind its image-phrase pairs is not known.
     """
 
     subset: str
@@ -66,7 +60,7 @@ class Costs:
 
     @property
     def peak(self) -> Size:
-        """What is added on all file systems together."""
+        """Bytes added on all file systems together."""
         return sum(self.disk.values(), Size())
 
 
@@ -77,9 +71,10 @@ def of_plan(
     *,
     products: bool = True,
 ) -> Costs:
-    """The costs of carrying out a plan. `remembered`: the ledger's assets by key.
+    """The costs of carrying out a plan.
 
-    `products`: whether they are made too, or raw media only fetched.
+    `remembered`: the ledger's assets by key. `products`: whether products are made too, or raw
+    media are only fetched.
     """
     fetch = steps.assets(Decision.FETCH)
     process = steps.assets(Decision.PROCESS) if products else []
@@ -94,23 +89,24 @@ def of_plan(
 
     tally = _Tally(source)
     for asset in fetch:
-        tally.fetched(raw(asset))
-    there = {asset.key for asset in process if _at_hand(source, asset.key)}
+        tally.add_fetched(raw(asset))
+    on_disk = {asset.key for asset in process if _has_raw_file(source, asset.key)}
     for asset in process:
-        if asset.key not in there and source.unpacks():
-            tally.stored(raw(asset))
+        if asset.key not in on_disk and source.unpacks():
+            tally.add_unpacked(raw(asset))
     if products:
         for asset in (*fetch, *process):
-            shared = asset.key in there
+            shared = asset.key in on_disk
             for product in asset.products:
-                tally.made(_product(facts.frames, product, raw(asset)), shared=shared)
+                size = _estimate_product(facts.frames, product, raw(asset))
+                tally.add_product(size, shared=shared)
     return tally.costs()
 
 
 def of_manifest(source: Source) -> Costs:
-    """The costs as far as they are known while there is no annotation file: an upper bound mostly.
+    """The costs as far as the manifest tells them, while the annotation file is missing.
 
-    Every image-phrase pair might have a file of its own, and every frame its own video.
+    Mostly an upper bound: assumes one file for each image-phrase pair and one video for each frame.
     """
     facts = source.manifest
     count = facts.annotations.files or facts.annotations.image_nps
@@ -120,31 +116,31 @@ def of_manifest(source: Source) -> Costs:
     frame = Size(0, int(FRAME_PIXELS * FRAME_BYTES_A_PIXEL))
     for _ in range(count):
         if not local:
-            tally.fetched(typical)
+            tally.add_fetched(typical)
         elif source.unpacks():
-            tally.stored(typical)
-        tally.made(frame if facts.frames else typical, shared=False)
+            tally.add_unpacked(typical)
+        tally.add_product(frame if facts.frames else typical, shared=False)
     costs = tally.costs()
     costs.at_most = facts.annotations.files is None
     return costs
 
 
 def is_local(source: Source) -> bool:
-    """Whether the raw medium is on this machine; False where the source does not know yet."""
+    """Whether the raw medium is on this machine; False where the source cannot tell yet."""
     try:
         return source.is_local()
     except Blocked:
         return False
 
 
-def _at_hand(source: Source, key: str) -> bool:
+def _has_raw_file(source: Source, key: str) -> bool:
     try:
         return source.raw_path(key).is_file()
     except UnsafeName:
         return False
 
 
-def _product(frames: bool, product: Product, raw: Size) -> Size:
+def _estimate_product(frames: bool, product: Product, raw: Size) -> Size:
     if not frames:
         return raw
     height, width = product.size or (product.height, product.width)
@@ -153,10 +149,10 @@ def _product(frames: bool, product: Product, raw: Size) -> Size:
 
 
 class _Tally:
-    """Adds up where bytes go: raw files below the subset's folder, products below `silver_path`.
+    """Adds up bytes by folder: raw files below the subset's folder, products below `silver_path`.
 
-    A raw picture and its product are one file with two names where both folders lie on the same
-    file system, and so are a frame and its name in the official `frames/` folder.
+    If both folders are on the same file system, a raw picture and its product are one file with
+    two names, and so are a frame and its name in the official `frames/` folder.
     """
 
     def __init__(self, source: Source) -> None:
@@ -166,51 +162,52 @@ class _Tally:
         self._images = source.config.images
         self._folder = source.config.folder
         self._one_device = device_of(self._images) == device_of(self._folder)
-        self._from_net: list[Size] = []
+        self._fetched: list[Size] = []
         self._raws: list[Size] = []
         self._products = Size()
-        self._made = 0
+        self._written = 0
 
-    def fetched(self, size: Size) -> None:
-        """A raw asset comes from the network and is stored."""
-        self._from_net.append(size)
+    def add_fetched(self, size: Size) -> None:
+        """Adds a raw asset that is fetched and stored."""
+        self._fetched.append(size)
         self._raws.append(size)
 
-    def stored(self, size: Size) -> None:
-        """A raw asset is unpacked from a local archive and stored."""
+    def add_unpacked(self, size: Size) -> None:
+        """Adds a raw asset that is unpacked from a local archive and stored."""
         self._raws.append(size)
 
-    def made(self, size: Size, *, shared: bool) -> None:
-        """A product is made; `shared`: from a raw file of ours that is stored already."""
-        self._made += 1
+    def add_product(self, size: Size, *, shared: bool) -> None:
+        """Adds a product; `shared`: it is made from a raw file of ours that is on disk already."""
+        self._written += 1
         if not (shared and self._one_device and self._facts.process == "copy"):
             least = 0 if self._facts.process == "resize" else size.least
             self._products += Size(least, size.likely)
 
     def costs(self) -> Costs:
+        """The costs of all that was added."""
         disk = {self._images: self._products}
         below = self._raw_peak()
         if self._facts.frames and not self._one_device:
             below += self._products
-        if self._facts.frames or not self._one_device or not self._made:
+        if self._facts.frames or not self._one_device or not self._written:
             disk[self._folder] = below
-        fetch = sum(self._from_net, Size())
+        fetch = sum(self._fetched, Size())
         raw = self._facts.raw
-        if self._from_net and raw.bytes and (raw.archive or "").endswith(".gz"):
-            # A gzip is read to its last wanted member, whatever little of it is kept.
+        if self._fetched and raw.bytes and (raw.archive or "").endswith(".gz"):
+            # A gzip must be read from its start to its last wanted member.
             fetch = known(raw.bytes)
         return Costs(
             self._source.name,
             fetch,
             {folder: size for folder, size in disk.items() if size.likely or size.least},
-            self._made,
+            self._written,
             self._seconds(fetch),
         )
 
     def _raw_peak(self) -> Size:
         raws = self._raws
         if self._config.removes_videos and raws:
-            # Those in work and the two on their way.
+            # The videos in processing, and two that are being fetched.
             window = min(len(raws), self._config.keys.jobs + 2)
             likely = sum(sorted(size.likely for size in raws)[-window:])
             return Size(max(size.least for size in raws), likely)
@@ -218,16 +215,17 @@ class _Tally:
 
     def _seconds(self, fetch: Size) -> float:
         rates = self._config.rates
-        requests = len(self._from_net) * self._source.requests_an_asset
-        asking = requests / rates.requests_per_second if rates.requests_per_second else 0.0
-        moving = fetch.likely / LINE_RATE
-        pauses = len(self._from_net) * sum(rates.sleep_seconds) / 2
-        # Who pauses between two does one thing after the other.
-        return asking + moving + pauses if pauses else max(asking, moving)
+        requests = len(self._fetched) * self._source.requests_an_asset
+        request_seconds = requests / rates.requests_per_second if rates.requests_per_second else 0.0
+        transfer_seconds = fetch.likely / LINE_RATE
+        pauses = len(self._fetched) * sum(rates.sleep_seconds) / 2
+        if pauses:  # sources with pauses fetch one asset after the other
+            return request_seconds + transfer_seconds + pauses
+        return max(request_seconds, transfer_seconds)
 
 
 def total(costs: Iterable[Costs]) -> tuple[Size, float]:
-    """Bytes to fetch and seconds of several subsets: they share the line, not their pauses."""
-    found = list(costs)
-    fetch = sum((each.fetch for each in found), Size())
-    return fetch, max([fetch.likely / LINE_RATE, *(each.seconds for each in found)])
+    """Bytes to fetch and seconds of several subsets, which run at once and share the network."""
+    subsets = list(costs)
+    fetch = sum((subset.fetch for subset in subsets), Size())
+    return fetch, max([fetch.likely / LINE_RATE, *(subset.seconds for subset in subsets)])

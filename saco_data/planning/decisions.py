@@ -1,4 +1,4 @@
-"""What is to be done: a decision for each asset, gathered in a plan."""
+"""Decisions about assets, and the plan that holds them."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ class Decision(StrEnum):
     """What is to be done with an asset and those of its products that are not done."""
 
     KEEP = "keep"  # done and on disk
-    ADOPT = "adopt"  # on disk, but not known to be done: verify and keep
-    PROCESS = "process"  # the raw asset is at hand
+    ADOPT = "adopt"  # on disk, but not recorded as done: verify and keep
+    PROCESS = "process"  # the raw asset is on this machine
     FETCH = "fetch"  # the raw asset must be fetched first
     REST = "rest"  # gone, or not yet due: a later sync looks again
-    REFUSE = "refuse"  # the annotation itself is at fault
+    REFUSE = "refuse"  # the annotation is wrong
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +34,11 @@ class SubsetPlan:
 
     subset: str
     steps: list[Step] = field(default_factory=list)
-    # The sha256 that a product had, where it is known and its file or raw file lies on the disk.
+    # The known sha256 of a product whose file or raw file is on disk.
     digests: dict[str, str] = field(default_factory=dict)
     # Files on disk that the ledger does not know as done, and that may be the right ones.
     unverified: set[str] = field(default_factory=set)
-    # Products that are done and to be replaced by what the source has now, with their assets.
+    # Finished products to be replaced by the source's new version, with the keys of their assets.
     renewed: dict[str, str] = field(default_factory=dict)
     # Products that need no step, because nothing changed since the last run (`freshness`).
     settled: int = 0
@@ -48,5 +48,5 @@ class SubsetPlan:
         return [step.asset for step in self.steps if step.decision in decisions]
 
     def products(self, decision: Decision) -> int:
-        """How many products a decision concerns."""
+        """The number of products with this decision."""
         return sum(len(step.asset.products) for step in self.steps if step.decision is decision)

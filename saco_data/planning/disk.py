@@ -1,4 +1,4 @@
-"""The free room of each file system, and what of it a run needs."""
+"""The free space of each file system, and how much of it a run needs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from saco_data.storage.folders import device_of, mount_of, nearest_existing
 
 @dataclass
 class FileSystem:
-    """One file system: what is free on it (bytes, new files or None) and what is needed of it."""
+    """One file system: free and needed space. `files_free` is None where there is no limit."""
 
     folder: Path
     free: int
@@ -24,7 +24,7 @@ class FileSystem:
 
     @property
     def problem(self) -> str:
-        """Why it certainly cannot hold what is needed; "" if it may."""
+        """Why the need certainly does not fit; "" if it may fit."""
         if self.needed.least > self.free:
             return f"at least {human(self.needed.least)} needed, {human(self.free)} free"
         if self.files_free is not None and self.written > self.files_free:
@@ -33,25 +33,25 @@ class FileSystem:
 
     @property
     def doubt(self) -> str:
-        """Why it probably cannot; "" if it probably can."""
+        """Why the need probably does not fit; "" if it probably fits."""
         if self.needed.likely > self.free:
             return f"about {human(self.needed.likely)} needed, {human(self.free)} free"
         return ""
 
 
 class Room:
-    """The room there was when a run began, and what of it is spoken for."""
+    """The free space when a run began, and the parts of it that subsets have reserved."""
 
     def __init__(self) -> None:
         self.systems: dict[int, FileSystem] = {}
 
     def add(self, costs: Costs) -> list[FileSystem]:
-        """Counts in the costs of a subset; returns the file systems that they touch."""
+        """Adds the costs of a subset; returns the file systems that they use."""
         touched: dict[int, FileSystem] = {}
         for folder, size in costs.disk.items():
             number = device_of(folder)
             if number not in self.systems:
-                self.systems[number] = _measured(folder)
+                self.systems[number] = _measure(folder)
             system = touched[number] = self.systems[number]
             system.needed += size
         for system in list(touched.values())[:1]:  # products come first
@@ -59,12 +59,12 @@ class Room:
         return list(touched.values())
 
     def reserve(self, costs: Costs) -> list[str]:
-        """As `add`; returns warnings. Raises DiskFull where it certainly does not fit any more."""
+        """As `add`, but returns warnings. Raises DiskFull if the costs certainly do not fit."""
         before = {number: (each.needed, each.written) for number, each in self.systems.items()}
         touched = self.add(costs)
         problems = [(each.folder, each.problem) for each in touched if each.problem]
         if problems:
-            # What is refused takes no room from the others.
+            # A refused subset takes no space from the others.
             for number, each in self.systems.items():
                 each.needed, each.written = before.get(number, (Size(), 0))
             folder, problem = problems[0]
@@ -76,7 +76,7 @@ class Room:
         return [f"{each.folder}: {each.doubt}" for each in touched if each.doubt]
 
 
-def _measured(folder: Path) -> FileSystem:
+def _measure(folder: Path) -> FileSystem:
     there = nearest_existing(folder)
     status = os.statvfs(there)
     files_free = status.f_favail if status.f_files else None

@@ -1,4 +1,4 @@
-"""Decides what to do with every asset. Pure: no network, no writes, nothing but its arguments.
+"""Decides what to do with every asset, from its arguments alone.
 
 `saco plan` prints what `saco prepare` does, because both call `make`.
 """
@@ -16,14 +16,14 @@ from saco_data.storage.names import UnsafeName
 
 
 def make(subset: str, products: Iterable[Product], view: View) -> SubsetPlan:
-    """The plan of one subset; the order of the annotations is kept."""
+    """The plan of one subset, in the order of the annotations."""
     plan = SubsetPlan(subset)
     groups: dict[str, dict[Decision, list[Product]]] = {}
     for product in products:
         name = product.file_name
         item = view.items.get(name)
-        if _is_there(item, name, view):
-            # Its name stood every test when it was made.
+        if _is_done(item, name, view):
+            # Its name was checked when it was made.
             key = view.key_of(product)
             decision = Decision.KEEP
             if key in view.renew:
@@ -31,7 +31,7 @@ def make(subset: str, products: Iterable[Product], view: View) -> SubsetPlan:
                 plan.renewed[name] = key
             groups.setdefault(key, {}).setdefault(decision, []).append(product)
             continue
-        fault = _fault(subset, product, view)
+        fault = _find_fault(subset, product, view)
         if fault:
             asset = Asset(name, (product,))
             plan.steps.append(Step(Decision.REFUSE, asset, fault))
@@ -42,7 +42,7 @@ def make(subset: str, products: Iterable[Product], view: View) -> SubsetPlan:
         if _is_usable(product, item, view):
             plan.unverified.add(name)
         at_hand = name in plan.unverified or decision is Decision.PROCESS
-        # What someone brings for a file that is gone need not be the same bytes.
+        # A file that the user brings in place of a gone one may have other bytes.
         if at_hand and item and item.sha256 and item.state is not State.GONE:
             plan.digests[name] = item.sha256
     for key, decisions in groups.items():
@@ -51,7 +51,7 @@ def make(subset: str, products: Iterable[Product], view: View) -> SubsetPlan:
     return plan
 
 
-def _is_there(item: Item | None, name: str, view: View) -> bool:
+def _is_done(item: Item | None, name: str, view: View) -> bool:
     return (
         item is not None
         and item.state is State.DONE
@@ -60,7 +60,7 @@ def _is_there(item: Item | None, name: str, view: View) -> bool:
     )
 
 
-def _fault(subset: str, product: Product, view: View) -> Outcome | None:
+def _find_fault(subset: str, product: Product, view: View) -> Outcome | None:
     try:
         view.check_name(product)
     except UnsafeName as error:
@@ -73,30 +73,30 @@ def _fault(subset: str, product: Product, view: View) -> Outcome | None:
 
 
 def _is_usable(product: Product, item: Item | None, view: View) -> bool:
-    """Whether there is a file, and not one that an earlier revision of the annotations meant."""
+    """Whether a file is there that was made for what the annotations say now."""
     name = product.file_name
     other = name in view.other or (item is not None and product.contradicts(item.facts))
     return name in view.sizes and not other
 
 
 def _decide(product: Product, key: str, view: View) -> Decision:
-    """What to do about a product that is not there as it was written."""
+    """The decision about a product that is not done, or whose file changed."""
     item = view.items.get(product.file_name)
     done = item is not None and item.state is State.DONE
     gone = item is not None and item.state is State.GONE
     usable = _is_usable(product, item, view)
     if gone and usable:
-        # Someone put it there, from another copy perhaps.
+        # The user put it there, perhaps from another copy.
         return Decision.ADOPT
     # A source without a location ("") keeps its earlier verdict; otherwise "gone" is void once the
     # location changed.
-    there = item.facts.get("place", "") if item else ""
-    elsewhere = gone and view.location not in ("", there)
-    if item and not done and not elsewhere and not view.look_again(item):
+    verdict_from = item.facts.get("place", "") if item else ""
+    has_moved = gone and view.location not in ("", verdict_from)
+    if item and not done and not has_moved and not view.look_again(item):
         return Decision.REST
     if view.raw_at_hand(key) and key not in view.renew:
         return Decision.PROCESS
-    # A file of another size than the ledger says is not what we wrote: make it anew.
+    # A finished file whose size changed is not adopted: it is made again.
     if usable and not done:
         return Decision.ADOPT
     return Decision.FETCH

@@ -1,4 +1,4 @@
-"""What a plan looks at: the ledger's items, the files on disk, the names of a source."""
+"""The input of a plan: the ledger's items, the files on disk, the names of a source."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from saco_data.storage.names import safe_join
 
 
 def unless_gone(item: Item) -> bool:
-    """Looks again at what failed or is blocked; what is gone is left to a sync."""
+    """Whether to look again at an item: yes if it failed or is blocked, no if it is gone."""
     return item.state is not State.GONE
 
 
 @dataclass(frozen=True)
 class View:
-    """What a plan looks at.
+    """The input of a plan.
 
     `items`: the ledger's products by `file_name`. `sizes`: bytes of the product files on disk by
-    `file_name`. `key_of`: the source's name of a product's asset. `check_name`: raises UnsafeName.
-    `raw_at_hand`: whether an asset's raw file needs no fetching. `location`: the location whose
-    verdict "gone" counts. `frames`: whether products are frames of videos. `look_again`: whether
-    an item that is not done is due for another look. `renew`: assets to be fetched although they
-    were done, because the source has other ones by now. `other`: products that were made for
-    another frame or size than the annotations mean by their names now.
+    `file_name`. `key_of`: the key of a product's asset. `check_name`: raises UnsafeName.
+    `raw_at_hand`: whether the raw file of an asset is on this machine. `location`: the location
+    whose verdict "gone" counts. `frames`: whether products are frames of videos. `look_again`:
+    whether an item that is not done is due for another look. `renew`: finished assets to fetch
+    again, because the source has another version. `other`: products that were made for another
+    frame or size than the annotations give for their names now.
     """
 
     items: Mapping[str, Item]
@@ -50,7 +50,7 @@ def gather_view(
     renew: Container[str] = (),
     other: Container[str] = (),
 ) -> View:
-    """What the plan of a source's subset looks at."""
+    """The input of the plan of a source's subset. Raises OutputError for unreadable folders."""
     images = source.config.images
 
     def check_name(product: Product) -> None:

@@ -1,8 +1,8 @@
-"""`saco card`: what this copy of the benchmark holds, to be compared and to be cited.
+"""`saco card`: what this copy of the benchmark has, for comparison and citation.
 
 A card is a folder: `card.json`, `card.txt` (a paragraph for a paper) and, for each subset, the
 keep-list `<subset>.keep.txt`: the names of its files, sorted, one a line, in UTF-8, so that
-`sha256sum` gives its digest. Copies with equal digests give comparable numbers.
+`sha256sum` gives its digest. Results on copies with equal digests are comparable.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from saco_data.engine.subset import Subset, bind
 from saco_data.model.errors import UsageError
 from saco_data.model.reasons import State
 from saco_data.model.snapshot import Snapshot
+from saco_data.share.paragraph import write_paragraph
 from saco_data.state.ledger import Ledger
 from saco_data.storage import files
 
@@ -34,9 +35,9 @@ _SOFTWARE = ("saco-data", "av", "pillow", "numpy", "simplejpeg")
 
 @dataclass(frozen=True)
 class SubsetCard:
-    """What a copy holds of one subset. `names` are its files that are there, sorted.
+    """What a copy has of one subset. `names`: its finished files, sorted.
 
-    `losses`: files that are gone by reason; `unfinished`: what is neither there nor gone.
+    `losses`: number of gone files by reason. `unfinished`: number of other missing files by reason.
     """
 
     annotation_file: str
@@ -51,7 +52,7 @@ class SubsetCard:
     names: list[str]
 
     def as_json(self, subset: str) -> dict[str, Any]:
-        """Plain data; the names stand in the keep-list beside it."""
+        """Plain data, without the names: they are in the keep-list."""
         return {
             "annotation_file": self.annotation_file,
             "annotation_sha256": self.annotation_sha256,
@@ -69,7 +70,7 @@ class SubsetCard:
 
 @dataclass(frozen=True)
 class Card:
-    """What a copy holds. Subsets that were never prepared are not on it."""
+    """What a copy has; without the subsets that were never prepared."""
 
     made: str
     software: dict[str, str]
@@ -77,7 +78,7 @@ class Card:
 
     @property
     def complete(self) -> bool:
-        """Whether every subset is, as `saco status` says it."""
+        """Whether every subset is complete, as in `saco status`."""
         return bool(self.subsets) and all(each.complete for each in self.subsets.values())
 
     def as_json(self) -> dict[str, Any]:
@@ -89,11 +90,11 @@ class Card:
             "subsets": {name: each.as_json(name) for name, each in self.subsets.items()},
             "keep_lists_sha256": self.sha256(),
             "complete": self.complete,
-            "paragraph": paragraph(self),
+            "paragraph": write_paragraph(self),
         }
 
     def sha256(self) -> str:
-        """One digest of all keep-lists and annotation files, by subset in alphabetical order."""
+        """One digest of all keep-lists and annotation files, in alphabetical order of subsets."""
         digest = hashlib.sha256()
         for name, each in sorted(self.subsets.items()):
             line = f"{name} {each.annotation_sha256} {keep_list_sha256(each.names)}\n"
@@ -107,28 +108,28 @@ def keep_list_name(subset: str) -> str:
 
 
 def make(settings: Settings, subsets: Sequence[str]) -> Card:
-    """The card of this copy, from the ledger and the annotations it knows.
+    """The card of this copy, from the ledger and the annotation files.
 
     Raises UsageError where the annotations changed since the last run, or nothing was prepared.
     """
     with Ledger(settings.state, read_only=True) as ledger:
-        found = {
+        cards = {
             subset.id: _describe(subset, ledger.snapshot(subset.id, products=True))
             for subset in bind(settings, subsets)
             if ledger.facts(subset.id).files
         }
-    if not found:
+    if not cards:
         raise UsageError("nothing is prepared yet", remedy="Run `saco prepare` first")
-    return Card(datetime.now(UTC).isoformat(timespec="seconds"), _software(), found)
+    return Card(datetime.now(UTC).isoformat(timespec="seconds"), _list_software(), cards)
 
 
 def write(settings: Settings, card: Card, folder: Path | None = None) -> Path:
-    """Writes a card's folder, by default `<silver_path>/card`; returns the place of its JSON."""
+    """Writes a card's folder, by default `<silver_path>/card`; returns the path of its JSON."""
     folder = folder or settings.silver / "card"
     for subset, each in card.subsets.items():
         lines = "".join(f"{name}\n" for name in each.names)
         files.write_if_changed(folder / keep_list_name(subset), lines.encode())
-    files.write_if_changed(folder / "card.txt", (paragraph(card) + "\n").encode())
+    files.write_if_changed(folder / "card.txt", (write_paragraph(card) + "\n").encode())
     files.write_if_changed(folder / NAME, json.dumps(card.as_json(), indent=1).encode() + b"\n")
     return folder / NAME
 
@@ -142,21 +143,21 @@ def _describe(subset: Subset, snapshot: Snapshot) -> SubsetCard:
             item=str(path),
             remedy=f"Run `saco prepare {subset.id}` first",
         )
-    stands = status.describe(subset, snapshot)
+    state = status.describe(subset, snapshot)
     known = snapshot.products or {}
     names = sorted(name for name, item in known.items() if item.state is State.DONE)
     nps, masks = facts.image_nps_kept, facts.masks_kept
     known_for = (facts.keep_list_sha256, facts.derived_from)
     if known_for != (keep_list_sha256(names), facts.sha256):
-        # The annotation file names files that are not there.
+        # Derived annotations are missing or name files that are missing: count here.
         kept = coverage(path, set(names).__contains__)
         nps, masks = kept.image_nps, kept.masks
-    by_reason = dict(sorted(stands.reasons.items()))
+    by_reason = dict(sorted(state.reasons.items()))
     unfinished = {r.value: n for r, n in by_reason.items() if r.state is not State.GONE}
-    if stands.states[State.PENDING]:
-        unfinished[State.PENDING.value] = stands.states[State.PENDING]
-    if stands.unconfirmed:
-        unfinished["unconfirmed"] = stands.unconfirmed
+    if state.states[State.PENDING]:
+        unfinished[State.PENDING.value] = state.states[State.PENDING]
+    if state.unconfirmed:
+        unfinished["unconfirmed"] = state.unconfirmed
     return SubsetCard(
         subset.manifest.annotations.file,
         facts.sha256,
@@ -166,65 +167,13 @@ def _describe(subset: Subset, snapshot: Snapshot) -> SubsetCard:
         (facts.masks, masks),
         {r.value: n for r, n in by_reason.items() if r.state is State.GONE},
         unfinished,
-        stands.complete,
+        state.complete,
         names,
     )
 
 
-def _software() -> dict[str, str]:
+def _list_software() -> dict[str, str]:
     from saco_data.media import frames
 
-    found = {name: metadata.version(name) for name in _SOFTWARE}
-    return {"python": platform.python_version(), **found, **frames.versions()}
-
-
-def paragraph(card: Card) -> str:
-    """The card in words, to be pasted into a paper."""
-    subsets = card.subsets.values()
-    total, kept = sum(each.files for each in subsets), sum(len(each.names) for each in subsets)
-    nps = _sum(each.image_nps for each in subsets)
-    masks = _sum(each.masks for each in subsets)
-    software = card.software
-    coverages = ", ".join(
-        f"{name} {_share(each.image_nps)} / {_share(each.masks)}"
-        for name, each in card.subsets.items()
-    )
-    losses = "; ".join(
-        f"{name} {sum(each.losses.values()):,} ({_counts(each.losses)})"
-        for name, each in card.subsets.items()
-        if each.losses
-    )
-    revisions = sorted({each.annotation_revision for each in subsets if each.annotation_revision})
-    sentences = [
-        f"SA-Co/Silver was prepared with saco-data {software['saco-data']} (PyAV {software['av']}, "
-        f"libavcodec {software['libavcodec']}, Pillow {software['pillow']}) on {card.made[:10]}.",
-        f"{kept:,} of {total:,} files are available, which covers {nps[1]:,} of {nps[0]:,} "
-        f"image-NPs ({_share(nps)}) and {masks[1]:,} of {masks[0]:,} masks ({_share(masks)}).",
-        f"Coverage of image-NPs / masks by subset: {coverages}.",
-        f"Files that no longer exist at their source: {losses}." if losses else "No file was lost.",
-        f"Annotation revision: {', '.join(revisions)}." if revisions else "",
-        f"The sha256 of annotations and keep-lists is {card.sha256()}; "
-        "results are comparable with those on copies that have the same one.",
-    ]
-    unfinished = sum(sum(each.unfinished.values()) for each in subsets)
-    if not card.complete:
-        why = (
-            f"{unfinished:,} files are neither there nor gone for sure, and " if unfinished else ""
-        )
-        sentences.append(f"This copy is NOT complete: {why}its numbers are not final.")
-    return " ".join(sentence for sentence in sentences if sentence)
-
-
-def _sum(pairs: Any) -> tuple[int, int]:
-    totals, kept = zip(*pairs, strict=True)
-    return sum(totals), sum(kept)
-
-
-def _share(pair: tuple[int, int]) -> str:
-    """Rounded down: 100 % means all."""
-    total, kept = pair
-    return f"{int(1000 * kept / total) / 10 if total else 100:g} %"
-
-
-def _counts(reasons: dict[str, int]) -> str:
-    return ", ".join(f"{reason} {count:,}" for reason, count in reasons.items())
+    packages = {name: metadata.version(name) for name in _SOFTWARE}
+    return {"python": platform.python_version(), **packages, **frames.versions()}

@@ -1,7 +1,7 @@
-"""`saco intersect`: annotation files with only what several copies of the benchmark all have.
+"""`saco intersect`: annotation files with only the files that several copies all have.
 
-Every laboratory writes the same bytes, because each derives them from the same pristine file by the
-same names.
+Every laboratory gets the same bytes: each derives them from the same pristine file and the same
+names.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Common:
     image_nps: tuple[int, int]
     masks: tuple[int, int]
     keep_list_sha256: str
-    # How many files of the annotations each copy has, by where its card lies.
+    # Number of annotated files in each copy, by the path of its card.
     copies: dict[str, int]
 
     def as_json(self) -> dict[str, Any]:
@@ -59,9 +59,8 @@ class Common:
 def load(path: Path, known: Container[str]) -> Copy:
     """A copy from its card (a folder or the JSON in it) or from one keep-list.
 
-    `known`: the ids of all subsets.
-
-    Raises UsageError for anything else, and where a keep-list is not the one on its card.
+    `known`: the ids of all subsets. Raises UsageError for other files, and where a keep-list does
+    not have the digest on its card.
     """
     if path.is_dir():
         path = path / card.NAME
@@ -71,7 +70,7 @@ def load(path: Path, known: Container[str]) -> Copy:
             raise UsageError(
                 "its name does not begin with a subset", item=str(path), remedy=_REMEDY
             )
-        return Copy(path, {subset: _names(path)}, {})
+        return Copy(path, {subset: _read_names(path)}, {})
     try:
         content = untrusted_json.parse(path.read_bytes())
         entries = {
@@ -81,29 +80,29 @@ def load(path: Path, known: Container[str]) -> Copy:
         }
         digests = {name: str(content["subsets"][name]["annotation_sha256"]) for name in entries}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UsageError(f"is no card ({error})", item=str(path), remedy=_REMEDY) from error
+        raise UsageError(f"is not a card ({error})", item=str(path), remedy=_REMEDY) from error
     names = {}
     for subset, (keep_list, digest) in entries.items():
         try:
-            # The name comes from outside: only its last part counts.
-            beside = safe_join(path.parent, keep_list.rpartition("/")[2])
+            # The card is untrusted: use the last part of the name only.
+            path_of_list = safe_join(path.parent, keep_list.rpartition("/")[2])
         except UnsafeName as error:
             raise UsageError(
                 f"names no keep-list for {subset} ({error})", item=str(path), remedy=_REMEDY
             ) from error
-        names[subset] = _names(beside)
+        names[subset] = _read_names(path_of_list)
         if pruned.keep_list_sha256(names[subset]) != digest:
             raise UsageError(
-                f"is not the keep-list that {path.name} speaks of",
-                item=str(beside),
+                f"differs from the keep-list that {path.name} names (sha256)",
+                item=str(path_of_list),
                 remedy="Get both from the same `saco card`",
             )
     return Copy(path, names, digests)
 
 
-def _names(path: Path) -> frozenset[str]:
+def _read_names(path: Path) -> frozenset[str]:
     try:
-        # Names may hold characters that `splitlines` takes for line ends.
+        # Not `splitlines`: names may contain other characters that it takes for line ends.
         return frozenset(filter(None, path.read_bytes().decode().split("\n")))
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(
@@ -116,17 +115,19 @@ def intersect(
 ) -> dict[str, Common]:
     """Writes annotation files with what all copies have, by default to `silver/intersection`.
 
-    Covers the subsets that all copies know. Raises UsageError where copies go back to different
-    annotations, AnnotationError where there are none here.
+    Covers the subsets that are in all copies. Raises UsageError if copies were made with different
+    annotations, AnnotationError if the annotations are missing here.
     """
     folder = folder or settings.silver / "intersection"
     shared = [name for name in subsets if all(name in copy.names for copy in copies)]
     if not shared:
         raise UsageError("the copies have no subset in common", remedy=_REMEDY)
-    return {subset: _subset(settings, copies, subset, folder) for subset in shared}
+    return {subset: _intersect_subset(settings, copies, subset, folder) for subset in shared}
 
 
-def _subset(settings: Settings, copies: Sequence[Copy], subset: str, folder: Path) -> Common:
+def _intersect_subset(
+    settings: Settings, copies: Sequence[Copy], subset: str, folder: Path
+) -> Common:
     config = settings.subset(subset)
     source = config.pristine
     index = read(source, config.manifest)

@@ -1,4 +1,4 @@
-"""Where raw media come from: a small file for each source that needs code of its own."""
+"""The sources of raw media: one small module for each source that needs its own code."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def make(config: SubsetConfig) -> Source:
     """The source of a subset: the class that its manifest names, else one for archives.
 
     Another package registers classes under the entry point group `saco_data.sources`.
-    Raises ManifestError for a name that nothing is registered under.
+    Raises ManifestError for a name that is not registered.
     """
     name = config.manifest.source
     if name is None:
@@ -40,7 +40,7 @@ def make(config: SubsetConfig) -> Source:
         return ArchiveSource(config)
     if name in _SOURCES:
         module, _, attribute = _SOURCES[name].partition(":")
-        found = getattr(importlib.import_module(f"saco_data.sources.{module}"), attribute)
+        kind = getattr(importlib.import_module(f"saco_data.sources.{module}"), attribute)
     else:
         entries = list(metadata.entry_points(group=ENTRY_POINTS, name=name))
         if not entries:
@@ -49,6 +49,6 @@ def make(config: SubsetConfig) -> Source:
                 item=config.id,
                 remedy=f"Install the package that brings it, or name one of: {', '.join(_SOURCES)}",
             )
-        found = entries[0].load()
-    source: Source = found(config)
+        kind = entries[0].load()
+    source: Source = kind(config)
     return source

@@ -1,7 +1,6 @@
-"""Gets annotation files into `path_annotations`: checked, never lost, their origin noted.
+"""Gets annotation files into `path_annotations`, checks them, and records their origin.
 
-A file that is already there and differs is not overwritten: it is set aside under a name with its
-digest, and the message says so.
+An existing file that differs is kept under a name with its digest, and the user is told.
 """
 
 from __future__ import annotations
@@ -23,14 +22,12 @@ if TYPE_CHECKING:
 
 
 NOTE = ".saco-annotations.json"
-
-
 STAGING = ".saco-download"
 
 
 @dataclass(frozen=True)
 class Fetched:
-    """An annotation file at hand. `kept_as`: where the file that was there before has gone."""
+    """An installed annotation file. `kept_as`: the new path of an earlier file that differed."""
 
     file: str
     state: Literal["new", "unchanged", "replaced"]
@@ -44,18 +41,18 @@ class Fetched:
     warnings: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
-        """As `saco annotations --json` prints it."""
+        """Plain data for `--json`."""
         return asdict(self)
 
 
 class Annotations:
-    """Gets annotation files from the hub, a folder, or what another transport left on disk."""
+    """Gets annotation files from the hub, a folder, or a file that another client downloaded."""
 
     def __init__(self) -> None:
         self._hubs: dict[str, Hub] = {}
 
     def from_hub(self, config: SubsetConfig) -> Fetched:
-        """From the Hugging Face Hub; nothing but its digest is asked for where that is the same.
+        """Fetches a file from the Hugging Face Hub, unless its digest there is the present one.
 
         Raises Blocked, Incomplete, AnnotationError, DiskFull, OutputError.
         """
@@ -63,15 +60,15 @@ class Annotations:
 
         hub = self._hub(config)
         name = config.manifest.annotations.file
-        found = hub.look(name)
+        remote = hub.look(name)
         path = config.pristine
-        origin = f"{hub.page}/blob/{found.revision}/{name}"
-        if path.is_file() and matches(path, found):
-            return self.install(config, path, origin, found.revision)
+        origin = f"{hub.page}/blob/{remote.revision}/{name}"
+        if path.is_file() and matches(path, remote):
+            return self.install(config, path, origin, remote.revision)
         staging = config.downloaded.parent / STAGING
         try:
-            got = hub.fetch(name, found, staging)
-            return self.install(config, got, origin, found.revision)
+            got = hub.fetch(name, remote, staging)
+            return self.install(config, got, origin, remote.revision)
         finally:
             shutil.rmtree(staging, ignore_errors=True)
 
@@ -93,16 +90,16 @@ class Annotations:
         return self._hubs[dataset]
 
     def from_folder(self, config: SubsetConfig, folder: Path) -> Fetched:
-        """A copy from a local folder. Raises AnnotationError, DiskFull, OutputError."""
+        """Copies a file from a local folder. Raises AnnotationError, DiskFull, OutputError."""
         path = folder / config.manifest.annotations.file
         original = path.with_name(f"{path.stem}_original.json")
         source = original if original.is_file() else path
         return self.install(config, source, str(source))
 
     def ensure(self, config: SubsetConfig) -> Fetched | None:
-        """Gets a file from the hub if there is none yet; None if there is.
+        """Fetches a missing file from the hub; returns None if the file exists.
 
-        Raises as `from_hub`, with a message that says what is missing.
+        Raises as `from_hub`, with a message that names the missing file.
         """
         path = config.pristine
         if path.exists():
@@ -116,7 +113,10 @@ class Annotations:
     def install(
         self, config: SubsetConfig, source: Path, origin: str, revision: str = ""
     ) -> Fetched:
-        """Checks a file and puts it under its official name. Raises as the others do."""
+        """Checks a file and copies it to its official name.
+
+        Raises AnnotationError, DiskFull, OutputError.
+        """
         index = read(source, config.manifest)
         path = config.pristine
         state: Literal["new", "unchanged", "replaced"] = "new"
@@ -125,9 +125,9 @@ class Annotations:
             before = index.sha256 if path == source else files.sha256_of(path)
             state = "unchanged" if before == index.sha256 else "replaced"
             if state == "replaced":
-                aside = path.with_name(f"{path.stem}.{before[:8]}.json")
-                files.copy_if_changed(path, aside)
-                kept_as = str(aside)
+                renamed = path.with_name(f"{path.stem}.{before[:8]}.json")
+                files.copy_if_changed(path, renamed)
+                kept_as = str(renamed)
         if state != "unchanged":
             files.copy_if_changed(source, path)
         fetched = Fetched(
@@ -142,16 +142,16 @@ class Annotations:
             kept_as,
             index.warnings,
         )
-        self._note(config, fetched)
+        self._write_note(config, fetched)
         return fetched
 
-    def _note(self, config: SubsetConfig, fetched: Fetched) -> None:
+    def _write_note(self, config: SubsetConfig, fetched: Fetched) -> None:
         path = config.downloaded.parent / NOTE
         known = read_notes(path)
         name = Path(fetched.file).name
         before = known.get(name, {})
         if before.get("sha256") == fetched.sha256 and not fetched.revision:
-            return  # where it first came from says more
+            return  # keep the first origin of the same content
         known[name] = {
             "sha256": fetched.sha256,
             "revision": fetched.revision,
@@ -161,7 +161,7 @@ class Annotations:
 
 
 def read_notes(path: Path) -> dict[str, dict[str, str]]:
-    """What was noted of the annotation files by name: `sha256`, `revision`, `origin`."""
+    """The notes on annotation files by file name: `sha256`, `revision`, `origin`."""
     try:
         content = json.loads(path.read_bytes())
     except (OSError, ValueError):
@@ -170,6 +170,6 @@ def read_notes(path: Path) -> dict[str, dict[str, str]]:
 
 
 def revision_of(path: Path, sha256: str) -> str:
-    """The revision that an annotation file was fetched at; "" where that is not known."""
+    """The revision of an annotation file on the hub; "" if it is not known."""
     known = read_notes(path.parent / NOTE).get(path.name, {})
     return str(known.get("revision", "")) if known.get("sha256") == sha256 else ""

@@ -1,34 +1,30 @@
-"""What the sources share whose raw medium is an extracted folder, an archive, or its URL."""
+"""The source of subsets whose raw media are members of an archive or files of a folder."""
 
 from __future__ import annotations
 
 import contextlib
 import functools
 import re
-import time
 import zipfile
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from saco_data.config.yaml_text import is_url, without_user
-from saco_data.model.errors import Blocked, SacoError
-from saco_data.model.finding import Finding, fail
+from saco_data.model.errors import SacoError
 from saco_data.model.reasons import Reason
 from saco_data.model.records import Arrival, Asset, Outcome, Product
-from saco_data.sources.base import Context, Source
-from saco_data.sources.diagnosis import check_link, check_local
+from saco_data.sources.base import Context
+from saco_data.sources.raw_medium import RawMediumSource
 from saco_data.transports.base import Stopped
-from saco_data.transports.link_expiry import expiry, when
 
 if TYPE_CHECKING:
     from saco_data.transports.archive import Member
 
 
-class ArchiveSource(Source):
-    """A folder, an archive or its URL, whose members the manifest's patterns name.
+class ArchiveSource(RawMediumSource):
+    """A folder, an archive or its URL; the manifest's patterns give the keys of its members.
 
-    Subclasses may find names in another way; reading archives is the transport's business.
+    Subclasses may find keys in another way (`key_of_member`).
     """
 
     def key_of(self, product: Product) -> str:
@@ -39,9 +35,9 @@ class ArchiveSource(Source):
         return match["key"] if match else product.file_name
 
     def key_of_member(self, name: str, wanted: Collection[str]) -> str | None:
-        """The key in `wanted` that a member of this name is, or None.
+        """The key of a member if it is in `wanted`, else None.
 
-        The pattern may begin at any folder on the way down: mirrors have other roots.
+        The pattern may match from any folder of the path: mirrors have other roots.
         """
         if self._member is None:
             return None
@@ -65,60 +61,10 @@ class ArchiveSource(Source):
         members = self.manifest.raw.members
         return members.slash if members else "/"
 
-    def diagnose(self) -> Iterator[Finding]:
-        access = self.manifest.access
-        try:
-            raw = self.raw()
-        except Blocked as error:
-            yield fail(self.name, f"{error.item}: {error.what}", error.remedy)
-            return
-        except SacoError as error:
-            yield fail(self.name, error.what, error.remedy)
-            return
-        if isinstance(raw, str):
-            yield check_link(self.name, raw, f"{access.steps} ({access.page})")
-        elif raw is not None and not self.missing_requirement():
-            yield check_local(self.name, raw)
-        else:
-            what, _, remedy = self.missing_requirement().partition(". ")
-            yield fail(self.name, what, remedy)
-
-    def probe_address(self) -> str | None:
-        raw = self.raw()
-        return raw if isinstance(raw, str) else None
-
-    def raw(self) -> str | Path | None:
-        """The raw medium: what the config names, else the manifest's URL."""
-        if "archive" in self.manifest.endpoints:
-            default: str | None = self.config.endpoint("archive")
-        else:
-            default = None
-        return self.config.raw or default
-
-    def _named(self) -> str | Path | None:
-        """The raw medium, or None where it cannot be told: fetching says why."""
-        try:
-            return self.raw()
-        except Blocked:
-            return None
-
-    def is_local(self) -> bool:
-        return isinstance(self._named(), Path)
-
-    def missing_requirement(self) -> str:
-        try:
-            raw = self._existing()
-        except Blocked as error:
-            return f"{error.what}. {error.remedy}"
-        ends = expiry(raw) if isinstance(raw, str) else None
-        if ends is not None and ends < time.time():
-            return f"the link ran out on {when(ends)}. {self.manifest.access.steps}"
-        return ""
-
     def local_sizes(self, keys: Collection[str]) -> dict[str, int]:
-        """Of members too, where a folder or the directory of a zip tells them."""
+        """Also the sizes of members, from a folder or the directory of a zip."""
         sizes = super().local_sizes(keys)
-        raw, wanted = self._named(), set(keys) - sizes.keys()
+        raw, wanted = self.find_raw(), set(keys) - sizes.keys()
         if not wanted or not isinstance(raw, Path):
             return sizes
         from saco_data.transports import archive
@@ -134,27 +80,8 @@ class ArchiveSource(Source):
                 if key is not None:
                     sizes[key] = member.size
         except (SacoError, OSError):
-            pass  # fetching says what is wrong with it
+            pass  # fetching reports the fault
         return sizes
-
-    def unpacks(self) -> bool:
-        raw = self._named()
-        return self.manifest.frames and isinstance(raw, Path) and not raw.is_dir()
-
-    def location(self) -> str:
-        raw = self._named()
-        if isinstance(raw, Path):
-            try:
-                status = raw.stat()
-            except OSError:
-                return str(raw)
-            # A folder may be completed at any time; an archive changes as a whole.
-            return f"{raw} {status.st_size} {status.st_mtime_ns}" if raw.is_file() else str(raw)
-        if raw is None:
-            return ""
-        # A signed link is another one each time and from anywhere; its archive is known by name.
-        place, signed, _ = raw.partition("?")
-        return place.rpartition("/")[2] if signed else without_user(place)
 
     def fetch(self, assets: Sequence[Asset], context: Context) -> Iterator[Arrival | Outcome]:
         wanted: dict[str, Asset] = {}
@@ -166,32 +93,32 @@ class ArchiveSource(Source):
                 wanted[asset.key] = asset
         if not wanted:
             return
-        raw = self._existing()
+        raw = self.require_raw()
         with contextlib.suppress(Stopped):
             if isinstance(raw, str):
                 with self.open_http() as http:
-                    place = http.open(raw, stop=context.stop)
-                    yield from self._members(place, wanted, context)
+                    remote = http.open(raw, stop=context.stop)
+                    yield from self._fetch_members(remote, wanted, context)
             else:
-                yield from self._members(raw, wanted, context)
+                yield from self._fetch_members(raw, wanted, context)
 
-    def _members(
-        self, place: Any, wanted: dict[str, Asset], context: Context
+    def _fetch_members(
+        self, medium: Any, wanted: dict[str, Asset], context: Context
     ) -> Iterator[Arrival | Outcome]:
+        """Reads the wanted members of a folder, an archive (both Path) or an open remote file."""
         from saco_data.transports import archive
 
-        folder = place if isinstance(place, Path) and place.is_dir() else None
-        # A user may name any folder on the way down to the files: match against the whole path.
-        prefix = f"{place}/" if folder else ""
-        origin = str(place) if isinstance(place, Path) else place.origin
-        published = self.manifest.endpoints.get("archive")
-        checkpoint = self.config.folder / ".archive-index"
+        is_remote = not isinstance(medium, Path)
+        folder = medium if isinstance(medium, Path) and medium.is_dir() else None
+        # The user may name any folder above the files: match against the whole path.
+        prefix = f"{medium}/" if folder else ""
+        origin = medium.origin if is_remote else str(medium)
         reader = archive.members(
-            place,
+            medium,
             lambda name: self.key_of_member(prefix + name, wanted) is not None,
-            checkpoint=None if isinstance(place, Path) else checkpoint,
-            # A mirror or a copy packed anew may be as good: only the published place is held to it.
-            md5=self.manifest.raw.md5 if self.raw() == published else None,
+            checkpoint=self.config.folder / ".archive-index" if is_remote else None,
+            # Only at the published address: mirrors may have packed the same files again.
+            md5=self.manifest.raw.md5 if self._is_published() else None,
             stop=context.stop,
         )
         for member in reader:
@@ -201,55 +128,35 @@ class ArchiveSource(Source):
             if key is None:
                 continue
             asset = wanted.pop(key)
-            where = f"{origin}#{member.name}"
+            member_origin = f"{origin}#{member.name}"
             if member.refusal:
-                yield self.outcome(asset, Reason.ARCHIVE_DAMAGED, member.refusal, where)
+                yield self.outcome(asset, Reason.ARCHIVE_DAMAGED, member.refusal, member_origin)
             elif folder:
-                yield Arrival(asset, folder / member.name, where)
+                yield Arrival(asset, folder / member.name, member_origin)
             else:
-                yield self._taken(asset, member, where, keep=not isinstance(place, Path))
+                yield self._extract(asset, member, member_origin, keep=is_remote)
             if not wanted:
                 return
         missing = Reason.NOT_IN_FOLDER if folder else Reason.NOT_IN_ARCHIVE
         for asset in wanted.values():
             yield self.outcome(asset, missing, f"no such file in {origin}", origin)
 
-    def _taken(self, asset: Asset, member: Member, where: str, *, keep: bool) -> Arrival | Outcome:
-        """What a member holds, as a file where it is to be kept or is a video."""
+    def _is_published(self) -> bool:
+        return self.raw() == self.manifest.endpoints.get("archive")
+
+    def _extract(
+        self, asset: Asset, member: Member, origin: str, *, keep: bool
+    ) -> Arrival | Outcome:
+        """The content of a member: as a file if it is a video or `keep` is set, else as bytes."""
         from saco_data.transports.archive import ArchiveDamaged
 
         try:
             if not keep and not self.manifest.frames:
-                return Arrival(asset, member.read(), where)
+                return Arrival(asset, member.read(), origin)
             path = self.raw_path(asset.key)
             member.save(path)
         except ArchiveDamaged as error:
             if not error.alone:
                 raise
-            return self.outcome(asset, error.reason, error.what, where)
-        return Arrival(asset, path, where, owned=True)
-
-    def _existing(self) -> str | Path:
-        raw = self.raw()
-        if raw is None:
-            raise Blocked(
-                "the raw medium is not at hand",
-                item=self.name,
-                remedy=f"{self.manifest.access.steps} ({self.manifest.access.page})",
-                reason=Reason.RAW_MISSING,
-            )
-        if isinstance(raw, Path) and not raw.exists():
-            raise Blocked(
-                f"{without_user(str(raw))} does not exist",
-                item=self.name,
-                remedy="Correct the path that names it",
-                reason=Reason.RAW_MISSING,
-            )
-        if isinstance(raw, str) and not is_url(raw):
-            raise Blocked(
-                f"`endpoints: {self.name}_archive` is no URL of http(s)",
-                item=self.name,
-                remedy="Correct it in the config",
-                reason=Reason.RAW_MISSING,
-            )
-        return raw
+            return self.outcome(asset, error.reason, error.what, origin)
+        return Arrival(asset, path, origin, owned=True)

@@ -1,7 +1,7 @@
-"""What a source is: it knows names and locations, and what "gone" means there.
+"""The interface of a source: keys and locations of raw media, and what counts as "gone" there.
 
-A source turns assets into `Arrival`s (the raw thing is at hand) or `Outcome`s (it is not, and why).
-It yields lazily: nothing more is fetched before the consumer asks, which is what bounds the disk.
+A source turns each asset into an `Arrival` (its raw file is at hand) or an `Outcome` (why it is
+not). It yields lazily: the next asset is fetched when the consumer asks, which bounds the disk.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Context:
-    """What a source may use while it fetches. `stop` is set when the run is to end early."""
+    """What a source is given while it fetches. `stop` is set when the run is to end early."""
 
     stop: threading.Event = field(default_factory=threading.Event)
     # Remembered facts of an asset by key (ETag, version id, fingerprint), from the ledger.
@@ -39,14 +39,14 @@ class Context:
 
 
 def version_of(facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Of what a server said of a file, what tells its versions apart (see `Source.changed`)."""
+    """The facts that identify a version of a remote file (see `Source.find_changed`)."""
     return {name: facts[name] for name in ("etag", "last_modified") if name in facts}
 
 
 class Source(ABC):
     """Base of all sources. Subclasses implement `fetch`."""
 
-    # Requests that one asset costs, for estimates of time.
+    # Number of requests for one asset, to estimate time.
     requests_an_asset: ClassVar[float] = 1
 
     # A file name with characters that some file systems refuse; "" if there are none.
@@ -66,11 +66,11 @@ class Source(ABC):
         return product.video if product.video is not None else product.file_name
 
     def raw_path(self, key: str) -> Path:
-        """Where the raw file of an asset lies once fetched. Raises UnsafeName."""
+        """The path of the raw file of an asset. Raises UnsafeName."""
         return safe_join(self.config.raw_folder, key)
 
     def location(self) -> str:
-        """What answers for this source now; "gone" holds for this location only."""
+        """Where the source fetches from now; a verdict "gone" holds for this location only."""
         return ""
 
     def location_without_secrets(self) -> str:
@@ -82,7 +82,7 @@ class Source(ABC):
         return False
 
     def local_sizes(self, keys: Collection[str]) -> dict[str, int]:
-        """Bytes of the raw assets that are on this machine, as far as that is cheap to know."""
+        """Bytes of raw assets on this machine, by key, where they can be determined quickly."""
         sizes: dict[str, int] = {}
         for key in keys:
             with contextlib.suppress(OSError, UnsafeName):
@@ -90,44 +90,44 @@ class Source(ABC):
         return sizes
 
     def unpacks(self) -> bool:
-        """Whether a raw medium that is on this machine is copied out of an archive, to be kept."""
+        """Whether raw files are unpacked from a local archive and kept."""
         return False
 
     def missing_requirement(self) -> str:
-        """What the user must do before this source can be fetched, in one line; "" for nothing.
+        """What is missing and the step for the user to take, in one line; "" if nothing is missing.
 
-        What is missing, and the step to take. Cheap; no request is sent.
+        Quick; sends no request.
         """
         return ""
 
     def diagnose(self) -> Iterator[Finding]:
-        """What `saco doctor` says of access, credentials and programs; no request is sent."""
+        """Findings about access, credentials and programs for `saco doctor`; sends no request."""
         yield ok(self.name, "open to everybody")
 
     def diagnose_online(self) -> Finding:
-        """What one harmless request to the source shows. Raises SacoError, any client's error."""
+        """The finding of one harmless request. Raises SacoError and errors of the client."""
         return check_address(self, self.probe_address())
 
     def probe_address(self) -> str | None:
-        """A URL that shows whether the source answers; None where there is nothing to ask."""
+        """A URL to check whether the source answers; None if no request is needed."""
         return None
 
-    # Whether a "not found" at `probe_address` shows as well that the host answers.
+    # Whether "not found" at `probe_address` counts as an answer.
     probe_may_be_missing: ClassVar[bool] = False
 
     @abstractmethod
     def fetch(self, assets: Sequence[Asset], context: Context) -> Iterator[Arrival | Outcome]:
-        """Gets raw assets, one arrival or outcome each, in any order.
+        """Yields one arrival or outcome for each asset, in any order.
 
-        Raises Blocked when the whole source needs its user or a rest; assets not yet yielded then
-        have lost nothing.
+        Raises Blocked when the whole source needs the user or a rest; no attempt is then counted
+        for assets that were not yielded.
         """
 
     def find_changed(self, known: Mapping[str, Item]) -> Iterator[str]:
-        """Of assets that were fetched, by key, those that the source has in another version now.
+        """The keys of fetched assets that have another version at the source now.
 
-        Asks only where that is cheap, which here means: the ETag is known and can be compared. An
-        asset of which nothing can be learned has not changed.
+        Compares ETags, one request for each asset. An asset without a known ETag, or whose server
+        does not answer, counts as unchanged.
         """
         tagged = {
             key: item
@@ -154,10 +154,10 @@ class Source(ABC):
     def outcome(
         self, asset: Asset, reason: Reason, detail: str = "", origin: str = "", **facts: Any
     ) -> Outcome:
-        """The outcome of an asset that could not be had."""
-        where = without_user(origin)
+        """The outcome of an asset that could not be fetched; `facts` go to the ledger."""
+        shown = without_user(origin)
         return Outcome(
-            self.name, asset.key, reason, detail=detail, origin=where, facts=facts, is_asset=True
+            self.name, asset.key, reason, detail=detail, origin=shown, facts=facts, is_asset=True
         )
 
     def open_http(self, **policy: Any) -> Http:

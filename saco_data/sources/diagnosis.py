@@ -20,14 +20,14 @@ CONNECT_SECONDS = 8.0
 REMEDY = "Check the network and the proxy, or run `saco doctor --online` again"
 DAY = 86400.0
 SOON_DAYS = 2
-OLD_DAYS = 90  # YouTube changes more often than that
-# What the archives that the sources publish begin with; a plain tar has its mark further in.
+OLD_DAYS = 90  # YouTube changes more often
+# The first bytes of zip and gzip files; the mark of a plain tar is at an offset.
 _MAGIC = (b"PK\x03\x04", b"PK\x05\x06", b"\x1f\x8b")
 _TAR_MARK = (257, b"ustar")
 
 
 def check_address(source: Source, url: str | None) -> Finding:
-    """Whether the host of a URL gives its first byte. Sends one request."""
+    """Whether the host of a URL answers. Sends one request."""
     name = f"{source.name} online"
     if url is None:
         return ok(name, "nothing to ask: it is on this machine, or not named yet")
@@ -49,7 +49,7 @@ def check_address(source: Source, url: str | None) -> Finding:
 
 
 def check_link(name: str, url: str, renew: str) -> Finding:
-    """Whether a link that may expire is still good; no request is sent."""
+    """Whether a link has expired or soon will; sends no request."""
     ends = expiry(url)
     if ends is None:
         return ok(name, f"from {host_of(url)}")
@@ -61,7 +61,7 @@ def check_link(name: str, url: str, renew: str) -> Finding:
 
 
 def check_local(name: str, raw: Path) -> Finding:
-    """Whether a folder has files, or a file begins as an archive does."""
+    """Whether a folder has files, or a file begins like an archive."""
     try:
         if raw.is_dir():
             if next(raw.iterdir(), None) is None:
@@ -88,7 +88,7 @@ def check_program(program: str) -> Finding:
 
 
 def check_yt_dlp() -> Iterator[Finding]:
-    """The age of yt-dlp, and the JavaScript runtime that it would use."""
+    """Findings about the age of yt-dlp and its JavaScript runtime."""
     from yt_dlp.version import __version__
 
     renew = "Run `pip install --upgrade 'yt-dlp[default,deno]'`"
@@ -106,18 +106,18 @@ def _check_deno(install: str) -> Finding:
     try:
         from yt_dlp.utils._jsruntime import DenoJsRuntime
 
-        found = DenoJsRuntime().info
+        runtime = DenoJsRuntime().info
     except (ImportError, OSError):
-        found = None
-    if found is None:
+        runtime = None
+    if runtime is None:
         return warn("deno", "no JavaScript runtime: many YouTube videos will fail", install)
-    if not found.supported:
-        return warn("deno", f"version {found.version} is too old for yt-dlp", install)
-    return ok("deno", f"version {found.version}")
+    if not runtime.supported:
+        return warn("deno", f"version {runtime.version} is too old for yt-dlp", install)
+    return ok("deno", f"version {runtime.version}")
 
 
 def age_days(version: str) -> float | None:
-    """The age of a version of yt-dlp, whose first three parts are a date; None if they are not."""
+    """The age in days of a version of yt-dlp (`2025.01.31`); None if it is not a date."""
     try:
         made = time.mktime(time.strptime(".".join(version.split(".")[:3]), "%Y.%m.%d"))
     except ValueError:
@@ -126,5 +126,5 @@ def age_days(version: str) -> float | None:
 
 
 def host_of(url: str) -> str:
-    """The host of a URL: the rest may be secret."""
+    """The host of a URL; the rest may contain secrets."""
     return urlsplit(url).hostname or "?"

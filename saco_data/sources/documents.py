@@ -1,4 +1,4 @@
-"""Small files that a source relies on (a catalogue, a mapping), and names that hold a UUID."""
+"""Documents that a source depends on (a catalogue, a mapping), and file names that are UUIDs."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ if TYPE_CHECKING:
     from saco_data.transports.http import Http
 
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.I)
-_ATTEMPTS = 4  # downloads whose content was not what it should be
+_ATTEMPTS = 4  # downloads before wrong content is an error
 
 
 def uuid_of(file_name: str) -> str:
-    """The UUID that a file is named by, in lower case. Raises UnsafeName where there is none."""
+    """The UUID in a file name, in lower case. Raises UnsafeName if the name is not a UUID."""
     stem = PurePosixPath(file_name).stem
     if not _UUID.fullmatch(stem):
-        raise UnsafeName(f"the name is not that of a UUID: {file_name[:200]!r}")
+        raise UnsafeName(f"the name is not a UUID: {file_name[:200]!r}")
     return stem.lower()
 
 
 def fetch(
     http: Http, url: str, to: Path, check: Callable[[Path], None], expect: Expect
 ) -> dict[str, Any]:
-    """Fetches a document that has no digest of its own; returns its facts (ETag...).
+    """Fetches a document without a known digest; returns its facts (ETag...).
 
-    `check` raises ValueError for content that cannot be right: it is then fetched anew. Raises
-    Blocked (refused, or not there at all), Failure, DiskFull, OutputError.
+    `check` raises ValueError for wrong content, which is then fetched again. Raises Blocked
+    (refused or not found), Failure, DiskFull, OutputError.
     """
     from saco_data.transports.base import Failure, Request
 
@@ -56,18 +56,18 @@ def fetch(
 
 
 def failure(reply: Reply) -> Exception:
-    """The error for a document, needed by all items, that could not be had."""
+    """The error for a document that all items need and that could not be fetched."""
     from saco_data.transports.base import Failure
 
     if reply.reason.state is State.FAILED:
         return Failure(reply.detail, item=reply.origin, reason=reply.reason)
     if reply.reason.state is State.GONE:
-        return not_there(reply.detail, reply.origin)
+        return missing(reply.detail, reply.origin)
     remedy = "Run the same command again later; `saco doctor` checks the access"
     return Blocked(reply.detail, item=reply.origin, remedy=remedy, reason=reply.reason)
 
 
-def not_there(detail: str, origin: str) -> Blocked:
-    """No item is gone because the document that lists them has moved."""
+def missing(detail: str, origin: str) -> Blocked:
+    """The error for a document that is not at its address: its items are not gone."""
     remedy = "Correct its address under `endpoints` in the config"
     return Blocked(detail, item=origin, remedy=remedy, reason=Reason.RAW_MISSING)

@@ -1,4 +1,4 @@
-"""DROID videos: public objects at Google, named by what `original_video` is made of."""
+"""DROID videos: public objects at Google, whose names are derived from `original_video`."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from saco_data.sources.base import Context, Source
 from saco_data.sources.diagnosis import check_program
 from saco_data.storage.names import UnsafeName
 
-# {lab}_{outcome}_{date}_{time}_recordings_MP4_{camera}.mp4, where the time has `_` and `:` of its
-# own, double ones too: read from both ends, and kept as it is.
+# {lab}_{outcome}_{date}_{time}_recordings_MP4_{camera}.mp4. The time itself contains `_` and `:`,
+# also doubled, so that the other parts are matched from both ends.
 _NAME = re.compile(
     r"(?P<lab>[\w+-]+?)_(?P<outcome>success|failure)_(?P<date>\d{4}-\d\d-\d\d)_"
     r"(?P<time>[\w:+-]+)_recordings_MP4_(?P<camera>[A-Za-z0-9-]+)\.mp4",
@@ -24,14 +24,14 @@ _NAME = re.compile(
 
 
 def object_name(video: str) -> str:
-    """The object of an `original_video`, below the root of the raw data. Raises UnsafeName.
+    """The object name of an `original_video` below the root of the raw data. Raises UnsafeName.
 
     >>> object_name("RAIL_success_2023-07-07_Fri_Jul__7_18:50:36_2023_recordings_MP4_22008760.mp4")
     'RAIL/success/2023-07-07/Fri_Jul__7_18:50:36_2023/recordings/MP4/22008760.mp4'
     """
     match = _NAME.fullmatch(video)
     if match is None:
-        raise UnsafeName(f"the name does not say where the video lies: {video[:200]!r}")
+        raise UnsafeName(f"the name is not of the form that gives its object: {video[:200]!r}")
     return "{lab}/{outcome}/{date}/{time}/recordings/MP4/{camera}.mp4".format(**match.groupdict())
 
 
@@ -50,7 +50,7 @@ class DroidSource(Source):
         return self.config.endpoint("https")
 
     def location(self) -> str:
-        """The root under which the objects lie."""
+        """The root of the objects."""
         by_gsutil = self.config.client == "gsutil"
         return self.config.endpoint("gcs" if by_gsutil else "https")
 
@@ -71,7 +71,9 @@ class DroidSource(Source):
         if not wanted:
             return
         by_gsutil = self.config.client == "gsutil"
-        for reply in (self._by_gsutil if by_gsutil else self._by_https)(wanted, context):
+        for reply in (self._fetch_by_gsutil if by_gsutil else self._fetch_by_https)(
+            wanted, context
+        ):
             asset = wanted[reply.key]
             if reply.path is None:
                 yield self.outcome(asset, reply.reason, reply.detail, reply.origin)
@@ -81,7 +83,7 @@ class DroidSource(Source):
             if context.stop.is_set():
                 return
 
-    def _by_https(self, wanted: dict[str, Asset], context: Context) -> Iterator[Any]:
+    def _fetch_by_https(self, wanted: dict[str, Asset], context: Context) -> Iterator[Any]:
         from saco_data.transports.base import Expect, Request
 
         requests = (
@@ -96,7 +98,7 @@ class DroidSource(Source):
         with self.open_http() as http:
             yield from http.fetch(requests, context.stop)
 
-    def _by_gsutil(self, wanted: dict[str, Asset], context: Context) -> Iterator[Any]:
+    def _fetch_by_gsutil(self, wanted: dict[str, Asset], context: Context) -> Iterator[Any]:
         from saco_data.transports.base import Request
         from saco_data.transports.official.gsutil import Gsutil
 

@@ -1,4 +1,4 @@
-"""FathomNet: records from its API, a hundred at a time, then each image from its own URL."""
+"""FathomNet: records from its API in batches, then each image from its URL."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
     from saco_data.transports.http import Http
     from saco_data.transports.services.fathomnet import Record
 
-# What may only mean that a remembered record is out of date.
+# Outcomes of a download that may be due to an outdated stored record.
 _STALE = (Reason.HTTP_404, Reason.HTTP_410, Reason.WRONG_DIGEST)
 
 
 class FathomnetSource(Source):
-    """Images of FathomNet, bytes unchanged, named as the annotations name them.
+    """Images of FathomNet, bytes unchanged, under the names in the annotations.
 
-    The extension of a record's URL may differ from the annotation's: evaluation reads the latter.
+    The extension in a record's URL may differ from that in the annotations.
     """
 
     def key_of(self, product: Product) -> str:
@@ -43,7 +43,7 @@ class FathomnetSource(Source):
         return self.config.endpoint("api")
 
     def diagnose_online(self) -> Finding:
-        """A look-up of a UUID that nothing has."""
+        """The finding of a look-up of a UUID that does not exist."""
         from saco_data.transports.base import Policy
         from saco_data.transports.services.fathomnet import FathomNetApi
 
@@ -54,25 +54,25 @@ class FathomnetSource(Source):
 
     @property
     def records(self) -> Path:
-        """Where records are kept: one JSON object a line, the last one of a UUID counts."""
+        """The file of stored records: one JSON object a line, the last one of a UUID counts."""
         return self.config.folder / "records.jsonl"
 
     def names(self, uuids: Sequence[str]) -> list[str]:
-        """What the files of some images are called: `<uuid>.<extension of the record's URL>`.
+        """The file names of some images: `<uuid>.<extension of the record's URL>`.
 
-        An image that FathomNet does not know is called `<uuid>.jpg`. Raises Blocked, Failure.
+        `<uuid>.jpg` for an image that FathomNet does not know. Raises Blocked, Failure.
         """
         from saco_data.transports.services.fathomnet import Record
 
-        known = self._remembered()
+        known = self._read_records()
         unknown = [uuid for uuid in uuids if uuid not in known]
-        for uuid, found in self._looked_up(unknown, Context()):
-            if isinstance(found, Record):
-                known[uuid] = found
-            elif found is not None:
-                raise found
+        for uuid, result in self._look_up(unknown, Context()):
+            if isinstance(result, Record):
+                known[uuid] = result
+            elif result is not None:
+                raise result
         suffixes = {
-            uuid: PurePosixPath(urlsplit(each.url).path).suffix for uuid, each in known.items()
+            uuid: PurePosixPath(urlsplit(record.url).path).suffix for uuid, record in known.items()
         }
         return [f"{uuid}{suffixes.get(uuid) or '.jpg'}" for uuid in uuids]
 
@@ -87,7 +87,7 @@ class FathomnetSource(Source):
         if not wanted:
             return
         with self.open_http() as http:
-            known = self._remembered()
+            known = self._read_records()
             stale = yield from self._download(http, wanted, known, context)
             if stale and not context.stop.is_set():
                 yield from self._download(http, stale, {}, context)
@@ -95,42 +95,42 @@ class FathomnetSource(Source):
     def _download(
         self, http: Http, wanted: dict[str, Asset], known: dict[str, Record], context: Context
     ) -> Generator[Arrival | Outcome, None, dict[str, Asset]]:
-        """Fetches images; returns those for which a record of earlier runs proved wrong."""
+        """Fetches images; returns those whose stored record proved outdated."""
         from saco_data.transports.base import Failure
 
         records = {uuid: known[uuid] for uuid in wanted if uuid in known}
-        settled: deque[Outcome] = deque()
+        outcomes: deque[Outcome] = deque()
         failure: list[Failure | Blocked] = []
 
         def requests() -> Iterator[Request]:
             try:
                 yield from self._requests(records.items())
                 unknown = [uuid for uuid in wanted if uuid not in records]
-                for uuid, found in self._looked_up(unknown, context):
-                    if found is None:
+                for uuid, result in self._look_up(unknown, context):
+                    if result is None:
                         detail = "FathomNet does not know its uuid"
-                        settled.append(self._gone(wanted[uuid], detail))
-                    elif isinstance(found, Failure):
-                        asset, detail = wanted[uuid], found.what
-                        settled.append(self.outcome(asset, found.reason, detail, found.item))
+                        outcomes.append(self._gone(wanted[uuid], detail))
+                    elif isinstance(result, Failure):
+                        asset, detail = wanted[uuid], result.what
+                        outcomes.append(self.outcome(asset, result.reason, detail, result.item))
                     else:
-                        records[uuid] = found
-                        yield from self._requests([(uuid, found)])
+                        records[uuid] = result
+                        yield from self._requests([(uuid, result)])
             except (Failure, Blocked) as error:
-                # What is under way is finished first.
+                # Raised after the downloads that have already started.
                 failure.append(error)
 
         stale: dict[str, Asset] = {}
         for reply in http.fetch(requests(), context.stop):
-            while settled:
-                yield settled.popleft()
+            while outcomes:
+                yield outcomes.popleft()
             if reply.reason in _STALE and reply.key in known:
                 stale[reply.key] = wanted[reply.key]
             else:
-                yield self._settled(wanted[reply.key], reply, records[reply.key])
+                yield self._check_reply(wanted[reply.key], reply, records[reply.key])
             if context.stop.is_set():
                 return {}
-        yield from settled
+        yield from outcomes
         if failure:
             raise failure[0]
         return stale
@@ -142,10 +142,10 @@ class FathomnetSource(Source):
             expect = Expect(kind="image", sha256=record.sha256 or None)
             yield Request(uuid, record.url, self.raw_path(uuid), expect)
 
-    def _looked_up(
+    def _look_up(
         self, uuids: Sequence[str], context: Context
     ) -> Iterator[tuple[str, Record | Failure | None]]:
-        """The record of each image, None where there is none. Raises Blocked, Failure."""
+        """The record of each image, None for an unknown image. Raises Blocked, Failure."""
         if not uuids:
             return
         from saco_data.transports.base import Policy
@@ -160,17 +160,19 @@ class FathomnetSource(Source):
         rest = iter(uuids)
         with FathomNetApi(self.location(), policy, context.stop) as api:
             while (batch := list(islice(rest, BATCH))) and not context.stop.is_set():
-                found = api.look_up(batch)
-                self._remember({k: v for k, v in found.items() if isinstance(v, Record)})
-                yield from ((uuid, found.get(uuid)) for uuid in batch)
+                results = api.look_up(batch)
+                self._append_records(
+                    {key: value for key, value in results.items() if isinstance(value, Record)}
+                )
+                yield from ((uuid, results.get(uuid)) for uuid in batch)
 
     def _gone(self, asset: Asset, detail: str) -> Outcome:
         return self.outcome(asset, Reason.NOT_IN_CATALOGUE, detail, self.location())
 
-    def _settled(self, asset: Asset, reply: Reply, record: Record) -> Arrival | Outcome:
+    def _check_reply(self, asset: Asset, reply: Reply, record: Record) -> Arrival | Outcome:
         if reply.path is None:
             return self.outcome(asset, reply.reason, reply.detail, reply.origin)
-        if problem := _other_size(reply.path, record):
+        if problem := _find_other_size(reply.path, record):
             reply.path.unlink()
             return self.outcome(asset, Reason.WRONG_SIZE, problem, reply.origin)
         facts = version_of(reply.facts)
@@ -178,7 +180,7 @@ class FathomnetSource(Source):
             facts["verified"] = "sha256"
         return Arrival(asset, reply.path, reply.origin, owned=True, facts=facts)
 
-    def _remembered(self) -> dict[str, Record]:
+    def _read_records(self) -> dict[str, Record]:
         from saco_data.transports.services.fathomnet import Record
 
         try:
@@ -193,10 +195,10 @@ class FathomnetSource(Source):
                 if api == self.location():
                     known[uuid] = Record(**content)
             except (ValueError, TypeError, KeyError, AttributeError):
-                continue  # a line that a kill cut short
+                continue  # a line that was cut when a run was killed
         return known
 
-    def _remember(self, records: dict[str, Record]) -> None:
+    def _append_records(self, records: dict[str, Record]) -> None:
         lines = [
             json.dumps({"uuid": uuid, "api": self.location(), **asdict(record)})
             for uuid, record in records.items()
@@ -204,21 +206,21 @@ class FathomnetSource(Source):
         with explain_errors(self.records):
             self.records.parent.mkdir(parents=True, exist_ok=True)
             with self.records.open("a", encoding="ascii") as file:
-                # Begins on a new line even behind a cut one.
+                # The first line break ends a line that may have been cut.
                 file.write("\n" + "\n".join(lines) + "\n")
 
 
-def _other_size(path: Path, record: Record) -> str:
-    """How an image that no digest vouches for differs from its record; "" if it does not."""
+def _find_other_size(path: Path, record: Record) -> str:
+    """How the size of an image without a digest differs from its record; "" if it does not."""
     from PIL import Image
 
     if record.sha256 or not record.width or not record.height:
         return ""
     try:
         with Image.open(path) as image:
-            found = image.size
+            size = image.size
     except (OSError, ValueError, Image.DecompressionBombError):
-        return ""  # processing will say what is wrong with it
-    if sorted(found) == sorted((record.width, record.height)):
+        return ""  # processing reports the fault
+    if sorted(size) == sorted((record.width, record.height)):
         return ""
-    return f"is {found[0]} x {found[1]}, its record says {record.width} x {record.height}: not kept"
+    return f"is {size[0]} x {size[1]}, its record says {record.width} x {record.height}: not kept"

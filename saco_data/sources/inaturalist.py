@@ -1,4 +1,4 @@
-"""iNaturalist 2017: members of one huge archive, found by the official mapping of names."""
+"""iNaturalist 2017: members of one large archive, found through the official name mapping."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ _DEPTH = 3  # parts of a mapped name: group/species/photograph
 
 
 class InaturalistSource(ArchiveSource):
-    """Photographs from the archive while it streams, a local copy of it, or its extracted folder.
+    """Photographs from the streamed archive, a local copy of it, or its extracted folder.
 
-    The published mapping is held to its known sha256; another one that the config names
-    (`endpoints: inaturalist_mapping`, a URL or a file) is taken as it is, with a warning.
+    The published mapping must have its known sha256. Another one that the config names
+    (`endpoints: inaturalist_mapping`, a URL or a file) is used as it is, with a warning.
     """
 
     def __init__(self, config: SubsetConfig) -> None:
@@ -34,7 +34,7 @@ class InaturalistSource(ArchiveSource):
         self._keys: dict[str, str] = {}
 
     def location(self) -> str:
-        mapping = self._mapping_place()
+        mapping = self._mapping_address()
         official = mapping == self.manifest.endpoints["mapping"]
         return super().location() if official else f"{super().location()} {without_user(mapping)}"
 
@@ -43,43 +43,44 @@ class InaturalistSource(ArchiveSource):
         return key if key in wanted else None
 
     def local_sizes(self, keys: Collection[str]) -> dict[str, int]:
-        # Two thirds of a million names to look at, and a mapping that may not be here yet.
+        # Members are not looked up: about 670,000 names, and the mapping may not be downloaded yet.
         return Source.local_sizes(self, keys)
 
     def fetch(self, assets: Sequence[Asset], context: Context) -> Iterator[Arrival | Outcome]:
         if all(self.raw_path(asset.key).is_file() for asset in assets):
             yield from super().fetch(assets, context)
             return
-        self._existing()  # what needs the user comes before any download
+        self.require_raw()  # before any download
         mapping = self.mapping()
         known = [asset for asset in assets if asset.key in mapping]
         self._keys = {mapping[asset.key]: asset.key for asset in known}
         for asset in assets:
             if asset.key not in mapping:
                 detail = "the official mapping does not name it"
-                yield self.outcome(asset, Reason.NOT_IN_CATALOGUE, detail, self._mapping_place())
+                yield self.outcome(asset, Reason.NOT_IN_CATALOGUE, detail, self._mapping_address())
         yield from super().fetch(known, context)
 
-    def _mapping_place(self) -> str:
+    def _mapping_address(self) -> str:
         return self.config.endpoint("mapping")
 
     def mapping(self) -> dict[str, str]:
         """The name in the archive by `file_name`. Raises Blocked or Failure."""
-        place, pin = self._mapping_place(), self.manifest.pinned["mapping"].sha256
-        official = place == self.manifest.endpoints["mapping"]
+        address, pinned = self._mapping_address(), self.manifest.pinned["mapping"].sha256
+        official = address == self.manifest.endpoints["mapping"]
         folder = self.config.folder
-        if not is_url(place):
-            path = self.config.path(place)
+        if not is_url(address):
+            path = self.config.path(address)
         elif official:
-            path = folder / place.rpartition("/")[2]
+            path = folder / address.rpartition("/")[2]
         else:
-            digest = hashlib.sha256(place.encode()).hexdigest()[:8]
+            digest = hashlib.sha256(address.encode()).hexdigest()[:8]
             path = folder / f"inaturalist_image_subset.{digest}.json"
-        if is_url(place) and not _usable(path, pin if official else None):
-            self._download(place, path, pin if official else None)
+        required = pinned if official else None
+        if is_url(address) and not _is_usable(path, required):
+            self._download(address, path, required)
         try:
             mapping = read(path)
-            found = files.sha256_of(path)
+            sha256 = files.sha256_of(path)
         except (OSError, ValueError) as error:
             why = error.strerror if isinstance(error, OSError) else error
             raise Blocked(
@@ -88,8 +89,12 @@ class InaturalistSource(ArchiveSource):
                 remedy="Correct or remove `endpoints: inaturalist_mapping` in the config",
                 reason=Reason.RAW_MISSING,
             ) from None
-        if found != pin:
-            log.warning("%s is not the published mapping of names (sha256 differs)", path)
+        if sha256 != pinned:
+            log.warning(
+                "%s is not the published mapping of names (sha256 differs)",
+                path,
+                extra={"subset": self.name},
+            )
         return mapping
 
     def _download(self, url: str, to: Path, sha256: str | None) -> None:
@@ -103,7 +108,7 @@ class InaturalistSource(ArchiveSource):
 
 
 def read(path: Path) -> dict[str, str]:
-    """A mapping of names. Raises OSError, and ValueError if it is none."""
+    """The mapping of names in a file. Raises OSError, and ValueError for other content."""
     content = untrusted_json.parse(path.read_bytes())
     if not isinstance(content, dict) or not content:
         raise ValueError("not a JSON object of names")
@@ -113,7 +118,7 @@ def read(path: Path) -> dict[str, str]:
     return content
 
 
-def _usable(path: Path, sha256: str | None) -> bool:
+def _is_usable(path: Path, sha256: str | None) -> bool:
     try:
         return path.is_file() and (sha256 is None or files.sha256_of(path) == sha256)
     except OSError:

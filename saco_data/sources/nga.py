@@ -1,4 +1,4 @@
-"""National Gallery of Art: IIIF pictures of `<uuid>`, within the limits that its catalogue sets."""
+"""National Gallery of Art: IIIF pictures by UUID, within the size limits of its catalogue."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _COLUMNS = ("uuid", "width", "height", "maxpixels", "openaccess")
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What the catalogue says of a picture, as text; sides in pixels, no limit where blank."""
+    """The catalogue's row of a picture, as text; sides in pixels, blank `maxpixels`: no limit."""
 
     width: str
     height: str
@@ -33,7 +33,7 @@ class Row:
 
     @property
     def limit(self) -> int | None:
-        """The longest side, in pixels, that may be kept. Raises ValueError if it is unreadable."""
+        """The longest side that may be kept, in pixels; None for no limit. Raises ValueError."""
         limit = _number(self.maxpixels)
         if limit is not None and limit < 1:
             raise ValueError(f"maxpixels is {self.maxpixels!r}")
@@ -41,7 +41,7 @@ class Row:
 
     @property
     def size(self) -> str:
-        """The IIIF size to ask for."""
+        """The IIIF size to request. Raises ValueError."""
         limit = self.limit
         if limit is None:
             return "full"
@@ -53,23 +53,23 @@ class Row:
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What the ledger keeps: the licence follows from `openaccess`."""
+        """Facts for the ledger; the licence follows from `openaccess`."""
         return {"openaccess": self.openaccess == "1", "maxpixels": self.maxpixels}
 
 
 def _number(text: str) -> int | None:
-    """`640`, and what a table made of it: `640.0`; None for a blank. Raises ValueError."""
+    """The number in `640` or `640.0` (as tables write it); None for a blank. Raises ValueError."""
     try:
         return int(float(text)) if text.strip() else None
     except OverflowError:
-        raise ValueError(f"{text!r} is no number of pixels") from None
+        raise ValueError(f"{text!r} is not a number of pixels") from None
 
 
 class NgaSource(Source):
     """Pictures over IIIF.
 
-    One that is larger than the catalogue allows is not kept and counts as failed (wrong size): the
-    server is at fault, not the user, and may do better next time.
+    A picture that is larger than the catalogue allows is not kept and counts as failed (wrong
+    size): the server may send the right size next time.
     """
 
     def probe_address(self) -> str | None:
@@ -82,7 +82,7 @@ class NgaSource(Source):
         return super().raw_path(f"{key}.jpg")
 
     def location(self) -> str:
-        return " ".join(self.config.endpoint(each) for each in ("catalogue", "iiif"))
+        return " ".join(self.config.endpoint(name) for name in ("catalogue", "iiif"))
 
     @property
     def catalogue(self) -> Path:
@@ -91,12 +91,12 @@ class NgaSource(Source):
 
     def fetch(self, assets: Sequence[Asset], context: Context) -> Iterator[Arrival | Outcome]:
         wanted = {asset.key: asset for asset in assets}
-        at_hand = [uuid for uuid in wanted if self.raw_path(uuid).is_file()]
-        stored = (self._stored(at_hand) if at_hand else None) or {}
-        for uuid in at_hand:
-            path, row = self.raw_path(uuid), stored.get(uuid)
-            # A run that was killed may not have come to look at it.
-            if row and _above(path, row):
+        on_disk = [uuid for uuid in wanted if self.raw_path(uuid).is_file()]
+        rows = (self._read_catalogue(on_disk) if on_disk else None) or {}
+        for uuid in on_disk:
+            path, row = self.raw_path(uuid), rows.get(uuid)
+            # A run may have been killed before this check.
+            if row and _find_excess(path, row):
                 path.unlink()
                 continue
             asset = wanted.pop(uuid)
@@ -110,7 +110,7 @@ class NgaSource(Source):
     ) -> Iterator[Arrival | Outcome]:
         from saco_data.transports.base import Expect, Request
 
-        rows, failure = self._rows(http, wanted.keys())
+        rows, failure = self._look_up(http, wanted.keys())
         requests = []
         for uuid, asset in wanted.items():
             row = rows.get(uuid)
@@ -131,41 +131,41 @@ class NgaSource(Source):
                 expect = Expect(kind="image")
                 requests.append(Request(uuid, f"{url}/0/default.jpg", to, expect))
         for reply in http.fetch(requests, context.stop):
-            yield self._settled(wanted[reply.key], reply, rows[reply.key])
+            yield self._check_reply(wanted[reply.key], reply, rows[reply.key])
             if context.stop.is_set():
                 return
 
-    def _settled(self, asset: Asset, reply: Reply, row: Row) -> Arrival | Outcome:
+    def _check_reply(self, asset: Asset, reply: Reply, row: Row) -> Arrival | Outcome:
         if reply.path is None:
             return self.outcome(asset, reply.reason, reply.detail, reply.origin)
-        if above := _above(reply.path, row):
+        if excess := _find_excess(reply.path, row):
             reply.path.unlink()
-            return self.outcome(asset, Reason.WRONG_SIZE, above, reply.origin)
+            return self.outcome(asset, Reason.WRONG_SIZE, excess, reply.origin)
         facts = {**row.facts, **version_of(reply.facts)}
         return Arrival(asset, reply.path, reply.origin, owned=True, facts=facts)
 
-    def _rows(
+    def _look_up(
         self, http: Http, uuids: Collection[str]
     ) -> tuple[dict[str, Row], Failure | Blocked | None]:
-        """The catalogue's rows, and what kept it from being brought up to date, if anything did.
+        """The catalogue's rows by UUID, and the error that prevented an update, if any.
 
-        It is asked for only when something is missing from the one at hand. Raises Blocked or
-        Failure when there is none at all.
+        The catalogue is requested only if a UUID is missing from the stored one. Raises Blocked or
+        Failure if there is no catalogue at all.
         """
         from saco_data.transports.base import Failure
 
-        rows = self._stored(uuids)
+        rows = self._read_catalogue(uuids)
         if rows is not None and all(uuid in rows for uuid in uuids):
             return rows, None
         try:
-            self._refresh(http, at_hand=rows is not None)
+            self._refresh(http, is_stored=rows is not None)
         except (Failure, Blocked) as error:
             if rows is None:
                 raise
             return rows, error
-        return self._stored(uuids) or {}, None
+        return self._read_catalogue(uuids) or {}, None
 
-    def _refresh(self, http: Http, *, at_hand: bool) -> None:
+    def _refresh(self, http: Http, *, is_stored: bool) -> None:
         from saco_data.transports.base import Expect, Failure
 
         url = self.config.endpoint("catalogue")
@@ -174,18 +174,18 @@ class NgaSource(Source):
             remote = http.open(url)
         except Failure as failure:
             if failure.reason.state is State.GONE:
-                raise documents.not_there(failure.what, failure.item) from None
+                raise documents.missing(failure.what, failure.item) from None
             raise
         version = json.dumps({"url": url, "version": remote.identity}).encode()
-        if at_hand and remote.identity and files.has_content(note, version):
+        if is_stored and remote.identity and files.has_content(note, version):
             return
-        # A cut catalogue would make pictures look gone: its length must be that of another answer.
+        # Truncated, it would make pictures look gone: compare with the size of the first answer.
         expect = Expect(bytes=remote.size)
         documents.fetch(http, url, self.catalogue, _check, expect)
         files.write_if_changed(note, version)
 
-    def _stored(self, uuids: Collection[str]) -> dict[str, Row] | None:
-        """The rows of the catalogue at hand; None where there is no usable one."""
+    def _read_catalogue(self, uuids: Collection[str]) -> dict[str, Row] | None:
+        """The rows of the stored catalogue by UUID; None if it is missing or unusable."""
         try:
             return read(self.catalogue, uuids)
         except (OSError, ValueError):
@@ -193,7 +193,7 @@ class NgaSource(Source):
 
 
 def read(path: Path, uuids: Collection[str]) -> dict[str, Row]:
-    """The rows of some pictures, by uuid. Raises OSError, and ValueError if it is no catalogue."""
+    """The rows of some pictures by UUID. Raises OSError, and ValueError for other content."""
     import pandas
 
     table = pandas.read_csv(
@@ -206,7 +206,7 @@ def read(path: Path, uuids: Collection[str]) -> dict[str, Row]:
     table["uuid"] = table["uuid"].str.lower()
     table = table[table["uuid"].isin(list(uuids))]
     rows = table.itertuples(index=False, name=None)
-    return {uuid: Row(*(str(each) for each in rest)) for uuid, *rest in rows}
+    return {uuid: Row(*(str(value) for value in rest)) for uuid, *rest in rows}
 
 
 def _check(path: Path) -> None:
@@ -217,8 +217,8 @@ def _check(path: Path) -> None:
             raise ValueError("its last line is cut")
 
 
-def _above(path: Path, row: Row) -> str:
-    """Says by how much a picture is larger than the catalogue allows; "" if it is not."""
+def _find_excess(path: Path, row: Row) -> str:
+    """How a picture is larger than the catalogue allows; "" if it is not."""
     from PIL import Image
 
     try:
@@ -226,7 +226,7 @@ def _above(path: Path, row: Row) -> str:
         with Image.open(path) as image:
             width, height = image.size
     except (OSError, ValueError, Image.DecompressionBombError):
-        return ""  # processing will say what is wrong with it
+        return ""  # processing reports the fault
     if limit is None or max(width, height) <= limit:
         return ""
     return f"the server sent {width} x {height}, the catalogue allows {limit} a side: not kept"

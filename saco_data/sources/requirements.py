@@ -1,4 +1,4 @@
-"""What the user must do before a subset can be prepared. Cheap; no request is sent."""
+"""What the user must do before a subset can be prepared. Quick; sends no request."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from saco_data.sources.base import Source
 
 
 def missing_annotations(config: SubsetConfig) -> str:
-    """What the annotation file still needs; "" if it is there or can be fetched."""
+    """What is missing to get the annotation file; "" if it exists or can be fetched."""
     own_hub = config.keys.endpoints.get("hub") or os.environ.get("HF_ENDPOINT")
     if config.pristine.is_file() or has_token(config.keys) or own_hub:
         return ""
@@ -22,7 +22,7 @@ def missing_annotations(config: SubsetConfig) -> str:
 
 
 def missing_raw_media(source: Source) -> str:
-    """What the raw media still need; "" for nothing."""
+    """What is missing to get the raw media; "" if nothing is."""
     try:
         return source.missing_requirement()
     except SacoError as error:

@@ -1,4 +1,4 @@
-"""An export of Roboflow: annotation files with the original names restored."""
+"""Annotation files from an export of Roboflow, with the original names restored."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from saco_data.transports.services.roboflow import COCO, ROOT, Roboflow, origina
 
 
 def fetch_annotations(at: Annotations, config: SubsetConfig) -> Fetched:
-    """The annotation file of a subset, original file names restored.
+    """Installs the annotation file of a subset, with its original file names.
 
-    Raises Blocked, Incomplete, AnnotationError (an export that lacks the phrases cannot serve),
-    DiskFull, OutputError.
+    Raises Blocked, Incomplete, AnnotationError (also for an export without phrases), DiskFull,
+    OutputError.
     """
     with export(config, config.downloaded.parent / STAGING) as (archive, origin):
         content = read_coco(archive)
         if any("text_input" not in image for image in content["images"]):
             raise AnnotationError(
-                "Roboflow's export lacks `text_input`: it cannot serve as annotations",
+                "Roboflow's export lacks `text_input`, which annotations need",
                 item=config.id,
                 remedy="Take them from the Hugging Face Hub: `saco annotations`",
             )
@@ -45,7 +45,7 @@ def fetch_annotations(at: Annotations, config: SubsetConfig) -> Fetched:
 
 @contextlib.contextmanager
 def export(config: SubsetConfig, folder: Path) -> Iterator[tuple[Path, str]]:
-    """The zip of a subset and what it is; it is removed afterwards."""
+    """Downloads the zip of a subset; gives its path and origin, and removes it afterwards."""
     project = config.manifest.annotations.roboflow_project
     if project is None:
         raise Blocked(
@@ -73,9 +73,9 @@ def export(config: SubsetConfig, folder: Path) -> Iterator[tuple[Path, str]]:
 
 
 def read_coco(archive: Path) -> dict[str, Any]:
-    """The one annotation file of an export."""
+    """The content of the annotation file in an export. Raises AnnotationError."""
     try:
-        found = [
+        contents = [
             untrusted_json.parse(member.read())
             for member in members(archive, lambda name: PurePosixPath(name).name == COCO)
         ]
@@ -85,7 +85,7 @@ def read_coco(archive: Path) -> dict[str, Any]:
             item=archive.name,
             remedy=AGAIN,
         ) from error
-    usable = [each for each in found if isinstance(each, dict) and each.get("images")]
+    usable = [item for item in contents if isinstance(item, dict) and item.get("images")]
     if len(usable) != 1:
         raise AnnotationError(
             f"the export holds {len(usable)} annotation files instead of one",

@@ -1,4 +1,4 @@
-"""SA-V: `videos_fps_6/<original_video>` of videos_fps_6.tar, whose link expires."""
+"""SA-V: members `videos_fps_6/<original_video>` of videos_fps_6.tar, whose link expires."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from saco_data.sources.base import Context
 
 
 class SavSource(ArchiveSource):
-    """Videos at 6 fps: from a folder, the tar, one link to it, or the links file as downloaded."""
+    """Videos at 6 fps from a folder, the tar, a link to it, or the links file as downloaded."""
 
     def raw(self) -> str | Path | None:
         given = self.config.raw
         links = self.config.keys.sav_links_file
         if given or not links:
             return given
-        return link_of(self.config.path(links), str(self.manifest.raw.archive))
+        return find_link(self.config.path(links), str(self.manifest.raw.archive))
 
     def fetch(self, assets: Sequence[Asset], context: Context) -> Iterator[Arrival | Outcome]:
         try:
@@ -30,7 +30,7 @@ class SavSource(ArchiveSource):
         except Blocked as closed:
             if closed.reason not in (Reason.LINK_EXPIRED, Reason.UNAUTHORIZED):
                 raise
-            # These links live for some days only.
+            # The links are valid for some days only.
             raise Blocked(
                 closed.what,
                 item=closed.item,
@@ -40,10 +40,10 @@ class SavSource(ArchiveSource):
             ) from closed
 
 
-def link_of(path: Path, archive: str) -> str:
+def find_link(path: Path, archive: str) -> str:
     """The link of an archive in a tab-separated links file (`file_name`, `cdn_link`).
 
-    Raises Blocked when the file is missing or has no such link.
+    Raises Blocked if the file cannot be read or has no such link.
     """
     remedy = "Download the links file again and name it in sav_links_file"
     try:

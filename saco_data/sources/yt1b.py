@@ -1,4 +1,4 @@
-"""YT-Temporal-1B: one video after the other from YouTube, politely, `video_<id>.mp4`."""
+"""YT-Temporal-1B: videos from YouTube, one after the other, as `video_<id>.mp4`."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _ID = re.compile(r"[A-Za-z0-9_-]{11}")
-# Facts that tell whether a video fetched again is the one that was annotated.
+# Facts that must be equal when a video is fetched again: otherwise its frames may differ.
 _SAME = ("fps", "width", "height", "frames")
-# After so many refused media (HTTP 403) in a row it is the source that refuses, not the video.
+# So many refused videos (HTTP 403) in a row mean that the source is closed.
 MAX_DENIALS = 5
 _CLOSED = {
-    Reason.BOT_CHECK: "YouTube wants to know whether this is a bot",
-    Reason.THROTTLED: "YouTube has had enough requests for now",
+    Reason.BOT_CHECK: "YouTube asks to confirm that this is not a bot",
+    Reason.THROTTLED: "YouTube asks for fewer requests",
     Reason.CREDENTIALS_EXPIRED: "YouTube no longer accepts the cookies",
 }
 
 
 class Yt1bSource(Source):
-    """Videos by yt-dlp, one at a time with a pause between two."""
+    """Videos through yt-dlp, one at a time, with pauses."""
 
     requests_an_asset = 4  # the page, the player, and the video in parts
 
@@ -63,8 +63,8 @@ class Yt1bSource(Source):
         path = self.config.path(given)
         problems = check_cookies(path)
         for problem in problems:
-            say = fail if problem.reason else warn
-            yield say(self.name, f"cookies {path}: {problem.what}", problem.remedy)
+            verdict = fail if problem.reason else warn
+            yield verdict(self.name, f"cookies {path}: {problem.what}", problem.remedy)
         if not problems:
             yield ok(self.name, f"cookies of a logged-in session in {path}")
 
@@ -105,7 +105,8 @@ class Yt1bSource(Source):
                 try:
                     facts = fingerprint(path)
                 except NotVideoError as error:
-                    log.warning("%s: %s; it is downloaded again", path, error)
+                    extra = {"subset": self.name}
+                    log.warning("%s: %s; it is downloaded again", path, error, extra=extra)
                     missing.append((asset, path))
                     continue
             yield self._arrival(asset, path, facts)
@@ -140,13 +141,13 @@ class Yt1bSource(Source):
                     detail = f"{MAX_DENIALS} videos in a row were refused: {reply.detail}"
                     reply = replace(reply, reason=Reason.THROTTLED, detail=detail)
                 if reply.reason is not Reason.OK:
-                    yield self._refused(asset, reply)
+                    yield self._fail_or_raise(asset, reply)
                     continue
-                self._compare(asset.key, reply.facts, context.known.get(asset.key, {}))
+                self._warn_if_changed(asset.key, reply.facts, context.known.get(asset.key, {}))
                 yield self._arrival(asset, path, reply.facts)
 
-    def _refused(self, asset: Asset, reply: Reply) -> Outcome:
-        """The outcome of a video; raises Blocked where the whole source is closed."""
+    def _fail_or_raise(self, asset: Asset, reply: Reply) -> Outcome:
+        """The outcome of a video that was not fetched. Raises Blocked if the source is closed."""
         if reply.reason not in _CLOSED:
             return self.outcome(asset, reply.reason, reply.detail, self.location() + asset.key)
         page = self.manifest.access.page
@@ -166,7 +167,7 @@ class Yt1bSource(Source):
     def _arrival(self, asset: Asset, path: Path, facts: dict[str, Any]) -> Arrival:
         return Arrival(asset, path, self.location() + asset.key, owned=True, facts=facts)
 
-    def _compare(self, key: str, now: dict[str, Any], before: dict[str, Any]) -> None:
+    def _warn_if_changed(self, key: str, now: dict[str, Any], before: dict[str, Any]) -> None:
         changed = [name for name in _SAME if name in before and before[name] != now[name]]
         for name in changed:
             log.warning(
@@ -175,4 +176,5 @@ class Yt1bSource(Source):
                 name,
                 before[name],
                 now[name],
+                extra={"subset": self.name},
             )

@@ -1,4 +1,4 @@
-"""The manifests: all ten load, agree with what was published, and a wrong one is refused."""
+"""The manifests: all ten load and agree with the published facts; a wrong one is refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command line: exit codes, one clear line for every mistake, quick help."""
+"""The command line: exit codes, one clear line for every mistake, help without heavy imports."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.helpers.miniatures import build_one
         (["status"], "a: [\n", "is not YAML"),
     ],
 )
-def test_a_mistake_is_exit_2_and_one_clear_line(
+def test_a_mistake_exits_2_with_one_clear_line(
     tmp_path: Path, saco: Saco, arguments: list[str], text: str, words: str
 ) -> None:
     (tmp_path / "CONFIG_FRAMES.yaml").write_text(text)

@@ -1,4 +1,4 @@
-"""The official scripts by their official names and flags, in a folder with an official config."""
+"""The official scripts with their official names, flags and config."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import yaml
 
 from saco_data.catalog.registry import builtin
 from saco_data.cli import official
-from saco_data.cli.official import prune_in_place
+from saco_data.cli.prune_in_place import prune_in_place
 from saco_data.config.settings import Settings
 from saco_data.config.settings import load as load_config
 from saco_data.engine.sync import sync
@@ -66,7 +66,7 @@ def annotation(folder: Path, name: str, suffix: str = "") -> Path:
     )
 
 
-def test_sav_leaves_what_the_official_scripts_leave(tmp_path: Path) -> None:
+def test_sav_has_the_files_of_the_official_scripts(tmp_path: Path) -> None:
     subset = build_one(tmp_path, "sav")
     pristine = annotation(tmp_path, "sav").read_bytes()
     with FileServer({"/videos_fps_6.tar": pack_tar(subset.raw)}) as server:
@@ -85,12 +85,12 @@ def test_sav_leaves_what_the_official_scripts_leave(tmp_path: Path) -> None:
     assert annotation(tmp_path, "sav", "_original").read_bytes() == pristine
     kept = json.loads(annotation(tmp_path, "sav").read_text())["images"]
     assert {pair["file_name"] for pair in kept} == frames
-    # The second time destroys nothing.
+    # The second run changes nothing.
     assert script("extract_frames.py", "sav", cwd=tmp_path).returncode == 0
     assert annotation(tmp_path, "sav", "_original").read_bytes() == pristine
 
 
-def test_what_comes_back_is_restored_in_place(tmp_path: Path) -> None:
+def test_a_file_that_returns_is_restored_in_place(tmp_path: Path) -> None:
     subset = build_one(tmp_path, "sav")
     pristine = annotation(tmp_path, "sav").read_bytes()
     (tmp_path / "v.tar").write_bytes(pack_tar(subset.raw))
@@ -104,7 +104,7 @@ def test_what_comes_back_is_restored_in_place(tmp_path: Path) -> None:
     assert annotation(tmp_path, "sav").read_bytes() == pristine
 
 
-def test_an_expired_link_leaves_every_annotation_and_is_exit_4(tmp_path: Path) -> None:
+def test_an_expired_link_prunes_nothing_and_exits_4(tmp_path: Path) -> None:
     from saco_data.sandbox.http_server import Fault, Faults
 
     subset = build_one(tmp_path, "sav")
@@ -123,7 +123,7 @@ def test_an_expired_link_leaves_every_annotation_and_is_exit_4(tmp_path: Path) -
     assert not annotation(tmp_path, "sav", "_original").exists()
 
 
-def test_an_annotation_file_that_is_neither_is_not_overwritten(tmp_path: Path) -> None:
+def test_an_unknown_annotation_file_is_not_overwritten(tmp_path: Path) -> None:
     subset = build_one(tmp_path, "sav")
     (tmp_path / "v.tar").write_bytes(pack_tar(subset.raw))
     official_config(tmp_path, sav_videos_fps_6_download_path=str(tmp_path / "v.tar"))
@@ -135,7 +135,7 @@ def test_an_annotation_file_that_is_neither_is_not_overwritten(tmp_path: Path) -
     assert annotation(tmp_path, "sav").read_bytes() == new
 
 
-def test_a_kill_while_the_official_name_is_written_is_mended(
+def test_a_kill_while_pruning_in_place_is_repaired(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     subset = build_one(tmp_path, "sav")
@@ -148,7 +148,7 @@ def test_a_kill_while_the_official_name_is_written_is_mended(
         raise KeyboardInterrupt
 
     for number in range(3):
-        # Each time more is missing, and the second run does not come to its end.
+        # More files are missing each time, and the second run is killed.
         raw = dict(list(subset.raw.items())[number:])
         (tmp_path / "v.tar").write_bytes(pack_tar(raw))
         assert sync(settings, ["sav"], Notes(), executor=InlineExecutor(), full=True).code == 0
@@ -165,7 +165,7 @@ def test_a_kill_while_the_official_name_is_written_is_mended(
     assert annotation(tmp_path, "sav").read_bytes() == settings.subset("sav").derived.read_bytes()
 
 
-def test_a_mistake_in_the_config_is_not_passed_over(tmp_path: Path) -> None:
+def test_a_mistake_in_the_config_is_reported(tmp_path: Path) -> None:
     (tmp_path / "CONFIG_FRAMES.yaml").write_text("jobs: many\n")
     flags = ("--processed_images_folder", tmp_path / "out")
     done = script("download_fathomnet.py", *flags, cwd=tmp_path)
@@ -188,7 +188,7 @@ def test_preprocess(tmp_path: Path, name: str) -> None:
         *("--processed_images_folder", tmp_path / "processed", "--dataset_name", name),
         cwd=tmp_path,
     )
-    assert done.returncode == 4, done.stderr  # the folder lacks one file: say so, do not crash
+    assert done.returncode == 4, done.stderr  # one file is missing in the folder
     assert "1 blocked" in done.stderr
     lost = next(
         e.file_name for e in subset.entries if subset.raw_name[e.file_name] not in subset.raw
@@ -262,7 +262,7 @@ def test_fathomnet_from_a_list_of_uuids(tmp_path: Path) -> None:
     "name",
     ["download_videos.py", "extract_frames.py", "download_inaturalist.py", "download_fathomnet.py"],
 )
-def test_a_wrong_flag_is_exit_2(tmp_path: Path, name: str) -> None:
+def test_a_wrong_flag_exits_2(tmp_path: Path, name: str) -> None:
     assert script(name, "--nonsense", cwd=tmp_path).returncode == 2
 
 

@@ -67,7 +67,7 @@ def test_the_committed_file_loads() -> None:
         ("jobs: 0\n", 1, "jobs", "greater than or equal to 1"),
         ("jobs: true\n", 1, "jobs", "integer"),
         ("num_images_show: '5'\n", 1, "num_images_show", "integer"),
-        ("silver_path: ~nobody-of-this-name/x\n", 1, "silver_path", "home that is not known"),
+        ("silver_path: ~nobody-of-this-name/x\n", 1, "silver_path", "unknown home"),
         ("silver_path: ''\n", 1, "silver_path", "at least 1 character"),
         ("limits:\n  nga: {sleep_seconds: [5, 1]}\n", 2, "limits.nga.sleep_seconds", "min <= max"),
         ("limits:\n  nga: {sleep_seconds: [-1, 1]}\n", 2, "limits.nga.sleep_seconds", "min <= max"),
@@ -81,7 +81,7 @@ def test_the_committed_file_loads() -> None:
         ("limits:\n  nga: {concurency: 3}\n", 2, "limits.nga.concurency", "Extra inputs"),
         ("limits:\n  ngaa: {concurrency: 3}\n", 2, "limits.ngaa", "Did you mean 'nga'"),
         ("endpoints:\n  nga_iif: http://x\n", 2, "endpoints.nga_iif", "Did you mean 'nga_iiif'"),
-        ("transport: {droid: ftp}\n", 1, "transport.droid", "One of https, gsutil"),
+        ("transport: {droid: ftp}\n", 1, "transport.droid", "one of https, gsutil"),
         ("executor: tcp://10.0.0.1:8786\n", 1, "executor", "Write local"),
         ("jobs: 1\njobs: 2\n", 2, "jobs", "given twice"),
         ("silver_path: x\npath_annotations: x/annotations\n", 2, "path_annotations", "share"),
@@ -109,7 +109,7 @@ def test_a_mistake_names_line_key_and_remedy(
         (b"a: !!python/object:os.system x", "is not YAML"),
     ],
 )
-def test_what_is_no_config_is_refused(tmp_path: Path, content: bytes, words: str) -> None:
+def test_other_content_than_a_config_is_refused(tmp_path: Path, content: bytes, words: str) -> None:
     (tmp_path / "c.yaml").write_bytes(content)
     with pytest.raises(ConfigError, match=words):
         config.load(tmp_path / "c.yaml")
@@ -135,13 +135,13 @@ def test_urls_stay_as_they_are() -> None:
     assert config.parse(f"sav_videos_fps_6_download_path: {link}").subset("sav").raw == link
 
 
-def test_secrets_do_not_show() -> None:
+def test_secrets_are_not_shown() -> None:
     settings = config.parse("aws_secret_access_key: topsecret\nhf_token: hidden\n")
     assert "topsecret" not in repr(settings) and "hidden" not in repr(settings)
     assert settings.keys.hf_token and settings.keys.hf_token.get_secret_value() == "hidden"
 
 
-def test_limits_override_the_manifest_and_removal_bounds_what_is_on_its_way() -> None:
+def test_limits_override_the_manifest_and_removal_bounds_parallel_downloads() -> None:
     settings = config.parse("limits: {droid: {concurrency: 32}}\n")
     assert settings.subset("droid").rates.concurrency == 32
     settings = config.parse(
@@ -169,7 +169,9 @@ def test_the_nearest_config_upwards_is_found(
     assert config.find(below) == Path("/elsewhere.yaml")
 
 
-def test_no_config_at_all_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_config_the_error_says_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("SACO_CONFIG", raising=False)
     with pytest.raises(UsageError, match="--config"):
         config.find(tmp_path)

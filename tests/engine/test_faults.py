@@ -1,4 +1,4 @@
-"""The three sources of the open web, from a server that goes wrong with each fifth request."""
+"""Three sources on the web, from a server that answers every fifth request wrongly."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ WEB = ("nga", "fathomnet", "inaturalist")
 RUNS = 3
 
 
-def nothing_wrong(settings: Settings, clean: dict[str, dict[str, bytes]]) -> bool:
-    """Whether all is here. What is not may be missing, but never wrong and never gone."""
+def has_all_products(settings: Settings, clean: dict[str, dict[str, bytes]]) -> bool:
+    """Whether all products are there; fails if one is wrong or counts as gone."""
     for name in WEB:
         found = products(settings, name)
         assert found.items() <= clean[name].items()
@@ -29,8 +29,8 @@ def nothing_wrong(settings: Settings, clean: dict[str, dict[str, bytes]]) -> boo
     return all(products(settings, name) == clean[name] for name in WEB)
 
 
-def runs_until_complete(folder: Path, seed: int) -> int:
-    """Prepares from a good server, then from a bad one, and compares after each run."""
+def prepare_until_complete(folder: Path, seed: int) -> int:
+    """Prepares from a good server, then repeatedly from a faulty one; returns how many runs."""
     folder.mkdir()
     with serve(folder / "raw", build(folder, WEB, seed=seed).subsets) as mounts:
         prepared = []
@@ -48,7 +48,7 @@ def runs_until_complete(folder: Path, seed: int) -> int:
             mounts.server.faults = Faults(probability=0.2, seed=seed, stall=1, drip=20_000)
             for number in range(1, RUNS + 1):
                 code = prepare(bad, *WEB)
-                complete = nothing_wrong(bad, clean)
+                complete = has_all_products(bad, clean)
                 assert (code == 0) is complete
                 if complete:
                     assert mounts.server.injected
@@ -61,13 +61,16 @@ def runs_until_complete(folder: Path, seed: int) -> int:
         pytest.fail(f"not complete after {RUNS} runs, seed {seed}")
 
 
-def test_a_bad_server_costs_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_faulty_server_costs_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(recipe, "FILES", 12)
-    assert runs_until_complete(tmp_path / "0", 0) <= RUNS
+    assert prepare_until_complete(tmp_path / "0", 0) <= RUNS
 
 
 @pytest.mark.long
-def test_no_bad_server_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_file_is_lost_to_any_of_25_faulty_servers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(recipe, "FILES", 30)
     for seed in range(1, 26):
-        print(f"seed {seed}: complete after {runs_until_complete(tmp_path / str(seed), seed)} runs")
+        runs = prepare_until_complete(tmp_path / str(seed), seed)
+        print(f"seed {seed}: complete after {runs} runs")

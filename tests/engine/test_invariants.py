@@ -1,7 +1,7 @@
-"""Whatever happens, in whatever order: nothing is lost, nothing is forgotten, nothing is half.
+"""Invariants of a run, after any sequence of events: products, annotations and ledger agree.
 
 A small subset comes from an archive on a server on loopback. Hypothesis draws sequences of what
-users, sources and power failures do; after each step the promises of the project are checked.
+users, sources and power failures do; the invariants are checked after each step.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from tests.helpers.tiny_subset import DAY, HOUR, NAMES, PICTURES, START, SUBSET,
 
 
 class Availability(RuleBasedStateMachine):
-    """The model: what the source holds, what is annotated, and what time it is."""
+    """The model: what the source has, what is annotated, and the time."""
 
     confirm_hours: float = 0
 
@@ -82,7 +82,7 @@ class Availability(RuleBasedStateMachine):
     def clock(self) -> float:
         return self.time
 
-    # What users do.
+    # Actions of users.
 
     @rule()
     def prepare(self) -> None:
@@ -111,7 +111,7 @@ class Availability(RuleBasedStateMachine):
         if full:
             self.check_whole()
         if self.reachable and self.long_ago:
-            # However old a verdict, it is looked at again once a month.
+            # Verdicts of any age are looked at again at least once a month.
             for name in set(self.annotated) & self.there:
                 assert before.get(name) is None or self.states()[name] is State.DONE
         self.long_ago = False
@@ -120,7 +120,7 @@ class Availability(RuleBasedStateMachine):
 
     @rule(point=st.integers(0, 60), syncs=st.booleans())
     def killed(self, point: int, syncs: bool) -> None:
-        """A run in a process of its own, killed at its n-th change to the file system."""
+        """A run in its own process, killed at its n-th change to the file system."""
         child = os.fork()
         if child == 0:
             die_at(point)
@@ -156,7 +156,7 @@ class Availability(RuleBasedStateMachine):
 
     @contextlib.contextmanager
     def watched(self) -> Iterator[None]:
-        """A run: what it learns of availability must be true, and is all that it may learn."""
+        """Checks that a run changes states only as the source or the disk justify."""
         before = self.states()
         there = {name for name in NAMES if (self.settings.subset(SUBSET).images / name).exists()}
         yield
@@ -164,7 +164,7 @@ class Availability(RuleBasedStateMachine):
         for name in self.annotated:
             was, now = before.get(name), after.get(name)
             if now is State.GONE and was is not State.GONE:
-                # Or it was gone when the annotations last named it.
+                # `remembered`: it was gone when the annotations last named it.
                 seen = self.reachable and name not in self.there
                 assert seen or name in self.remembered
             if now is not None and now is not State.GONE:
@@ -180,7 +180,7 @@ class Availability(RuleBasedStateMachine):
     def reachable(self) -> bool:
         return self.server.files["/bdd100k.tar"] != b"" and self.server.faults is None
 
-    # What sources do.
+    # Events at sources.
 
     @initialize(names=st.sets(st.sampled_from(NAMES)), prepared=st.booleans())
     def some_are_not_there(self, names: set[str], prepared: bool) -> None:
@@ -207,7 +207,7 @@ class Availability(RuleBasedStateMachine):
 
     @rule(refused=st.booleans())
     def network_fails(self, refused: bool) -> None:
-        """Until further notice: an empty answer, or a refusal as of a link that expired."""
+        """From now on the server answers with nothing, or refuses as for an expired link."""
         if refused:
             self.server.faults = Faults(kinds=(Fault.EXPIRED,), probability=1)
         else:
@@ -229,10 +229,10 @@ class Availability(RuleBasedStateMachine):
         self.annotated = sorted(names)
         self.annotate()
         self.ran = False
-        # What nobody looked after may have rotted meanwhile.
+        # Files that no run verified meanwhile may be damaged.
         self.rotten = True
 
-    # What time and disks do.
+    # Time and disks.
 
     @rule(days=st.sampled_from([0.05, 1.1, 8, 40]))
     def time_passes(self, days: float) -> None:
@@ -242,7 +242,7 @@ class Availability(RuleBasedStateMachine):
     @rule(name=st.sampled_from(NAMES), how=st.sampled_from(["cut", "flipped", "deleted"]))
     def rots(self, name: str, how: str) -> None:
         path = self.settings.subset(SUBSET).images / name
-        # Of a file that changed without a trace only the ledger knows that it did.
+        # Only the ledger can show that a file of the same size changed.
         unknown = how == "flipped" and self.states().get(name) is not State.DONE
         if unknown or not path.exists():
             return
@@ -273,7 +273,7 @@ class Availability(RuleBasedStateMachine):
             path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
         self.ran = False
 
-    # What must hold.
+    # Invariants.
 
     def states(self) -> dict[str, State]:
         with contextlib.suppress(SacoError), Ledger(self.settings.state, read_only=True) as ledger:
@@ -315,13 +315,13 @@ class Availability(RuleBasedStateMachine):
         kept = {each["file_name"] for each in json.loads(derived.read_bytes())["images"]}
         with Ledger(self.settings.state, read_only=True) as ledger:
             items = ledger.items(SUBSET)
-        gone = {name for name, item in items.items() if item.confirmed(self.confirm_hours)}
+        gone = {name for name, item in items.items() if item.is_confirmed(self.confirm_hours)}
         said = {name for name, item in items.items() if item.state is State.GONE}
         states = {items[name].state for name in set(self.annotated) & items.keys()}
         folder = self.settings.subset(SUBSET).raw_folder
         raw = list(folder.glob("[!.]*.jpg")) if folder.exists() else []
         if said and State.DONE not in states and not raw:
-            # A source that gives nothing at all is believed only when the user says so.
+            # From a source that never gave a file, "gone" counts only once the user confirms it.
             gone = {name for name in gone if items[name].gone_confirmed}
         assert set(self.annotated) - kept == gone & set(self.annotated)
         for name in gone:
@@ -337,20 +337,20 @@ class Availability(RuleBasedStateMachine):
 
     def check_whole(self) -> None:
         self.rotten = False
-        # What the annotations no longer name is nobody's product.
+        # Only what the annotations name now counts as a product.
         for name in self.annotated:
             path = self.settings.subset(SUBSET).images / name
             assert not path.exists() or path.read_bytes() == PICTURES[name]
 
 
 class WithSecondLook(Availability):
-    """The same, where a source must say twice, a day apart, that something is gone."""
+    """The same, where "gone" must be seen twice, at least a day apart, before it counts."""
 
     confirm_hours = 24
 
 
 def die_at(point: int) -> None:
-    """Has this process killed, as by a power failure, at its n-th change to the file system."""
+    """Kills this process at its n-th change to the file system, as a power failure would."""
     left = [point]
     changes = {"os.rename", "os.link", "os.remove", "os.mkdir", "os.truncate"}
 
@@ -374,15 +374,18 @@ def examples(sequences: int, steps: int) -> Any:
     )
 
 
-def chosen_seed() -> int:
-    """`SACO_SEED` repeats a campaign."""
+def choose_seed() -> int:
+    """`SACO_SEED` if it is set, to repeat a campaign; else a random number."""
     given = os.environ.get("SACO_SEED")
     return int(given) if given else random.SystemRandom().randrange(2**32)
 
 
-def sequences(machine: type[Availability], count: int, at_once: int = 25) -> None:
-    """Runs so many sequences. A fresh start now and then: Hypothesis likes to vary what it had."""
-    number = chosen_seed()
+def run_sequences(machine: type[Availability], count: int, at_once: int = 25) -> None:
+    """Runs `count` sequences, with a new seed every `at_once`.
+
+    Hypothesis tends to vary earlier examples: new seeds reach more of the state space.
+    """
+    number = choose_seed()
     print(f"\n{machine.__name__}: {count} sequences, SACO_SEED={number}")
     for start in range(0, count, at_once):
         seed(number + start)(machine)
@@ -391,10 +394,10 @@ def sequences(machine: type[Availability], count: int, at_once: int = 25) -> Non
 
 @pytest.mark.parametrize("machine", [Availability, WithSecondLook])
 def test_some_sequences(machine: type[Availability]) -> None:
-    sequences(machine, 6)
+    run_sequences(machine, 6)
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("machine", [Availability, WithSecondLook])
 def test_a_thousand_sequences(machine: type[Availability]) -> None:
-    sequences(machine, 500)
+    run_sequences(machine, 500)

@@ -1,4 +1,4 @@
-"""A subset that nobody has programmed: a manifest, an archive, and no line of Python."""
+"""A subset without code of its own: a manifest and an archive suffice."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_it_goes_all_the_way_without_a_line_of_python(folder: Path, saco: Saco) -> None:
+def test_it_is_prepared_without_code_of_its_own(folder: Path, saco: Saco) -> None:
     planned = saco("plan", "mine/birds", "--json", cwd=folder)
     assert planned.returncode == 0, planned.stderr
     assert json.loads(planned.stdout)["subsets"]["mine/birds"]["to_make"] == 3

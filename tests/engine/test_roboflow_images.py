@@ -1,4 +1,4 @@
-"""What Roboflow's exports may hold, and what they never do to what is known."""
+"""Pictures from exports of Roboflow, and what they must not change in the ledger."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ from tests.helpers.tiny_subset import NAMES, PICTURES, SUBSET, TinySubset
 KEY = "rf-very-secret-key"
 
 
-def exported(monkeypatch: pytest.MonkeyPatch, folder: Path, pictures: dict[str, bytes]) -> Path:
-    """Makes an export hold these pictures, by the names that they had before."""
+def make_export(monkeypatch: pytest.MonkeyPatch, folder: Path, pictures: dict[str, bytes]) -> Path:
+    """Makes the export contain these pictures, by their original names."""
     images = [
         {"file_name": f"x{n}.jpg", "extra": {"name": name}} for n, name in enumerate(pictures)
     ]
@@ -65,9 +65,9 @@ def test_an_export_without_names_is_refused(tmp_path: Path, images: Any) -> None
             roboflow_export.fetch_annotations(Annotations(), settings.subset("geode"))
 
 
-def test_a_full_disk_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     small = TinySubset(tmp_path)
-    path = exported(monkeypatch, tmp_path, {})
+    path = make_export(monkeypatch, tmp_path, {})
     images = [{"file_name": "a.jpg", "text_input": "a"}]
     path.write_bytes(pack_zip({COCO: json.dumps({"images": images}).encode()}))
 
@@ -80,13 +80,13 @@ def test_a_full_disk_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.mark.parametrize(("size", "state"), [((8, 6), State.GONE), ((16, 12), State.DONE)])
-def test_only_a_picture_that_fits_brings_back_what_is_gone(
+def test_only_a_picture_of_the_annotated_size_replaces_a_gone_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: tuple[int, int], state: State
 ) -> None:
     small = TinySubset(tmp_path)
     small.holds(NAMES[1:])
     small.prepare()
-    exported(monkeypatch, tmp_path, {NAMES[0]: plain_jpeg(*size)})
+    make_export(monkeypatch, tmp_path, {NAMES[0]: plain_jpeg(*size)})
     counts = roboflow_images.fetch_images(small.settings, SUBSET)
     assert counts == {Reason.OK if state is State.DONE else Reason.WRONG_SIZE: 1}
     assert states(small.settings, SUBSET)[NAMES[0]] is state
@@ -98,7 +98,7 @@ def test_a_killed_run_leaves_no_picture_that_passes_for_an_original(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     small = TinySubset(tmp_path)
-    exported(monkeypatch, tmp_path, {name: plain_jpeg() for name in NAMES})
+    make_export(monkeypatch, tmp_path, {name: plain_jpeg() for name in NAMES})
     if (child := os.fork()) == 0:
         made: list[Outcome] = []
 
@@ -118,11 +118,11 @@ def test_a_killed_run_leaves_no_picture_that_passes_for_an_original(
     assert all(small.product(name).read_bytes() == PICTURES[name] for name in NAMES[3:])
 
 
-def test_a_damaged_picture_costs_that_one_alone(
+def test_a_damaged_picture_does_not_affect_the_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     small = TinySubset(tmp_path)
-    path = exported(monkeypatch, tmp_path, {name: plain_jpeg() for name in NAMES})
+    path = make_export(monkeypatch, tmp_path, {name: plain_jpeg() for name in NAMES})
     with zipfile.ZipFile(path) as archive:
         at = archive.getinfo("test/x1.jpg").header_offset
     content = bytearray(path.read_bytes())

@@ -1,4 +1,4 @@
-"""What a scheduled run remembers, looks at again, verifies, follows and says."""
+"""`saco sync`: re-checks, restored files, verification, new versions, and its report."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_the_older_a_verdict_the_rarer_it_is_looked_at(age: int, pause: int) -> 
         assert not is_due(replace(item, last_seen=item.last_seen + 1), START + age)
 
 
-def test_what_a_clock_that_was_ahead_saw_is_not_put_off(tmp_path: Path) -> None:
+def test_a_verdict_from_the_future_is_due_at_once(tmp_path: Path) -> None:
     ahead = START + 900 * DAY
     assert is_due(gone(since=START - 30 * DAY, last_seen=ahead), START)
     small = TinySubset(tmp_path, gone_confirm_hours=24)
@@ -69,7 +69,7 @@ def test_what_a_clock_that_was_ahead_saw_is_not_put_off(tmp_path: Path) -> None:
     assert small.kept() == set(NAMES) - {LOST}
 
 
-def test_a_fresh_verdict_and_what_waits_for_its_user_are_always_looked_at() -> None:
+def test_fresh_verdicts_and_items_that_wait_for_the_user_are_always_due() -> None:
     assert is_due(gone(since=START, last_seen=START), START + 1)
     waiting = gone(reason=Reason.LINK_EXPIRED, since=START, last_seen=START + 90 * DAY)
     assert is_due(waiting, START + 90 * DAY + 1)
@@ -88,14 +88,14 @@ def lose(small: TinySubset, *names: str, version: int = 1) -> None:
     small.server.files["/bdd100k.tar"] = archive(there, version)  # type: ignore[attr-defined]
 
 
-def test_what_comes_back_is_restored_with_its_annotations_in_order(remote: TinySubset) -> None:
+def test_a_file_that_returns_is_restored_with_its_annotations_in_order(remote: TinySubset) -> None:
     lose(remote, LOST)
     assert remote.prepare().code == 0
     assert remote.kept() == set(NAMES) - {LOST}
     assert sidecar(remote.settings.subset(SUBSET).derived).exists()
     lose(remote, version=2)
     remote.time += 3 * DAY
-    # A prepare leaves it at rest, a sync looks again.
+    # `prepare` does not look again, `sync` does.
     assert remote.prepare().code == 0
     assert LOST not in remote.kept()
     synced = remote.sync()
@@ -107,7 +107,7 @@ def test_what_comes_back_is_restored_with_its_annotations_in_order(remote: TinyS
     assert not sidecar(remote.settings.subset(SUBSET).derived).exists()
 
 
-def test_nothing_to_do_asks_nothing_and_writes_nothing(remote: TinySubset) -> None:
+def test_without_work_nothing_is_requested_or_written(remote: TinySubset) -> None:
     lose(remote, LOST)
     remote.prepare()
     remote.time += 2 * DAY
@@ -120,7 +120,7 @@ def test_nothing_to_do_asks_nothing_and_writes_nothing(remote: TinySubset) -> No
     assert synced.results[SUBSET].changes.in_words() == []
 
 
-def test_a_failure_is_no_news_of_what_is_gone(remote: TinySubset) -> None:
+def test_a_failure_does_not_change_the_verdict_gone(remote: TinySubset) -> None:
     lose(remote, LOST)
     remote.prepare()
     remote.time += 2 * DAY
@@ -132,7 +132,7 @@ def test_a_failure_is_no_news_of_what_is_gone(remote: TinySubset) -> None:
     assert LOST not in remote.kept()
 
 
-def test_rot_is_found_and_repaired_even_where_size_and_raw_file_tell_nothing(
+def test_damage_that_keeps_size_and_raw_file_is_found_and_repaired(
     tmp_path: Path,
 ) -> None:
     with FileServer({"/bdd100k.tar": archive(NAMES)}) as server:
@@ -141,7 +141,7 @@ def test_rot_is_found_and_repaired_even_where_size_and_raw_file_tell_nothing(
         path = small.product(LOST)
         content = bytearray(path.read_bytes())
         content[300] ^= 0xFF
-        # In place: a raw file that is the same file rots with it.
+        # In place: a raw file that is the same file changes too.
         with path.open("r+b") as file:
             file.write(content)
         assert small.prepare().results[SUBSET].changes.in_words() == []
@@ -152,8 +152,8 @@ def test_rot_is_found_and_repaired_even_where_size_and_raw_file_tell_nothing(
 
 
 @pytest.mark.parametrize("how", ["flipped", "cut"])
-def test_a_raw_file_that_rotted_makes_no_product(tmp_path: Path, how: str) -> None:
-    """The product itself is lost, so that only its digest in the ledger tells what it was."""
+def test_a_damaged_raw_file_makes_no_product(tmp_path: Path, how: str) -> None:
+    """The product itself is lost: only its digest in the ledger shows the damage."""
     with FileServer({"/bdd100k.tar": archive(NAMES)}) as server:
         small = TinySubset(tmp_path, raw=f"{server.url}/bdd100k.tar")
         small.prepare()
@@ -162,7 +162,7 @@ def test_a_raw_file_that_rotted_makes_no_product(tmp_path: Path, how: str) -> No
         content[300] ^= 0xFF
         raw.write_bytes(content if how == "flipped" else content[:-100])
         small.product(LOST).unlink()
-        # At once: what is spoilt is fetched anew in the same run.
+        # The damaged raw file is fetched again in the same run.
         assert small.prepare().code == 0
         assert small.product(LOST).read_bytes() == PICTURES[LOST] == raw.read_bytes()
         raw.write_bytes(content[:-100])
@@ -173,7 +173,7 @@ def test_a_raw_file_that_rotted_makes_no_product(tmp_path: Path, how: str) -> No
     assert items(small.settings, SUBSET)[LOST].state is State.BLOCKED
 
 
-def test_the_sample_goes_round_all_products(
+def test_the_sample_rotates_through_all_products(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("saco_data.engine.sync.SAMPLE", 2)
@@ -192,11 +192,11 @@ def test_the_sample_goes_round_all_products(
     assert small.sync(full=True).checked[SUBSET].verified == len(NAMES)
 
 
-def test_what_verify_finds_is_made_anew_and_not_taken_for_good(tmp_path: Path) -> None:
+def test_a_product_that_fails_verification_is_made_again(tmp_path: Path) -> None:
     with FileServer({"/bdd100k.tar": archive(NAMES)}) as server:
         small = TinySubset(tmp_path, raw=f"{server.url}/bdd100k.tar")
         small.prepare()
-        # Another whole picture of the same size, and no raw file to compare it with.
+        # Another intact picture of the same size, without a raw file to compare it with.
         (small.settings.subset(SUBSET).raw_folder / LOST).unlink()
         small.product(LOST).unlink()
         small.product(LOST).write_bytes(PICTURES[NAMES[0]])
@@ -205,7 +205,7 @@ def test_what_verify_finds_is_made_anew_and_not_taken_for_good(tmp_path: Path) -
     assert small.product(LOST).read_bytes() == PICTURES[LOST]
 
 
-def test_rot_that_cannot_be_repaired_leaves_no_half_file(tmp_path: Path) -> None:
+def test_damage_that_cannot_be_repaired_leaves_no_partial_file(tmp_path: Path) -> None:
     small = TinySubset(tmp_path)
     small.prepare()
     small.product(LOST).write_bytes(PICTURES[LOST][:-40])
@@ -216,7 +216,7 @@ def test_rot_that_cannot_be_repaired_leaves_no_half_file(tmp_path: Path) -> None
     assert small.kept() == set(NAMES) - {LOST}
 
 
-def test_a_file_that_the_user_brings_counts_for_what_is_gone(tmp_path: Path) -> None:
+def test_a_file_from_the_user_replaces_a_gone_one(tmp_path: Path) -> None:
     small = TinySubset(tmp_path)
     small.holds(set(NAMES) - {LOST})
     small.prepare()
@@ -225,7 +225,7 @@ def test_a_file_that_the_user_brings_counts_for_what_is_gone(tmp_path: Path) -> 
     assert small.kept() == set(NAMES)
 
 
-def test_the_record_of_what_was_removed_follows_the_reasons(tmp_path: Path) -> None:
+def test_the_record_of_removed_entries_follows_their_reasons(tmp_path: Path) -> None:
     small = TinySubset(tmp_path)
     small.holds(set(NAMES) - {LOST})
     small.prepare()
@@ -236,7 +236,7 @@ def test_the_record_of_what_was_removed_follows_the_reasons(tmp_path: Path) -> N
     assert record["removed_files_by_reason"] == {"http_404": [LOST]}
 
 
-def test_other_annotations_are_followed_and_said(tmp_path: Path) -> None:
+def test_new_annotations_are_followed_and_reported(tmp_path: Path) -> None:
     small = TinySubset(tmp_path)
     small.prepare()
     annotate(tmp_path, SUBSET, pairs(NAMES[1:4], revision=2))
@@ -249,7 +249,7 @@ def test_other_annotations_are_followed_and_said(tmp_path: Path) -> None:
     assert set(items(small.settings, SUBSET)) == set(NAMES[2:])
 
 
-def test_a_video_that_is_another_one_at_its_source_is_fetched_anew(tmp_path: Path) -> None:
+def test_a_video_with_a_new_version_is_fetched_again(tmp_path: Path) -> None:
     subset = build_one(tmp_path, "droid")
     videos = {
         f"/gresearch/robotics/droid_raw/1.0.1/{name}": video for name, video in subset.raw.items()
@@ -269,7 +269,7 @@ def test_a_video_that_is_another_one_at_its_source_is_fetched_anew(tmp_path: Pat
         followed = synced.checked["droid"].followed
         assert [first.endswith(name.rpartition("_")[2]) for name in followed] == [True]
         assert server.requests[first] > 1
-        # And what is known now is the new version.
+        # The ledger now knows the new version.
         assert (
             sync(settings, ["droid"], Notes(), executor=InlineExecutor()).checked["droid"].followed
             == []
@@ -291,7 +291,7 @@ def test_another_frame_by_the_same_name_is_another_product(tmp_path: Path, first
         if entry["file_name"] == name:
             entry["global_frame_idx"] = 17
     path.write_text(json.dumps(content))
-    # Whoever reads the new annotations first: nothing but a run that processes can act on them.
+    # Any command may read the new annotations first; only a run that processes acts on them.
     if first == "verify":
         assert verify.run(settings, ["sav"], Notes()) == 3
     else:
@@ -305,7 +305,7 @@ def test_another_frame_by_the_same_name_is_another_product(tmp_path: Path, first
 # gone_confirm_hours
 
 
-def test_gone_waits_for_a_second_look_where_that_is_asked(remote: TinySubset) -> None:
+def test_gone_awaits_a_second_look_where_the_config_asks_for_it(remote: TinySubset) -> None:
     small = TinySubset(
         remote.folder, raw=str(remote.settings.subset(SUBSET).raw), gone_confirm_hours=24
     )
@@ -323,7 +323,7 @@ def test_gone_waits_for_a_second_look_where_that_is_asked(remote: TinySubset) ->
     assert (item.gone_first, item.gone_last) == (START, START + 24 * HOUR)
 
 
-def test_a_prepare_brings_the_second_look_too(tmp_path: Path) -> None:
+def test_prepare_takes_the_second_look_too(tmp_path: Path) -> None:
     small = TinySubset(tmp_path, gone_confirm_hours=24)
     small.holds(set(NAMES) - {LOST})
     assert small.prepare().code == 3
@@ -332,7 +332,7 @@ def test_a_prepare_brings_the_second_look_too(tmp_path: Path) -> None:
     assert small.kept() == set(NAMES) - {LOST}
 
 
-def test_the_user_may_take_the_source_at_its_word_once_and_for_all(tmp_path: Path) -> None:
+def test_the_user_can_confirm_gone_without_a_second_look(tmp_path: Path) -> None:
     small = TinySubset(tmp_path, gone_confirm_hours=24)
     small.holds(set(NAMES) - {LOST})
     assert small.prepare().code == 3
@@ -340,7 +340,7 @@ def test_the_user_may_take_the_source_at_its_word_once_and_for_all(tmp_path: Pat
     assert small.kept() == set(NAMES) - {LOST}
     assert small.prepare().code == 0
     assert small.kept() == set(NAMES) - {LOST}
-    # What came back must be seen twice again, should it go once more.
+    # A file that returned and is gone once more needs two looks again.
     small.holds(NAMES, version=1)
     small.sync()
     small.product(LOST).unlink()
@@ -349,7 +349,7 @@ def test_the_user_may_take_the_source_at_its_word_once_and_for_all(tmp_path: Pat
     assert small.kept() == set(NAMES)
 
 
-def test_the_word_of_a_throttled_source_does_not_count(tmp_path: Path) -> None:
+def test_gone_from_a_throttled_source_does_not_count(tmp_path: Path) -> None:
     from saco_data.engine.conclusion import conclude
     from saco_data.engine.events import Result, Stages
     from saco_data.engine.pipeline import _count
@@ -382,10 +382,10 @@ def test_the_word_of_a_throttled_source_does_not_count(tmp_path: Path) -> None:
             assert witnessed == (len(outcomes) == 1)
 
 
-# As users see it.
+# The command.
 
 
-def test_the_command_says_what_changed_in_json_and_in_a_last_line(
+def test_the_command_reports_changes_in_json_and_in_its_last_line(
     tmp_path: Path, saco: Saco
 ) -> None:
     small = TinySubset(tmp_path)
@@ -406,7 +406,7 @@ def test_the_command_says_what_changed_in_json_and_in_a_last_line(
     assert json.loads(reasons.stdout) == []
 
 
-def test_a_blocked_sync_ends_with_4_and_names_its_obstacle(tmp_path: Path, saco: Saco) -> None:
+def test_a_blocked_sync_exits_4_and_names_the_cause(tmp_path: Path, saco: Saco) -> None:
     small = TinySubset(tmp_path)
     small.tar.unlink()
     ended = saco("-q", "sync", SUBSET, cwd=tmp_path)
@@ -415,7 +415,7 @@ def test_a_blocked_sync_ends_with_4_and_names_its_obstacle(tmp_path: Path, saco:
     assert "bdd100k.tar does not exist" in ended.stderr.splitlines()[-1]
 
 
-def test_the_last_line_names_what_waits_and_the_log_keeps_it(tmp_path: Path, saco: Saco) -> None:
+def test_the_last_line_names_blocked_items_and_is_logged(tmp_path: Path, saco: Saco) -> None:
     small = TinySubset(tmp_path)
     folder = tmp_path / "extracted" / "bdd100k" / "images" / "100k" / "train"
     folder.mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""What a sync does when the hub publishes another revision of the annotations."""
+"""`saco sync` when the hub publishes another revision of the annotations."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ ONE, TWO = (json.dumps(pairs(names)).encode() for names in (NAMES[:4], NAMES[1:]
 
 
 @pytest.fixture(autouse=True)
-def nobody(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No token and no cache of the one who runs the tests."""
+def no_credentials(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Hides the token and the cache of the user who runs the tests."""
     monkeypatch.delenv("HF_TOKEN", raising=False)
     for name in ("HF_TOKEN_PATH", "HF_HUB_CACHE"):
         monkeypatch.setattr(f"huggingface_hub.constants.{name}", str(tmp_path / "none"))
@@ -32,7 +32,7 @@ def small(tmp_path: Path, server: FileServer) -> TinySubset:
 
 @pytest.fixture
 def hub(small: TinySubset, server: FileServer) -> HuggingFace:
-    """Has the first revision, which was fetched from it and prepared."""
+    """A hub with the first revision, which was fetched from it and prepared."""
     dataset = HuggingFace(
         "facebook/SACo-Silver", {small.settings.subset(SUBSET).pristine.name: ONE}
     )
@@ -50,7 +50,7 @@ def test_a_newer_revision_is_followed_and_the_old_file_is_kept(
     pristine = small.settings.subset(SUBSET).pristine
     hub.files[pristine.name] = TWO
     small.time += DAY
-    # A prepare takes what is there.
+    # `prepare` uses the file on disk.
     assert small.prepare().code == 0 and pristine.read_bytes() == ONE
     synced = small.sync()
     assert synced.code == 0
@@ -66,7 +66,7 @@ def test_a_newer_revision_is_followed_and_the_old_file_is_kept(
     assert small.product(NAMES[4]).exists()
 
 
-def test_the_same_revision_is_asked_for_and_not_sent(
+def test_an_unchanged_revision_is_not_downloaded_again(
     small: TinySubset, hub: HuggingFace, server: FileServer
 ) -> None:
     sent = server.bytes_sent
@@ -76,18 +76,18 @@ def test_the_same_revision_is_asked_for_and_not_sent(
     assert server.requests.total() > asked and server.bytes_sent == sent
 
 
-def test_a_hub_that_refuses_is_said_and_what_is_here_stays_good(
+def test_a_refusing_hub_is_reported_and_the_present_file_stays_usable(
     small: TinySubset, hub: HuggingFace
 ) -> None:
     hub.token = "hf_another"
     small.time += DAY
     synced = small.sync()
     assert (synced.code, synced.results[SUBSET].code) == (4, 0)
-    assert any("newer annotations is not known" in line for line in small.notes.lines)
+    assert any("could not look for newer annotations" in line for line in small.notes.lines)
     assert small.kept() == set(NAMES[:4])
 
 
-def test_what_did_not_come_from_the_hub_is_left_alone(
+def test_a_file_from_elsewhere_is_not_replaced_from_the_hub(
     small: TinySubset, server: FileServer
 ) -> None:
     name = small.settings.subset(SUBSET).pristine.name

@@ -28,7 +28,7 @@ OLD_FOLDER = "/srv/saco-demo"
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """The folder as it was left, with its times, in another place."""
+    """A copy of the folder with its original times, at another path."""
     with tarfile.open(PACKED) as archive:
         archive.extractall(tmp_path, filter="data")
         for member in reversed(archive.getmembers()):
@@ -52,7 +52,7 @@ def broken(server: FileServer) -> FileServer:
 
 
 def environment(server: FileServer) -> dict[str, str]:
-    """Variables that send every client to a server, whatever host it asks for."""
+    """Variables that send all requests of every client to one server."""
     names = ("HTTP_PROXY", "HTTPS_PROXY", "AWS_ENDPOINT_URL")
     result = {key: server.url for name in names for key in (name, name.lower())}
     return {**result, "NO_PROXY": "", "no_proxy": ""}
@@ -82,7 +82,7 @@ def test_an_older_folder_is_taken_over(
     folder: Path, broken: FileServer, saco: Saco, with_times: bool
 ) -> None:
     if not with_times:
-        # As after a copy that does not keep times: annotations and archives look new.
+        # A copy without times: annotations and archives look new.
         for path in folder.rglob("*"):
             os.utime(path)
     before = pictures(folder)
@@ -100,7 +100,7 @@ def test_an_older_folder_is_taken_over(
 
 
 def test_the_counting_server_is_reached(folder: Path, broken: FileServer, saco: Saco) -> None:
-    """Without what was prepared, each kind of client asks the server: silence above means it."""
+    """Without prepared files each client asks the server: the test above would see a request."""
     for subset in ("nga", "ego4d"):
         shutil.rmtree(folder / "data" / subset)
         shutil.rmtree(folder / "data" / "silver" / "images" / subset)

@@ -1,4 +1,4 @@
-"""The four video subsets on the whole road: losses, throttles, expiry, bounded disk, secrets."""
+"""All stages for the four video subsets: losses, throttles, expiry, bounded disk, secrets."""
 
 from __future__ import annotations
 
@@ -60,8 +60,8 @@ def videos(
             yield mounts, load(folder / "CONFIG_FRAMES.yaml"), subsets
 
 
-def untouched(settings: Settings, subset: str) -> bool:
-    """Whether the derived annotations hold every entry."""
+def is_unpruned(settings: Settings, subset: str) -> bool:
+    """Whether the derived annotations have every entry."""
     return (
         settings.subset(subset).derived.read_bytes()
         == settings.subset(subset).pristine.read_bytes()
@@ -78,8 +78,8 @@ def test_two_missing_of_each_kind_and_one_source_throttled(tmp_path: Path) -> No
             gone = [item for item in found.values() if item.state is State.GONE]
             assert len(gone) == 6 and len(subsets[name].missing) == 2
             assert len({item.reason for item in gone}) == 1
-            assert not untouched(settings, name)
-        assert untouched(settings, "yt1b")
+            assert not is_unpruned(settings, name)
+        assert is_unpruned(settings, "yt1b")
         throttled = items(settings, "yt1b").values()
         assert {item.reason for item in throttled} == {Reason.THROTTLED}
         assert sum(item.attempts for item in throttled) == 0, "no video pays for it"
@@ -99,7 +99,7 @@ def test_an_expired_link_expired_keys_and_a_bot_check_prune_nothing(tmp_path: Pa
         notes = Notes()
         for name in ("sav", "ego4d", "yt1b"):
             assert prepare(settings, name, notes=notes) == 4, name
-            assert untouched(settings, name)
+            assert is_unpruned(settings, name)
             assert set(states(settings, name).values()) == {State.BLOCKED}
         told = "\n".join(notes.lines)
         assert "links file" in told and "14 days" in told and "cookies" in told
@@ -109,12 +109,12 @@ def test_an_expired_link_expired_keys_and_a_bot_check_prune_nothing(tmp_path: Pa
         assert prepare(settings, "sav", "ego4d", "yt1b") == 0
 
 
-class Sick(LocalExecutor):
-    """Workers to which the first videos do what a hostile video may do to its decoder."""
+class FailingExecutor(LocalExecutor):
+    """Workers that hang or crash on their first videos, as hostile videos can make a decoder do."""
 
     harm: tuple[tuple[Callable[..., Any], int, float], ...] = (
-        (time.sleep, 600, 1.0),  # it never ends
-        (signal.raise_signal, signal.SIGSEGV, 60.0),  # a wild pointer
+        (time.sleep, 600, 1.0),  # hangs
+        (signal.raise_signal, signal.SIGSEGV, 60.0),  # crashes
     )
 
     def __init__(self) -> None:
@@ -130,9 +130,9 @@ class Sick(LocalExecutor):
         return super().submit(harmful, argument, seconds=limit)
 
 
-def test_a_video_that_hangs_or_crashes_the_decoder_costs_only_itself(tmp_path: Path) -> None:
+def test_a_video_that_hangs_or_crashes_the_decoder_does_not_affect_others(tmp_path: Path) -> None:
     with videos(tmp_path, only=("sav",)) as (_, settings, subsets):
-        executor = Sick()
+        executor = FailingExecutor()
         code = session.go(settings, ["sav"], "test", Notes(), executor=executor).code
         assert code == 3
         reasons: dict[str, set[Reason]] = {}
@@ -143,7 +143,7 @@ def test_a_video_that_hangs_or_crashes_the_decoder_costs_only_itself(tmp_path: P
         harmed = [{Reason.WORKER_TIMEOUT}, {Reason.WORKER_CRASHED}, {Reason.OK}]
         assert [reasons.pop(Path(key).stem) for key in executor.met] == harmed
         assert set(map(frozenset, reasons.values())) == {frozenset({Reason.NOT_IN_ARCHIVE})}
-        # They are tried again, and nothing of them was pruned.
+        # They are tried again, and their entries were not pruned.
         assert prepare(settings, "sav") == 0
         assert {item.reason for item in items(settings, "sav").values()} == {
             Reason.OK,
@@ -174,7 +174,7 @@ def test_with_removal_only_a_few_videos_are_ever_on_the_disk(tmp_path: Path, nam
         assert most <= settings.keys.jobs + 2
         left = list(settings.subset(name).raw_folder.glob("*.mp4"))
         assert left == []
-        # Removed is not missing: nothing is fetched for frames that are done.
+        # Nothing is fetched for frames that are done, although the videos are removed.
         before = tree(settings.silver)
         assert prepare(settings, name) == 0
         assert tree(settings.silver) == before
@@ -219,8 +219,8 @@ def test_no_secret_is_anywhere(tmp_path: Path, saco: Saco) -> None:
     assert ACCESS_KEY not in places["state"] and ACCESS_KEY not in places["ps"]
 
 
-def storm(base: Path, moments: list[float], saco: Saco) -> None:
-    """A run killed at some moments and then finished equals an undisturbed one."""
+def check_killed_and_finished(base: Path, moments: list[float], saco: Saco) -> None:
+    """Checks that a run killed at some moments and then finished equals an undisturbed one."""
     trees = []
     for name in ("calm", "stormy"):
         folder = base / name
@@ -253,7 +253,7 @@ def _frames(folder: Path) -> dict[str, bytes]:
 
 
 def test_killed_in_mid_download_and_mid_extraction(tmp_path: Path, saco: Saco) -> None:
-    storm(tmp_path, [0.9, 1.3, 1.8], saco)
+    check_killed_and_finished(tmp_path, [0.9, 1.3, 1.8], saco)
 
 
 @pytest.mark.long
@@ -262,4 +262,4 @@ def test_killed_at_fifty_points(tmp_path: Path, saco: Saco) -> None:
     for number in range(10):
         base = tmp_path / str(number)
         base.mkdir()
-        storm(base, [dice.uniform(0.3, 4) for _ in range(5)], saco)
+        check_killed_and_finished(base, [dice.uniform(0.3, 4) for _ in range(5)], saco)

@@ -1,4 +1,4 @@
-"""What is here stays here, and right, whatever sources, disks, annotations and users do."""
+"""Finished files stay correct when sources, disks, annotations or users change things."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_a_name_that_returns_with_another_frame_is_another_product(tmp_path: Pat
     assert read_number(Image.open(settings.subset("sav").images / name)) == 17
 
 
-def test_a_frame_of_which_nobody_knows_the_number_is_made_anew(tmp_path: Path) -> None:
+def test_a_frame_without_a_recorded_number_is_made_again(tmp_path: Path) -> None:
     subset = build_one(tmp_path, "sav")
     (tmp_path / "v.tar").write_bytes(pack_tar(subset.raw))
     settings = config(tmp_path, silver_path="silver", sav_videos_fps_6_download_path="v.tar")
@@ -108,7 +108,7 @@ def test_a_frame_of_which_nobody_knows_the_number_is_made_anew(tmp_path: Path) -
     assert path.read_bytes() == before
 
 
-def test_annotations_replaced_while_a_run_works_are_not_taken_for_those_it_read(
+def test_annotations_replaced_during_a_run_are_read_by_the_next_one(
     tmp_path: Path,
 ) -> None:
     class Replaces(Notes):
@@ -125,7 +125,7 @@ def test_annotations_replaced_while_a_run_works_are_not_taken_for_those_it_read(
     assert complete(small.settings) and small.kept() == set(NAMES)
 
 
-def test_verify_says_that_other_annotations_wait_and_leaves_the_books_alone(tmp_path: Path) -> None:
+def test_verify_reports_new_annotations_and_leaves_the_ledger_alone(tmp_path: Path) -> None:
     small = TinySubset(tmp_path)
     small.prepare()
     annotate(tmp_path, SUBSET, pairs(NAMES[:2], revision=2))
@@ -158,7 +158,7 @@ def test_a_disk_that_does_not_answer_has_not_lost_a_file(
 
 
 @pytest.mark.parametrize("brought", [False, True])
-def test_whole_files_count_though_ledger_and_archive_are_lost(
+def test_sound_files_count_although_ledger_and_archive_are_lost(
     tmp_path: Path, brought: bool
 ) -> None:
     small = TinySubset(tmp_path)
@@ -175,7 +175,7 @@ def test_whole_files_count_though_ledger_and_archive_are_lost(
     assert small.prepare().code == 0
 
 
-def test_verify_removes_what_is_no_product(tmp_path: Path) -> None:
+def test_verify_removes_unusable_products(tmp_path: Path) -> None:
     small = TinySubset(tmp_path)
     small.prepare()
     small.product(LOST).unlink()
@@ -186,7 +186,7 @@ def test_verify_removes_what_is_no_product(tmp_path: Path) -> None:
     assert small.prepare().code == 0
 
 
-def test_a_worker_that_dies_over_one_file_costs_that_file(
+def test_a_file_that_kills_its_worker_does_not_affect_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from concurrent.futures import Future
@@ -216,7 +216,7 @@ def test_a_worker_that_dies_over_one_file_costs_that_file(
 
 
 @pytest.mark.parametrize("how", ["unavailable", "gone", "no video", "shorter"])
-def test_a_new_version_that_is_of_no_use_leaves_what_is_done(
+def test_an_unusable_new_version_leaves_the_finished_products(
     tmp_path: Path, how: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     subset = build_one(tmp_path, "droid")
@@ -254,7 +254,7 @@ def test_a_new_version_that_is_of_no_use_leaves_what_is_done(
         if how != "shorter":
             folder = settings.subset("droid").raw_folder
             assert {path.name: path.read_bytes() for path in folder.rglob("*.mp4")} == raw
-        # The new version is not forgotten over it.
+        # The new version is still tried by the next sync.
         server.faults = Faults(probability=0)
         server.files[changed] = other
         monkeypatch.setattr("saco_data.storage.folders.park_old_raw", asked)
@@ -275,7 +275,7 @@ def _first_frames(video: bytes, count: int) -> bytes:
     return out.getvalue()
 
 
-def test_a_raw_file_put_by_comes_back_after_a_kill(tmp_path: Path) -> None:
+def test_a_parked_raw_file_returns_after_a_kill(tmp_path: Path) -> None:
     (tmp_path / "a.mp4").write_bytes(b"old")
     (tmp_path / "b.mp4").write_bytes(b"old")
     folders.park_old_raw(tmp_path / "a.mp4")
@@ -288,13 +288,11 @@ def test_a_raw_file_put_by_comes_back_after_a_kill(tmp_path: Path) -> None:
     }
 
 
-# What users do
+# Changes by users
 
 
 @pytest.mark.parametrize("first", ["list", "annotations"])
-def test_a_run_of_a_list_and_one_of_annotations_share_their_products(
-    tmp_path: Path, first: str
-) -> None:
+def test_runs_from_a_list_and_from_annotations_share_products(tmp_path: Path, first: str) -> None:
     with FileServer({"/b.tar": archive(NAMES)}) as server:
         small = TinySubset(tmp_path, raw=f"{server.url}/b.tar")
         listed = {name: Product(name, 0, 0) for name in NAMES}
@@ -314,7 +312,7 @@ def test_a_run_of_a_list_and_one_of_annotations_share_their_products(
     assert set(states(small.settings, SUBSET).values()) == {State.DONE}
 
 
-def test_a_file_that_the_user_brings_need_not_be_the_same_bytes(tmp_path: Path) -> None:
+def test_a_file_from_the_user_may_have_other_bytes(tmp_path: Path) -> None:
     small = TinySubset(tmp_path)
     small.prepare()
     small.product(LOST).unlink()
@@ -327,7 +325,7 @@ def test_a_file_that_the_user_brings_need_not_be_the_same_bytes(tmp_path: Path) 
     assert small.product(LOST).read_bytes() == brought.getvalue()
 
 
-def test_a_wrong_address_and_a_broken_line_together_prune_nothing(
+def test_a_wrong_address_and_a_broken_connection_prune_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from saco_data.model.errors import Incomplete
@@ -349,7 +347,7 @@ def test_a_wrong_address_and_a_broken_line_together_prune_nothing(
 
 
 @pytest.mark.parametrize("keys", [{}, {"update_annotation_bdd100k": False}])
-def test_a_copy_of_nothing_is_not_complete(tmp_path: Path, keys: dict[str, bool]) -> None:
+def test_a_copy_without_files_is_not_complete(tmp_path: Path, keys: dict[str, bool]) -> None:
     small = TinySubset(tmp_path, **keys)
     small.holds([])
     assert small.prepare().code == 4
@@ -357,7 +355,7 @@ def test_a_copy_of_nothing_is_not_complete(tmp_path: Path, keys: dict[str, bool]
     assert not card.make(small.settings, [SUBSET]).complete
 
 
-def test_what_may_be_pruned_is_part_of_what_is_settled(tmp_path: Path) -> None:
+def test_a_changed_pruning_policy_makes_a_subset_unfinished(tmp_path: Path) -> None:
     for may_prune, code in ((True, 3), (False, 0), (True, 3)):
         small = TinySubset(tmp_path, gone_confirm_hours=48, update_annotation_bdd100k=may_prune)
         small.holds(set(NAMES) - {LOST})
@@ -384,7 +382,7 @@ def test_a_finished_copy_needs_no_links_file(tmp_path: Path) -> None:
         assert products(settings, "sav") == made
 
 
-def test_trouble_with_one_subset_does_not_end_the_sync(
+def test_an_error_in_one_subset_does_not_end_the_sync(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     small = TinySubset(tmp_path)

@@ -1,4 +1,4 @@
-"""The error tree: one exit code a class, messages in three parts, and they survive pickling."""
+"""The error tree: one exit code for each class, messages in three parts, pickling."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def tree(kind: type[errors.SacoError]) -> Iterator[type[errors.SacoError]]:
 
 
 @pytest.mark.parametrize("kind", list(tree(errors.SacoError)))
-def test_every_class_says_what_which_and_what_to_do(kind: type[errors.SacoError]) -> None:
+def test_every_class_names_event_item_and_remedy(kind: type[errors.SacoError]) -> None:
     error = kind("it broke", item="thing.jpg", remedy="Mend it")
     assert str(error) == "thing.jpg: it broke. Mend it"
     again = pickle.loads(pickle.dumps(error))
@@ -31,7 +31,7 @@ def test_every_class_says_what_which_and_what_to_do(kind: type[errors.SacoError]
     assert kind.exit_code in errors.SEVERITY
 
 
-def test_a_block_keeps_its_reason_across_processes() -> None:
+def test_blocked_keeps_its_reason_across_processes() -> None:
     error = errors.Blocked("closed", reason=Reason.THROTTLED)
     assert pickle.loads(pickle.dumps(error)).reason is Reason.THROTTLED
 
@@ -46,7 +46,7 @@ def test_the_most_severe_code_wins(codes: list[int], wins: int) -> None:
 
 
 def modules() -> Iterator[tuple[str, Path]]:
-    """Every module of the package, imported, so that the tree of errors is whole."""
+    """Imports every module of the package, so that the tree of errors is complete."""
     package = Path(saco_data.__file__).parent
     for path in sorted(package.rglob("*.py")):
         parts = ("saco_data", *path.relative_to(package).with_suffix("").parts)
@@ -56,10 +56,10 @@ def modules() -> Iterator[tuple[str, Path]]:
         yield name, path
 
 
-def test_every_error_that_is_raised_says_what_to_do() -> None:
+def test_every_raised_error_has_a_remedy() -> None:
     paths = dict(modules())
     kinds = {kind.__name__: kind for kind in tree(errors.SacoError)}
-    # Some classes know the remedy themselves; each must show that it does.
+    # Classes with a built-in remedy; creating each one shows that it has it.
     own = set()
     for name, kind in kinds.items():
         try:
@@ -68,7 +68,7 @@ def test_every_error_that_is_raised_says_what_to_do() -> None:
             error = kind("it broke", item="thing", reason=Reason.NETWORK)  # type: ignore[call-arg]
         if error.remedy:
             own.add(name)
-    mute = []
+    without_remedy = []
     for name, path in paths.items():
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if not isinstance(node, ast.Call):
@@ -80,6 +80,6 @@ def test_every_error_that_is_raised_says_what_to_do() -> None:
             given = {keyword.arg: keyword.value for keyword in node.keywords}
             remedy = given.get("remedy")
             if remedy is None or (isinstance(remedy, ast.Constant) and not remedy.value):
-                mute.append(f"{name}:{node.lineno}: {called}")
-    assert mute == []
+                without_remedy.append(f"{name}:{node.lineno}: {called}")
+    assert without_remedy == []
     assert own >= {"Failure", "ArchiveDamaged"} and len(kinds) > 10

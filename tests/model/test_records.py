@@ -1,4 +1,4 @@
-"""The words: each reason has one state, and only what the source says is gone may prune."""
+"""Reasons and records: each reason has one state, and only "gone" may prune."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from saco_data.model.reasons import Effect, Reason, State
 from saco_data.model.records import Outcome
 
 
-def test_every_reason_has_a_state_and_a_sentence_of_its_own() -> None:
+def test_every_reason_has_a_state_and_its_own_sentence() -> None:
     assert all(reason.state in State for reason in Reason)
     assert len({reason.sentence for reason in Reason}) == len(Reason)
 

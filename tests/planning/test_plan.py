@@ -1,4 +1,4 @@
-"""Every decision of the plan, from nothing but its arguments."""
+"""Every decision of the plan, from its arguments alone."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_gone_rests_until_a_sync_looks_again() -> None:
     assert decision(view(items=known, look_again=lambda each: True)) is Decision.FETCH
 
 
-def test_gone_holds_only_for_the_place_that_said_so() -> None:
+def test_gone_holds_only_for_the_location_that_said_so() -> None:
     known = {"a.jpg": item("a.jpg", Reason.NOT_IN_ARCHIVE, place="old.zip")}
     assert decision(view(items=known, location="old.zip")) is Decision.REST
     assert decision(view(items=known, location="new.zip")) is Decision.FETCH

@@ -151,7 +151,7 @@ def test_without_annotations_there_is_an_upper_bound(tmp_path: Path, subset: str
         (
             "sav",
             {"sav_videos_fps_6_download_path": "https://cdn.example/v.tar?Expires=1600000000"},
-            "the link ran out on 2020-09-13 12:26 UTC",
+            "the link expired on 2020-09-13 12:26 UTC",
         ),
         ("ego4d", {}, "no AWS keys"),
         ("yt1b", {}, "no cookies"),
@@ -218,7 +218,7 @@ def test_an_estimate_that_does_not_fit_is_only_a_warning(tmp_path: Path) -> None
 
 def test_disk_space_is_not_promised_twice(tmp_path: Path) -> None:
     room = Room()
-    free = disk._measured(tmp_path).free
+    free = disk._measure(tmp_path).free
     half = Size(free * 6 // 10, free * 6 // 10)
     room.reserve(Costs("one", disk={tmp_path / "one": half}))
     with pytest.raises(DiskFull):

@@ -1,4 +1,4 @@
-"""What a copy says it holds."""
+"""`saco card`: counts, digests, the paragraph; `saco history` and `status --reasons`."""
 
 from __future__ import annotations
 
@@ -10,21 +10,22 @@ import pytest
 
 from saco_data.model.errors import UsageError
 from saco_data.share import card
+from saco_data.share.paragraph import format_share, write_paragraph
 from tests.conftest import Saco
 from tests.helpers.annotations import annotate
 from tests.helpers.folders import config
 from tests.helpers.tiny_subset import NAMES, SUBSET, TinySubset, pairs
 
 
-def prepared(folder: Path, *lost: str, **keys: object) -> TinySubset:
+def prepare_copy(folder: Path, *lost: str, **keys: object) -> TinySubset:
     small = TinySubset(folder, **keys)
     small.holds(set(NAMES) - set(lost))
     small.prepare()
     return small
 
 
-def test_it_says_what_is_kept_and_why_the_rest_is_not(tmp_path: Path) -> None:
-    small = prepared(tmp_path, NAMES[4])
+def test_it_counts_kept_files_and_losses_by_reason(tmp_path: Path) -> None:
+    small = prepare_copy(tmp_path, NAMES[4])
     made = card.make(small.settings, [SUBSET, "nga"])
     content = json.loads(card.write(small.settings, made).read_bytes())
     assert list(content["subsets"]) == [SUBSET]
@@ -44,13 +45,13 @@ def test_it_says_what_is_kept_and_why_the_rest_is_not(tmp_path: Path) -> None:
 
 def test_copies_with_the_same_files_have_the_same_digest(tmp_path: Path) -> None:
     lost = {"a": NAMES[1], "b": NAMES[1], "c": NAMES[2]}
-    copies = [prepared(tmp_path / copy, name) for copy, name in lost.items()]
+    copies = [prepare_copy(tmp_path / copy, name) for copy, name in lost.items()]
     a, b, c = (card.make(copy.settings, [SUBSET]).sha256() for copy in copies)
     assert a == b != c
 
 
 def test_the_paragraph_can_be_pasted(tmp_path: Path) -> None:
-    text = card.paragraph(card.make(prepared(tmp_path, NAMES[4]).settings, [SUBSET]))
+    text = write_paragraph(card.make(prepare_copy(tmp_path, NAMES[4]).settings, [SUBSET]))
     assert "\n" not in text
     for words in (
         "4 of 5 files are available, which covers 8 of 10 image-NPs (80 %) and 4 of 5 masks (80 %)",
@@ -61,19 +62,19 @@ def test_the_paragraph_can_be_pasted(tmp_path: Path) -> None:
     assert "NOT complete" not in text
 
 
-def test_coverage_is_what_is_there_even_if_nothing_may_be_pruned(tmp_path: Path) -> None:
-    small = prepared(tmp_path, NAMES[4], update_annotation_bdd100k=False)
+def test_coverage_counts_present_files_even_if_pruning_is_off(tmp_path: Path) -> None:
+    small = prepare_copy(tmp_path, NAMES[4], update_annotation_bdd100k=False)
     assert small.kept() == set(NAMES)
     (said,) = card.make(small.settings, [SUBSET]).subsets.values()
     assert (said.image_nps, said.masks, len(said.names)) == ((10, 8), (5, 4), 4)
 
 
-def test_almost_all_is_not_all() -> None:
-    assert card._share((1_439_051, 1_439_050)) == "99.9 %"
-    assert card._share((7, 7)) == "100 %"
+def test_a_share_below_all_is_never_100_percent() -> None:
+    assert format_share((1_439_051, 1_439_050)) == "99.9 %"
+    assert format_share((7, 7)) == "100 %"
 
 
-def test_an_unfinished_copy_says_so_and_ends_with_3(tmp_path: Path, saco: Saco) -> None:
+def test_an_unfinished_copy_says_so_and_exits_3(tmp_path: Path, saco: Saco) -> None:
     small = TinySubset(tmp_path, gone_confirm_hours=24)
     small.holds(NAMES[:4])
     small.prepare()
@@ -89,13 +90,13 @@ def test_an_unfinished_copy_says_so_and_ends_with_3(tmp_path: Path, saco: Saco) 
     assert (tmp_path / "mine" / "card.txt").read_text() == ended.stdout
 
 
-def test_nothing_prepared_is_said(tmp_path: Path) -> None:
+def test_a_card_needs_a_prepared_subset(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="nothing is prepared"):
         card.make(config(tmp_path, silver_path="silver"), [SUBSET])
 
 
-def test_history_tells_what_was_and_what_is(tmp_path: Path, saco: Saco) -> None:
-    small = prepared(tmp_path, NAMES[4])
+def test_history_shows_past_and_present_states(tmp_path: Path, saco: Saco) -> None:
+    small = prepare_copy(tmp_path, NAMES[4])
     small.holds(NAMES, version=1)
     small.sync()
     told = saco("history", NAMES[4], "--json", cwd=tmp_path)
@@ -113,8 +114,8 @@ def test_history_tells_what_was_and_what_is(tmp_path: Path, saco: Saco) -> None:
     assert none.returncode == 2 and "is not in the ledger" in none.stderr
 
 
-def test_reasons_come_with_the_words_of_the_source(tmp_path: Path, saco: Saco) -> None:
-    prepared(tmp_path, NAMES[4])
+def test_reasons_come_with_the_message_of_the_source(tmp_path: Path, saco: Saco) -> None:
+    prepare_copy(tmp_path, NAMES[4])
     (why,) = json.loads(saco("status", "--reasons", "--json", cwd=tmp_path).stdout)
     assert (why["reason"], why["state"], why["count"]) == ("not_in_archive", "gone", 1)
     assert why["examples"][0]["file_name"] == NAMES[4]

@@ -1,4 +1,4 @@
-"""Two laboratories, different losses, the same annotation files."""
+"""`saco intersect`: two laboratories with different losses get the same annotation files."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ from tests.conftest import Saco
 from tests.helpers.annotations import annotate
 from tests.helpers.executor import InlineExecutor
 from tests.helpers.folders import config
-from tests.helpers.names import SILVER
 from tests.helpers.pipeline import Notes
 from tests.helpers.tiny_subset import NAMES, SUBSET, TinySubset, pairs
 
@@ -29,7 +28,7 @@ def copies(two: tuple[TinySubset, TinySubset]) -> list[Copy]:
 
 
 def laboratory(folder: Path, *lost: tuple[str, int]) -> Path:
-    """A prepared copy of the sandbox in which more is missing; returns its card's folder."""
+    """Prepares a copy of the sandbox without the `lost` files; returns the folder of its card."""
     subsets = build(folder, SUBSETS).subsets
     for subset, number in lost:
         raw = subsets[subset].raw
@@ -80,7 +79,7 @@ def folder_of(small: TinySubset) -> Path:
     return small.settings.silver / "card"
 
 
-def test_only_what_all_have_stays_in_order_and_the_pristine_file_is_untouched(
+def test_common_files_stay_in_order_and_the_pristine_file_is_unchanged(
     two: tuple[TinySubset, TinySubset],
 ) -> None:
     before = two[0].settings.subset(SUBSET).pristine.read_bytes()
@@ -93,7 +92,7 @@ def test_only_what_all_have_stays_in_order_and_the_pristine_file_is_untouched(
     assert two[0].settings.subset(SUBSET).pristine.read_bytes() == before
 
 
-def test_bare_keep_lists_do_too(two: tuple[TinySubset, TinySubset]) -> None:
+def test_keep_lists_without_a_card_suffice(two: tuple[TinySubset, TinySubset]) -> None:
     by_card = intersect(two[0].settings, copies(two), [SUBSET])
     content = by_card[SUBSET].path.read_bytes()
     lists = [load_copy(folder_of(each) / f"{SUBSET}.keep.txt", SUBSETS) for each in two]
@@ -114,19 +113,19 @@ def test_a_keep_list_that_is_not_the_one_on_the_card_is_refused(
 ) -> None:
     keep_list = folder_of(two[1]) / f"{SUBSET}.keep.txt"
     keep_list.write_text(keep_list.read_text() + "more.jpg\n")
-    with pytest.raises(UsageError, match=r"not the keep-list that card\.json speaks of"):
+    with pytest.raises(UsageError, match=r"differs from the keep-list that card\.json names"):
         load_copy(folder_of(two[1]), SUBSETS)
 
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"[]", b"{}", b'{"subsets": {"nga": 3}}', b'{"subsets": 1}', b"\xff", b"[" * 99_999],
+    [b"", b"[]", b"{}", b'{"subsets": {"sav": 3}}', b'{"subsets": 1}', b"\xff", b"[" * 99_999],
 )
-def test_what_is_no_card_is_refused(tmp_path: Path, content: bytes) -> None:
+def test_other_files_than_cards_are_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "card.json"
     path.write_bytes(content)
-    with pytest.raises(UsageError, match="is no card"):
-        load_copy(path, SILVER)
+    with pytest.raises(UsageError, match="is not a card"):
+        load_copy(path, SUBSETS)
 
 
 def test_a_card_cannot_point_out_of_its_folder(
@@ -152,7 +151,9 @@ def test_a_card_that_names_no_keep_list_is_refused(
         load_copy(path, SUBSETS)
 
 
-def test_one_copy_or_none_in_common_is_said(two: tuple[TinySubset, TinySubset], saco: Saco) -> None:
+def test_a_single_copy_and_an_empty_intersection_are_refused(
+    two: tuple[TinySubset, TinySubset], saco: Saco
+) -> None:
     alone = saco("intersect", folder_of(two[0]), cwd=two[0].folder)
     assert alone.returncode == 2 and "Name two or more" in alone.stderr
     both = copies(two)

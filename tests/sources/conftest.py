@@ -1,4 +1,4 @@
-"""What several tests of sources use."""
+"""Fixtures for tests of sources."""
 
 from __future__ import annotations
 

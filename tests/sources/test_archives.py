@@ -1,4 +1,4 @@
-"""GeoDE, BDD100K and Food Recognition from every form of raw medium, byte for byte."""
+"""GeoDE, BDD100K and Food Recognition from folders, archives and URLs, byte for byte."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def as_folder(folder: Path, subset: MiniatureSubset) -> str:
 
 @pytest.mark.parametrize("name", SUBSETS)
 @pytest.mark.parametrize("form", [as_zip, as_tar, as_tar_gz])
-def test_a_local_archive_gives_the_same_bytes_and_names_what_it_lacks(
+def test_a_local_archive_gives_the_same_bytes_and_missing_members_are_named(
     tmp_path: Path, name: str, form: Callable[[Path, MiniatureSubset], str]
 ) -> None:
     subset = build_one(tmp_path, name)
@@ -83,13 +83,13 @@ def test_a_url_streams_only_what_is_wanted(
         assert products(settings, name) == copied_products(subset)
         asked = server.requests.total()
         assert prepare(settings, name) == 0
-        assert server.requests.total() == asked, "a finished subset asks nothing"
+        assert server.requests.total() == asked, "a finished subset sends no request"
 
 
 @pytest.mark.parametrize(
     "depth", ["", "bdd100k", "bdd100k/images/100k", "bdd100k/images/100k/train"]
 )
-def test_any_folder_on_the_way_down_may_be_named(tmp_path: Path, depth: str) -> None:
+def test_any_folder_above_the_files_may_be_named(tmp_path: Path, depth: str) -> None:
     subset = build_one(tmp_path, "bdd100k")
     as_folder(tmp_path, subset)
     settings = config(tmp_path, bdd100k_raw=str(Path("extracted") / depth))
@@ -120,7 +120,7 @@ def test_another_file_under_a_final_name_is_replaced(tmp_path: Path) -> None:
     assert products(settings, "geode")[name] == content
 
 
-def test_a_new_archive_is_asked_again_for_what_the_old_one_lacked(tmp_path: Path) -> None:
+def test_a_new_archive_is_searched_for_files_that_the_old_one_lacked(tmp_path: Path) -> None:
     subset = build_one(tmp_path, "geode")
     settings = config(tmp_path, geode_raw=as_zip(tmp_path, subset))
     assert prepare(settings, "geode") == 0
@@ -134,7 +134,7 @@ def test_a_new_archive_is_asked_again_for_what_the_old_one_lacked(tmp_path: Path
     )
 
 
-def test_that_everything_is_gone_is_not_believed(tmp_path: Path) -> None:
+def test_an_archive_without_any_file_prunes_nothing(tmp_path: Path) -> None:
     subset = build_one(tmp_path, "geode")
     (tmp_path / "other.zip").write_bytes(pack_zip({"readme.txt": b"another archive"}))
     settings = config(tmp_path, geode_raw="other.zip")
@@ -145,13 +145,13 @@ def test_that_everything_is_gone_is_not_believed(tmp_path: Path) -> None:
         == settings.subset("geode").pristine.read_bytes()
     )
     assert any("wrong address" in line for line in notes.lines)
-    # The right archive mends it without further ado.
+    # The next run with the right archive completes the subset.
     settings = config(tmp_path, geode_raw=as_zip(tmp_path, subset))
     assert prepare(settings, "geode") == 0
     assert len(products(settings, "geode")) == 5
 
 
-def test_a_source_that_gives_nothing_is_not_believed_because_something_else_went_wrong(
+def test_a_source_that_gives_nothing_prunes_nothing_even_after_another_error(
     tmp_path: Path,
 ) -> None:
     subset = build_one(tmp_path, "geode")
@@ -166,7 +166,7 @@ def test_a_source_that_gives_nothing_is_not_believed_because_something_else_went
     )
 
 
-def test_the_word_of_one_mirror_is_not_held_against_another(tmp_path: Path) -> None:
+def test_gone_from_one_mirror_does_not_count_for_another(tmp_path: Path) -> None:
     subset = build_one(tmp_path, "geode")
     (first, content), *_ = subset.raw.items()
     with FileServer({"/bad/raw.zip": pack_zip({first: content})}) as server:
@@ -217,7 +217,7 @@ def test_food_names_keep_their_last_part_and_suffix(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", SUBSETS)
-def test_nothing_at_hand_says_what_to_click(tmp_path: Path, name: str) -> None:
+def test_a_missing_archive_is_reported_with_the_page_to_visit(tmp_path: Path, name: str) -> None:
     build_one(tmp_path, name)
     settings = config(tmp_path)
     assert prepare(settings, name) == 4
@@ -264,7 +264,7 @@ def test_a_hostile_archive_writes_nothing_outside(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("remote", [False, True])
-def test_a_damaged_member_of_a_zip_costs_that_file_alone(tmp_path: Path, remote: bool) -> None:
+def test_a_damaged_member_of_a_zip_does_not_affect_the_others(tmp_path: Path, remote: bool) -> None:
     subset = build_one(tmp_path, "bdd100k")
     content = bytearray(pack_zip(subset.raw))
     name = next(n for n in copied_products(subset) if subset.raw_name[n] != min(subset.raw))
@@ -289,7 +289,7 @@ def test_geodes_folder_images_is_found_below_another_of_that_name(tmp_path: Path
         assert source.key_of_member(name, {"Africa_x"}) == "Africa_x"
 
 
-def test_a_product_made_anew_from_the_raw_file_at_hand_keeps_its_origin(tmp_path: Path) -> None:
+def test_a_product_made_again_from_its_raw_file_keeps_its_origin(tmp_path: Path) -> None:
     subset = build_one(tmp_path, "bdd100k")
     as_tar(tmp_path, subset)
     with FileServer(tmp_path) as server:
@@ -310,7 +310,7 @@ def test_a_product_made_anew_from_the_raw_file_at_hand_keeps_its_origin(tmp_path
         {"inaturalist_raw": "ftp://me:secret@h/x.tar"},
     ],
 )
-def test_a_password_in_a_place_that_is_no_url_is_not_told(
+def test_a_password_in_a_malformed_address_is_not_shown(
     tmp_path: Path, keys: dict[str, Any]
 ) -> None:
     build_one(tmp_path, "inaturalist")

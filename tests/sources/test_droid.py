@@ -1,4 +1,4 @@
-"""DROID: names, and the ways from a name to a file."""
+"""DROID: object names, and downloads over HTTPS and through gsutil."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def film() -> bytes:
 
 
 def variant(film: bytes, mark: str) -> bytes:
-    """The same film in other bytes: what follows is a box that players skip."""
+    """The same film with other bytes: appends a box that players skip."""
     return film + struct.pack(">I4s", 8 + len(mark), b"free") + mark.encode()
 
 
@@ -141,10 +141,10 @@ def test_over_https(server: GcsServer, tmp_path: Path, film: bytes) -> None:
     )
     server.requests.clear()
     check(run(over_https(tmp_path, server), *OBJECTS), tmp_path, film)
-    assert not server.requests  # what is there costs nothing
+    assert not server.requests  # files on disk need no request
 
 
-def test_bytes_that_do_not_fit_google_s_digest_are_refused(
+def test_bytes_with_another_digest_than_google_s_are_refused(
     server: GcsServer, tmp_path: Path, film: bytes
 ) -> None:
     server.faults = Faults((Fault.WRONG_BYTES, Fault.RESET), probability=1, first=1)
@@ -160,7 +160,7 @@ def test_a_throttled_bucket_blocks_the_source(server: GcsServer, tmp_path: Path)
     assert not list(tmp_path.rglob("*.mp4"))
 
 
-def test_removal_bounds_what_lies_ahead(server: GcsServer, tmp_path: Path) -> None:
+def test_removal_bounds_the_videos_fetched_ahead(server: GcsServer, tmp_path: Path) -> None:
     fetcher = over_https(tmp_path, server, "remove_downloaded_videos_droid: true")
     most = 0
     for item in fetcher.fetch([Asset(video, ()) for video in OBJECTS], Context()):

@@ -1,4 +1,4 @@
-"""Ego4D from its manifest to arrivals, over boto3 and over the official CLI."""
+"""Ego4D: the clip manifest, and clips through boto3 and through the official CLI."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ from saco_data.model.records import Arrival, Asset, Outcome
 from saco_data.sandbox.proxy import ConnectProxy, forward
 from saco_data.sandbox.s3 import S3Server
 from saco_data.sources.base import Context
-from saco_data.sources.ego4d import Ego4dSource, parse
+from saco_data.sources.ego4d import Ego4dSource
+from saco_data.sources.ego4d_manifest import parse
 
 SHARING = "ego4d-consortium-sharing"
 MANIFEST = "public/v1/clips/manifest.csv"
@@ -86,7 +87,7 @@ def test_every_kind_of_clip_has_its_own_reason(
     assert not list(tmp_path.rglob(".ego4d-cli*"))
 
 
-def test_what_is_there_costs_no_request(server: S3Server, tmp_path: Path) -> None:
+def test_a_clip_on_disk_needs_no_request(server: S3Server, tmp_path: Path) -> None:
     fetcher = source(tmp_path)
     run(fetcher, "clip-0", "clip-1")
     server.requests.clear()
@@ -103,7 +104,7 @@ def test_the_manifest_is_fetched_only_when_it_changed(server: S3Server, tmp_path
     sent = server.sent[f"{SHARING}/{MANIFEST}"]
     run(fetcher, "clip-1")
     assert server.sent[f"{SHARING}/{MANIFEST}"] == sent
-    # One that was tampered with, or left by the official CLI, is not believed.
+    # A file that was changed, or written by the official CLI, is not used.
     (tmp_path / "e/downloaded_videos/v1/clips/manifest.csv").write_text("file_uid,s3_path\n")
     assert not reasons(run(fetcher, "clip-2"))
     server.put(SHARING, MANIFEST, b"file_uid,s3_path\nclip-3,s3://ego4d-unict-milan/clip-0.mp4\n")
@@ -112,14 +113,14 @@ def test_the_manifest_is_fetched_only_when_it_changed(server: S3Server, tmp_path
 
 
 def known(found: dict[str, Arrival | Outcome]) -> dict[str, Item]:
-    """What the ledger then knows of these clips."""
+    """The ledger's items for these clips."""
     return {
         uid: Item("ego4d", uid, True, Reason.OK, "", each.origin, 1, None, each.facts, 0, 0, 0, 1)
         for uid, each in found.items()
     }
 
 
-def test_a_clip_that_is_another_one_by_now_is_followed(server: S3Server, tmp_path: Path) -> None:
+def test_a_clip_with_a_new_version_is_found(server: S3Server, tmp_path: Path) -> None:
     fetcher = source(tmp_path)
     before = known(run(fetcher, *CLIPS))
     assert list(fetcher.find_changed(before)) == []
@@ -131,7 +132,7 @@ def test_a_clip_that_is_another_one_by_now_is_followed(server: S3Server, tmp_pat
 
 
 @pytest.mark.parametrize("trouble", ["no keys", "expired", "sick", "no manifest"])
-def test_nothing_is_followed_where_nothing_can_be_learned(
+def test_clips_without_a_comparable_etag_count_as_unchanged(
     server: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, trouble: str
 ) -> None:
     before = known(run(source(tmp_path), *CLIPS))
@@ -186,7 +187,7 @@ def test_keys_that_expire_between_manifest_and_clips(server: S3Server, tmp_path:
 @pytest.mark.parametrize(
     "content", [b"", b"<html>not you</html>", b"file_uid,type\na,b\n", b"\xff"]
 )
-def test_a_manifest_that_is_none_takes_nothing_for_gone(
+def test_a_malformed_manifest_makes_no_clip_gone(
     server: S3Server, tmp_path: Path, content: bytes
 ) -> None:
     server.put(SHARING, MANIFEST, content)
@@ -195,20 +196,20 @@ def test_a_manifest_that_is_none_takes_nothing_for_gone(
     assert caught.value.reason is Reason.RAW_MISSING
 
 
-def test_a_missing_manifest_takes_nothing_for_gone(server: S3Server, tmp_path: Path) -> None:
+def test_a_missing_manifest_makes_no_clip_gone(server: S3Server, tmp_path: Path) -> None:
     server.delete(SHARING, MANIFEST)
     with pytest.raises(Blocked, match="ego4d_manifest"):
         run(source(tmp_path), "clip-0")
 
 
-def test_a_sick_server_is_not_counted_against_the_clips(server: S3Server, tmp_path: Path) -> None:
+def test_a_failing_server_counts_no_attempt_for_the_clips(server: S3Server, tmp_path: Path) -> None:
     server.gate.all = "InternalError"
     found = run(source(tmp_path), "clip-0", "clip-1")
     assert reasons(found) == dict.fromkeys(("clip-0", "clip-1"), Reason.SERVER_ERROR)
     assert all(isinstance(item, Outcome) and not item.tried for item in found.values())
 
 
-def test_removal_bounds_what_lies_ahead(server: S3Server, tmp_path: Path) -> None:
+def test_removal_bounds_the_clips_fetched_ahead(server: S3Server, tmp_path: Path) -> None:
     fetcher = source(tmp_path, "remove_downloaded_videos_ego4d: true")
     most = 0
     for item in fetcher.fetch([Asset(f"{uid}.mp4", ()) for uid in CLIPS], Context()):
@@ -234,17 +235,17 @@ def test_the_production_address(
 
 @pytest.mark.parametrize("uid", ["file_uid", "video_uid", "exported_clip_uid"])
 @pytest.mark.parametrize("place", ["canonical_s3_location", "s3_path"])
-def test_any_column_names_will_do(uid: str, place: str) -> None:
+def test_all_known_column_names_are_read(uid: str, place: str) -> None:
     assert parse(f"x,{uid},{place}\n1,a,s3://b/c\n".encode()) == {"a": "s3://b/c"}
 
 
-def test_the_parent_of_several_clips_is_none_of_them() -> None:
+def test_the_parent_of_several_clips_is_not_a_clip() -> None:
     content = b"video_uid,exported_clip_uid,s3_path\np,a,s3://b/a\np,c,s3://b/c\n"
     assert parse(content) == {"a": "s3://b/a", "c": "s3://b/c"}
 
 
 @given(st.binary() | st.text().map(lambda text: f"file_uid,s3_path\n{text}".encode()))
-def test_any_manifest_is_survived(content: bytes) -> None:
+def test_any_content_gives_addresses_or_a_value_error(content: bytes) -> None:
     try:
         catalogue = parse(content)
     except ValueError:

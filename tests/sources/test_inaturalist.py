@@ -1,4 +1,4 @@
-"""iNaturalist: the mapping of names, and members of the archive by it."""
+"""iNaturalist: the name mapping, and the members of the archive that it names."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def opened(folder: Path, server: FileServer, *names: str, **keys: Any) -> Settin
     return config(folder, **{"endpoints": endpoints, **keys})
 
 
-def test_members_arrive_unchanged_and_what_is_missing_has_its_reason(
+def test_members_arrive_unchanged_and_missing_ones_have_a_reason(
     tmp_path: Path, server: FileServer, jpeg: bytes
 ) -> None:
     server.files["/m.json"] = json.dumps({**NAMES, "3.jpg": "Aves/Parus major/d4.jpg"}).encode()
@@ -66,13 +66,13 @@ def test_members_arrive_unchanged_and_what_is_missing_has_its_reason(
     assert server.requests.total() == before
 
 
-def test_nothing_but_wanted_members_is_written(tmp_path: Path, server: FileServer) -> None:
+def test_only_wanted_members_are_written(tmp_path: Path, server: FileServer) -> None:
     assert reasons(ask(opened(tmp_path, server, "1.jpg"), "inaturalist")) == {"1.jpg": Reason.OK}
     assert [path.name for path in (tmp_path / "data/inaturalist/raw").iterdir()] == ["1.jpg"]
 
 
 @pytest.mark.parametrize("inner", ["", "train_val_images"])
-def test_a_local_copy_and_an_extracted_folder_do(
+def test_a_local_copy_and_an_extracted_folder_work(
     tmp_path: Path, server: FileServer, archive: bytes, jpeg: bytes, inner: str
 ) -> None:
     if inner:
@@ -89,7 +89,7 @@ def test_a_local_copy_and_an_extracted_folder_do(
     assert server.requests["/a/train_val_images.tar.gz"] == 0
 
 
-def test_another_mapping_is_taken_with_a_warning_and_kept(
+def test_another_mapping_is_used_with_a_warning_and_kept(
     tmp_path: Path, server: FileServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     settings = opened(tmp_path, server, "1.jpg")
@@ -115,7 +115,7 @@ def test_the_mapping_may_be_a_local_file(tmp_path: Path, server: FileServer) -> 
 
 
 @pytest.mark.parametrize("fault", [Fault.WRONG_LENGTH, Fault.WRONG_BYTES, Fault.HTML])
-def test_a_damaged_mapping_is_fetched_anew(
+def test_a_damaged_mapping_is_fetched_again(
     tmp_path: Path, server: FileServer, fault: Fault
 ) -> None:
     settings = opened(tmp_path, server, "1.jpg")
@@ -130,7 +130,7 @@ def test_a_damaged_mapping_is_fetched_anew(
 
 
 @pytest.mark.parametrize("text", ["{}", "[1]", '{"1.jpg": 2}', '{"1.jpg": "../x.jpg"}', "{"])
-def test_what_is_no_mapping_is_refused(tmp_path: Path, text: str) -> None:
+def test_other_content_than_a_mapping_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "m.json").write_text(text)
     with pytest.raises(ValueError, match=r"not|name|Expecting"):
         read(tmp_path / "m.json")

@@ -1,4 +1,4 @@
-"""The National Gallery of Art: what is asked for, what is kept, and what is gone."""
+"""The National Gallery of Art: requested sizes, kept pictures, and when one counts as gone."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ FAST = {"limits": {"nga": {"requests_per_second": 0}}}
 
 
 def opened(folder: Path, server: FileServer, house: Gallery, **keys: Any) -> Settings:
-    """The gallery on a server, annotations of all it has, and a config."""
+    """The config for the gallery on a server, with annotations of all its pictures."""
     annotate(folder, "nga", document(*(image(n, f"{each}.jpg") for n, each in numbered(house))))
     catalogue, iiif = house.mount(server)
     endpoints = {"nga_catalogue": catalogue, "nga_iiif": iiif}
@@ -62,7 +62,7 @@ def test_the_size_follows_the_catalogue(row: Row, size: str) -> None:
 
 
 @given(st.integers(1, 9000), st.integers(1, 9000), st.integers(1, 9000))
-def test_never_more_is_asked_for_than_is_allowed(width: int, height: int, limit: int) -> None:
+def test_the_requested_size_is_never_above_the_limit(width: int, height: int, limit: int) -> None:
     size = Row(str(width), str(height), f"{limit}.0", "0").size
     assert size == f"!{limit},{limit}" or (size == "full" and max(width, height) < limit)
 
@@ -90,7 +90,7 @@ def test_pictures_arrive_in_the_annotated_size_and_unchanged_where_they_have_it(
     assert server.requests.total() == before
 
 
-def test_a_picture_that_changed_is_followed(tmp_path: Path, server: FileServer) -> None:
+def test_a_picture_with_a_new_version_is_fetched_again(tmp_path: Path, server: FileServer) -> None:
     pictures = {uuid(n): Picture(noise_jpeg(160, 120)) for n in range(3)}
     settings = opened(tmp_path, server, Gallery(pictures))
     prepare(settings, "nga")
@@ -101,7 +101,7 @@ def test_a_picture_that_changed_is_followed(tmp_path: Path, server: FileServer) 
     assert sync(settings, ["nga"], Notes(), executor=InlineExecutor()).checked["nga"].followed == []
 
 
-def test_the_limit_is_asked_for_as_an_integer(tmp_path: Path, server: FileServer) -> None:
+def test_the_limit_is_requested_as_an_integer(tmp_path: Path, server: FileServer) -> None:
     settings = opened(tmp_path, server, Gallery({uuid(0): Picture(noise_jpeg(640, 480), 160)}))
     assert reasons(ask(settings, "nga")) == {uuid(0): Reason.OK}
     assert server.requests[f"/nga/iiif/{uuid(0)}/full/!160,160/0/default.jpg"] == 1
@@ -114,7 +114,7 @@ def test_a_picture_above_the_limit_is_never_kept(tmp_path: Path, server: FileSer
     assert isinstance(found, Outcome)
     assert found.reason is Reason.WRONG_SIZE and "640 x 480" in found.detail
     assert list((tmp_path / "data/nga/raw").iterdir()) == []
-    # One that a killed run left there is not used either.
+    # Nor is one used that a killed run left on disk.
     (tmp_path / f"data/nga/raw/{uuid(0)}.jpg").write_bytes(noise_jpeg(640, 480))
     house.ignores_size = False
     (found,) = ask(settings, "nga").values()
@@ -134,7 +134,7 @@ def test_the_server_gives_4096_pixels_a_side_at_most(tmp_path: Path, server: Fil
         assert Image.open(each.raw).size[0] == 4096
 
 
-def test_what_is_gone_has_its_reason(tmp_path: Path, server: FileServer) -> None:
+def test_gone_pictures_have_a_reason(tmp_path: Path, server: FileServer) -> None:
     picture = noise_jpeg(160, 120)
     pictures = {uuid(1): Picture(picture, available=False), uuid(2): Picture(picture, listed=False)}
     settings = opened(tmp_path, server, Gallery(pictures))
@@ -144,7 +144,7 @@ def test_what_is_gone_has_its_reason(tmp_path: Path, server: FileServer) -> None
     }
 
 
-def test_the_catalogue_is_asked_for_again_only_where_something_is_missing(
+def test_the_catalogue_is_requested_again_only_if_a_picture_is_missing(
     tmp_path: Path, server: FileServer
 ) -> None:
     picture = noise_jpeg(160, 120)
@@ -156,11 +156,11 @@ def test_the_catalogue_is_asked_for_again_only_where_something_is_missing(
     (tmp_path / f"data/nga/raw/{uuid(0)}.jpg").unlink()
     assert reasons(ask(settings, "nga")) == {uuid(0): Reason.OK}
     assert server.requests[catalogue] == seen
-    # A picture that was published since: the catalogue changed and is fetched anew.
+    # A picture was published: the changed catalogue is fetched again.
     house.pictures[uuid(1)] = Picture(picture)
     settings = opened(tmp_path, server, house)
     assert reasons(ask(settings, "nga")) == {uuid(0): Reason.OK, uuid(1): Reason.OK}
-    # One that is in no catalogue: the same version is not downloaded again.
+    # An unknown picture: the same version of the catalogue is not downloaded again.
     house.pictures[uuid(2)] = Picture(picture, listed=False)
     settings = opened(tmp_path, server, house)
     sent = server.bytes_sent
@@ -168,7 +168,7 @@ def test_the_catalogue_is_asked_for_again_only_where_something_is_missing(
     assert server.bytes_sent - sent < 10
 
 
-def test_one_that_cannot_be_looked_up_again_does_not_hold_the_others(
+def test_a_picture_that_cannot_be_looked_up_does_not_hold_up_the_others(
     tmp_path: Path, server: FileServer
 ) -> None:
     house = Gallery({uuid(0): Picture(noise_jpeg(160, 120))})
@@ -191,7 +191,7 @@ def test_one_that_cannot_be_looked_up_again_does_not_hold_the_others(
 @pytest.mark.parametrize(
     "fault", [Fault.WRONG_LENGTH, Fault.WRONG_BYTES, Fault.HTML, Fault.RESET, Fault.SHORT_BODY]
 )
-def test_no_picture_is_gone_because_the_catalogue_came_damaged(
+def test_a_damaged_catalogue_makes_no_picture_gone(
     tmp_path: Path, server: FileServer, fault: Fault
 ) -> None:
     house = Gallery({uuid(n): Picture(noise_jpeg(16, 12)) for n in range(2)})
@@ -201,7 +201,7 @@ def test_no_picture_is_gone_because_the_catalogue_came_damaged(
     assert set(found.values()) == {Reason.OK} and len(found) == 2
 
 
-def test_a_catalogue_that_has_moved_makes_nothing_gone(tmp_path: Path, server: FileServer) -> None:
+def test_a_moved_catalogue_makes_no_picture_gone(tmp_path: Path, server: FileServer) -> None:
     opened(tmp_path, server, Gallery({uuid(0): Picture(noise_jpeg(160, 120))}))
     settings = config(tmp_path, endpoints={"nga_catalogue": f"{server.url}/elsewhere.csv"})
     with pytest.raises(Blocked, match="Correct its address") as caught:
@@ -209,7 +209,7 @@ def test_a_catalogue_that_has_moved_makes_nothing_gone(tmp_path: Path, server: F
     assert caught.value.reason is Reason.RAW_MISSING
 
 
-def test_a_table_without_the_columns_is_no_catalogue(tmp_path: Path, server: FileServer) -> None:
+def test_a_table_without_the_columns_is_refused(tmp_path: Path, server: FileServer) -> None:
     server.files["/table.csv"] = b"uuid,width\n1,2\n"
     annotate(tmp_path, "nga", document(image(0, f"{uuid(0)}.jpg")))
     settings = config(tmp_path, endpoints={"nga_catalogue": f"{server.url}/table.csv"})
@@ -233,7 +233,7 @@ def test_a_name_without_a_uuid_is_refused(tmp_path: Path) -> None:
         ask(config(tmp_path), "nga")
 
 
-def test_a_throttled_gallery_is_left_in_peace_and_finished_later(
+def test_a_throttled_gallery_is_not_asked_again_and_finished_later(
     tmp_path: Path, server: FileServer
 ) -> None:
     house = Gallery({uuid(n): Picture(noise_jpeg(160, 120)) for n in range(3)})

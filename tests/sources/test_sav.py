@@ -1,4 +1,4 @@
-"""SA-V's links: the file as downloaded, and what is said when it does not help."""
+"""SA-V's links file: finding the link, and the errors without one."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from saco_data.model.errors import Blocked
 from saco_data.model.reasons import State
 from saco_data.sandbox.http_server import FileServer
 from saco_data.sandbox.packing import pack_tar
-from saco_data.sources.sav import link_of
+from saco_data.sources.sav import find_link
 from tests.helpers.folders import config
 from tests.helpers.miniatures import build_one
 from tests.helpers.pipeline import Notes, prepare, states
@@ -26,7 +26,7 @@ def links(folder: Path, *rows: str) -> Path:
 
 def test_the_link_is_found_among_the_others(tmp_path: Path) -> None:
     path = links(tmp_path, "sav_000.tar\thttps://x/a", f"{TAR}\thttps://x/b?sig=1", "md5\tabc")
-    assert link_of(path, TAR) == "https://x/b?sig=1"
+    assert find_link(path, TAR) == "https://x/b?sig=1"
 
 
 @pytest.mark.parametrize(
@@ -39,10 +39,10 @@ def test_the_link_is_found_among_the_others(tmp_path: Path) -> None:
         b"file_name\tcdn_link\nvideos_fps_6.tar\tfile:///etc/passwd\n",
     ],
 )
-def test_a_file_without_it_is_named(tmp_path: Path, content: bytes) -> None:
+def test_a_file_without_the_link_is_named(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "links.txt").write_bytes(content)
     with pytest.raises(Blocked, match=r"links\.txt.*sav_links_file"):
-        link_of(tmp_path / "links.txt", TAR)
+        find_link(tmp_path / "links.txt", TAR)
 
 
 def test_the_links_file_leads_to_the_frames(tmp_path: Path) -> None:
@@ -58,7 +58,7 @@ def test_the_links_file_leads_to_the_frames(tmp_path: Path) -> None:
     assert b"Signature" not in state and b"secret" not in state
 
 
-def test_a_video_gone_by_one_link_rests_although_the_link_changes(tmp_path: Path) -> None:
+def test_a_gone_video_stays_gone_although_the_link_changes(tmp_path: Path) -> None:
     subset = build_one(tmp_path, "sav")
     with FileServer({f"/{TAR}": pack_tar(subset.raw)}) as server:
         for signature in "ab":

@@ -1,4 +1,4 @@
-"""NGA, iNaturalist and FathomNet from a server that goes wrong at every fifth request."""
+"""NGA, iNaturalist and FathomNet from a server that answers every fifth request wrongly."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def opened(folder: Path, server: FileServer, silver: Miniature) -> Settings:
 
 
 def originals(folder: Path, silver: Miniature) -> dict[str, dict[str, bytes]]:
-    """What a server without faults gives: the right products."""
+    """The right products, from a server without faults."""
     with FileServer() as server:
         settings = opened(folder, server, silver)
         assert prepare(settings, *NAMES) == 0
@@ -50,7 +50,7 @@ def right(
 
 
 @pytest.mark.parametrize("seed", [1, 2])
-def test_three_runs_bring_everything_and_nothing_wrong(
+def test_three_runs_bring_all_products_unchanged(
     tmp_path: Path,
     server: FileServer,
     small_silver: Miniature,
@@ -76,7 +76,7 @@ def test_three_runs_bring_everything_and_nothing_wrong(
     assert server.requests.total() == before
 
 
-def test_throttled_sources_are_left_and_finished_later(
+def test_throttled_sources_are_not_asked_again_and_finished_later(
     tmp_path: Path, server: FileServer, small_silver: Miniature, right: dict[str, dict[str, bytes]]
 ) -> None:
     settings = opened(tmp_path, server, small_silver)

@@ -85,7 +85,7 @@ def test_gone_is_confirmed_by_two_reports_far_enough_apart(tmp_path: Path) -> No
 
         def confirmed() -> list[bool]:
             item = ledger.items("nga")[KEY]
-            return [item.confirmed(hours) for hours in (0, 24, 48)]
+            return [item.is_confirmed(hours) for hours in (0, 24, 48)]
 
         ledger.record([GONE], START)
         assert confirmed() == [True, False, False]
