@@ -17,6 +17,7 @@ from tests.conftest import Saco
 from tests.helpers.annotations import annotate
 from tests.helpers.executor import InlineExecutor
 from tests.helpers.folders import config
+from tests.helpers.names import SILVER
 from tests.helpers.pipeline import Notes
 from tests.helpers.tiny_subset import NAMES, SUBSET, TinySubset, pairs
 
@@ -125,7 +126,7 @@ def test_other_files_than_cards_are_refused(tmp_path: Path, content: bytes) -> N
     path = tmp_path / "card.json"
     path.write_bytes(content)
     with pytest.raises(UsageError, match="is not a card"):
-        load_copy(path, SUBSETS)
+        load_copy(path, SILVER)
 
 
 def test_a_card_cannot_point_out_of_its_folder(
