@@ -30,7 +30,7 @@ def examine(settings: Settings, subsets: Sequence[Subset]) -> Iterator[Finding]:
 def _check_folder(folder: Path, awkward: Sequence[Subset]) -> Iterator[Finding]:
     name = f"folder {folder}"
     try:
-        with tempfile.TemporaryDirectory(prefix=".saco-doctor-", dir=folder) as temporary:
+        with tempfile.TemporaryDirectory(prefix=folders.PROBE, dir=folder) as temporary:
             probe = Path(temporary)
             (probe / "probe").write_bytes(b"x")
             is_case_sensitive = not (probe / "PROBE").exists()

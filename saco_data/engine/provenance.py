@@ -51,7 +51,7 @@ def write(settings: Settings, ledger: Ledger) -> Path | None:
     import pyarrow.parquet
 
     # Temporary files of a run that was killed while writing.
-    folders.sweep(path.parent)
+    folders.sweep(path.parent, below=False)
     with (
         files.open_atomic(path) as file,
         pyarrow.parquet.ParquetWriter(file, _schema(), compression="zstd") as writer,

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from saco_data import executors
 from saco_data.config.settings import Settings
 from saco_data.dataset.index import Index
-from saco_data.engine import provenance
+from saco_data.engine import cleaning, provenance
 from saco_data.engine.events import Reporter, Result, Stages
 from saco_data.engine.pipeline import Pipeline
 from saco_data.engine.planner import IsDue
@@ -87,6 +87,7 @@ def go(
     bound = bind(settings, subsets)
     # Signals before the lock: Ctrl-C must never leave a lock behind.
     with _handle_signals() as stopping, Lock(settings.state) as lock:
+        cleaning.sweep_shared(settings)
         while True:
             # A closed executor cannot be used again.
             running = executor or executors.make(settings)

@@ -34,7 +34,7 @@ from saco_data.report import charts, gallery
 from saco_data.report.file_table import FileTable
 from saco_data.report.gallery import Gallery
 from saco_data.state.ledger import Ledger
-from saco_data.storage import files
+from saco_data.storage import files, folders
 
 FILE_NAME = "report.html"
 LIMIT = 19_000_000  # bytes of the whole page
@@ -96,6 +96,7 @@ def write(settings: Settings, subsets: Sequence[str], to: Path | None = None) ->
     with Ledger(settings.state, read_only=True) as ledger:
         now = ledger.now()
         data = _gather(settings, ledger, subsets)
+    folders.sweep(to.parent, below=False, idle_seconds=folders.IDLE_SECONDS)
     images = settings.silver / "images"
     html = _render(data, now, quote(os.path.relpath(images, to.parent)))
     content = html.encode("utf-8", "replace")

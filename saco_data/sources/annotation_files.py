@@ -15,14 +15,14 @@ from saco_data.config.subset import SubsetConfig
 from saco_data.dataset.index import read
 from saco_data.model.errors import Blocked, Incomplete
 from saco_data.model.reasons import Reason
-from saco_data.storage import files
+from saco_data.storage import files, folders
 
 if TYPE_CHECKING:
     from saco_data.transports.services.hugging_face import Hub
 
 
 NOTE = ".saco-annotations.json"
-STAGING = ".saco-download"
+STAGING = folders.STAGING
 
 
 @dataclass(frozen=True)
