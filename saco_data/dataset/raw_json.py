@@ -27,7 +27,7 @@ _CORRECT = "Correct the entry, or download the file again with `saco annotations
 _NULL = msgspec.Raw(b"null")
 # Control characters of C0 and C1, line separators, marks that change the direction of text, and
 # halves of surrogate pairs.
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]+")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]+")
 
 Id = int | float | str  # 10 and 10.0 are the same id, "10" is another
 

@@ -1,6 +1,6 @@
 """Removes what killed runs left, in every folder that this tool writes to.
 
-`storage.folders.sweep` knows the names; this module knows the folders. Both functions need the lock.
+`storage.folders.sweep` knows the names, this module the folders. Both functions need the lock.
 """
 
 from __future__ import annotations

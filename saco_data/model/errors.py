@@ -19,6 +19,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from saco_data.model.outside import printable, without_secrets
 from saco_data.model.reasons import Reason
 
 # The exit code of a run is the most severe of its subsets: 1 > 2 > 6 > 5 > 4 > 3.
@@ -41,7 +42,9 @@ class SacoError(Exception):
 
     def __str__(self) -> str:
         head = f"{self.item}: {self.what}" if self.item else self.what
-        return f"{head}. {self.remedy}" if self.remedy else head
+        text = f"{head}. {self.remedy}" if self.remedy else head
+        # The border to the user and to the ledger: names and words of others may be in it.
+        return printable(without_secrets(text))
 
     def __reduce__(self) -> tuple[object, ...]:
         # Errors cross process borders: rebuild from the parts, not from the formatted text.

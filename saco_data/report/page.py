@@ -28,6 +28,7 @@ from saco_data.engine import status
 from saco_data.model import words
 from saco_data.model.errors import AnnotationError
 from saco_data.model.items import Item
+from saco_data.model.outside import without_secrets
 from saco_data.model.reasons import Reason, State
 from saco_data.model.words import human
 from saco_data.report import charts, gallery
@@ -148,7 +149,7 @@ def _note_losses(
         loss = losses.setdefault(item.reason, Loss(item.reason))
         loss.count += 1
         loss.subsets[known.subset] += 1
-        message = plain(item.detail[:300])
+        message = plain(without_secrets(item.detail)[:300])
         counts.setdefault(item.reason, Counter())[message] += 1
         examples.setdefault((item.reason, message), plain(key))
     for reason, messages in counts.items():

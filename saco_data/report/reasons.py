@@ -8,6 +8,7 @@ from typing import Any, TextIO
 
 from saco_data.config.settings import Settings
 from saco_data.model.items import Item
+from saco_data.model.outside import one_line, without_secrets
 from saco_data.model.reasons import Reason, State
 from saco_data.model.words import when
 from saco_data.state.ledger import Ledger
@@ -34,8 +35,8 @@ class ReasonCount:
             "examples": [
                 {
                     "file_name": each.key,
-                    "detail": each.detail,
-                    "origin": each.origin,
+                    "detail": without_secrets(each.detail),
+                    "origin": without_secrets(each.origin),
                     "since": each.since,
                     "last_seen": each.last_seen,
                     "attempts": each.attempts,
@@ -61,8 +62,8 @@ def show(reasons: Sequence[ReasonCount], file: TextIO | None = None) -> None:
     for each in reasons:
         print(f"{each.subset}: {each.count} {each.reason.state}, {each.reason}", file=file)
         for item in each.examples:
-            said = f": {item.detail}" if item.detail else ""
-            line = f"  {item.key} since {when(item.since)} UTC, attempts {item.attempts}{said}"
-            print(line, file=file)
+            said = f": {without_secrets(item.detail)}" if item.detail else ""
+            line = f"{item.key} since {when(item.since)} UTC, attempts {item.attempts}{said}"
+            print(f"  {one_line(line)}", file=file)
     if not reasons:
         print("Nothing failed, nothing is gone.", file=file)

@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from saco_data.config.yaml_text import without_user
 from saco_data.model.errors import Blocked
 from saco_data.model.finding import Finding, ok
 from saco_data.model.reasons import Reason
@@ -192,7 +193,7 @@ class FathomnetSource(Source):
             try:
                 content = json.loads(line)
                 uuid, api = content.pop("uuid"), content.pop("api")
-                if api == self.location():
+                if api == self.location_without_secrets():
                     known[uuid] = Record(**content)
             except (ValueError, TypeError, KeyError, AttributeError):
                 continue  # a line that was cut when a run was killed
@@ -200,8 +201,10 @@ class FathomnetSource(Source):
 
     def _append_records(self, records: dict[str, Record]) -> None:
         lines = [
-            json.dumps({"uuid": uuid, "api": self.location(), **asdict(record)})
+            json.dumps({"uuid": uuid, "api": self.location_without_secrets(), **asdict(record)})
             for uuid, record in records.items()
+            # A signed address must not be stored, and is of no use later.
+            if without_user(record.url) == record.url
         ]
         with explain_errors(self.records):
             self.records.parent.mkdir(parents=True, exist_ok=True)

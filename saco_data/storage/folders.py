@@ -156,4 +156,5 @@ def _is_note_without_part(path: Path) -> bool:
 
 def _last_touched(path: Path) -> float:
     inside = path.rglob("*") if path.is_dir() and not path.is_symlink() else ()
-    return max(each.lstat().st_mtime for each in (path, *inside))
+    times: list[float] = [each.lstat().st_mtime for each in (path, *inside)]
+    return max(times)

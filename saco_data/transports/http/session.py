@@ -14,6 +14,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from saco_data.model.reasons import Reason
+from saco_data.model.safe_logging import guard
 from saco_data.model.version import __version__
 from saco_data.transports.base import Policy
 from saco_data.transports.http import environment
@@ -24,6 +25,7 @@ from saco_data.transports.http.response import Body, check_version, first_bytes,
 from saco_data.transports.http.service import Service
 from saco_data.transports.http.version import Version
 
+guard("aiohttp.client", "aiohttp.internal", "asyncio")
 T = TypeVar("T")
 USER_AGENT = f"saco-data/{__version__} (+https://github.com/saco-data/saco-data)"
 _REDIRECTS = (301, 302, 303, 307, 308)

@@ -14,6 +14,7 @@ from requests.adapters import HTTPAdapter
 from yarl import URL
 
 from saco_data.model.reasons import Reason
+from saco_data.model.safe_logging import guard
 from saco_data.storage import untrusted_json
 from saco_data.transports.base import Policy
 from saco_data.transports.http.addresses import origin_of
@@ -23,6 +24,7 @@ from saco_data.transports.pacing import pause_seconds
 
 # Without a handler, Python prints stamina's notes of retries to stderr.
 logging.getLogger("stamina").addHandler(logging.NullHandler())
+guard("urllib3.connectionpool", "urllib3.util.retry")
 
 _LIMIT = 64 << 20  # bytes of an answer
 _ANSWER_SECONDS = 120.0  # for a whole answer
