@@ -15,7 +15,8 @@ from saco_data.executors.local import LocalExecutor
 from tests.conftest import ROOT
 from tests.evaluate.test_jf import CASES, laid_out
 
-VIDEOS = 30
+VIDEOS, TURNS = 30, 5
+FRAMES = VIDEOS * 4 * (6 * TURNS - 2)
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +29,7 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
         for number in range(VIDEOS):
             for name, content in case[side].items():
                 video, each, frame = name.split("/")
-                for turn in range(3):
+                for turn in range(TURNS):
                     later = f"{int(frame[:5]) + 100 * turn:05d}.png"
                     copied[side][f"{video}_{number:02d}/{each}/{later}"] = content
     return laid_out(copied, folder)
@@ -45,7 +46,7 @@ def test_processes_give_the_same_result(many: tuple[Path, Path], executor: Local
     seen: list[tuple[int, int]] = []
     shared = evaluate_folders(*many, executor=executor, progress=lambda *each: seen.append(each))
     assert len(seen) > 2  # it was shared out
-    assert seen[-1] == (VIDEOS * 4 * 16, VIDEOS * 4 * 16)
+    assert seen[-1] == (FRAMES, FRAMES)
     assert shared == evaluate_folders(*many)
 
 

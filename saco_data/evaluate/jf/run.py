@@ -15,8 +15,8 @@ from saco_data.evaluate.jf.result import MasksUncountable, Result
 R = TypeVar("R")
 _VIDEOS_A_TASK = 20
 _FRAMES_A_TASK = 300
-# Starting processes takes longer than counting so few pairs of masks, about a second.
-_FEW_FRAMES = 1000
+# Starting processes takes about as long as comparing so few masks.
+_FEW_FRAMES = 3000
 _TASK_SECONDS = 24 * 3600.0
 
 
