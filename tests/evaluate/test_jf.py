@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from saco_data.evaluate.jf import MasksUncountable, evaluate_folders
+from saco_data.evaluate.jf import evaluate_folders
 from saco_data.model.errors import UsageError
+from saco_data.model.faults import FaultsFound
 from tests.conftest import ROOT
 
 GOLDEN = json.loads(lzma.decompress((ROOT / "tests/data/jf_golden.json.xz").read_bytes()))
@@ -81,7 +82,7 @@ def test_numbers_are_those_of_the_official_evaluator(name: str, tmp_path: Path) 
 
 @pytest.mark.parametrize("name", FAULTS)
 def test_what_the_official_evaluator_ends_on_is_named(name: str, tmp_path: Path) -> None:
-    with pytest.raises(MasksUncountable, match=FAULTS[name]) as caught:
+    with pytest.raises(UsageError, match=FAULTS[name]) as caught:
         evaluated(name, tmp_path)
     assert caught.value.exit_code == 2
 
@@ -113,7 +114,7 @@ def test_an_object_that_is_only_predicted_is_reported_without_a_number(tmp_path:
 
 def test_a_video_without_predictions_is_an_error_unless_partial(tmp_path: Path) -> None:
     truth, prediction = laid_out(CASES["missing_video"], tmp_path)
-    with pytest.raises(MasksUncountable, match="video without predictions") as caught:
+    with pytest.raises(FaultsFound, match="video without predictions") as caught:
         evaluate_folders(truth, prediction)
     assert "--partial" in caught.value.remedy
     result = evaluate_folders(truth, prediction, partial=True)
@@ -128,7 +129,7 @@ def test_videos_that_are_only_predicted_are_refused_when_strict(tmp_path: Path) 
     assert "videos that are only in the predictions: 1 (other)" in (
         evaluate_folders(truth, prediction).notes
     )
-    with pytest.raises(MasksUncountable, match="the ground truth does not have"):
+    with pytest.raises(FaultsFound, match="the ground truth does not have"):
         evaluate_folders(truth, prediction, strict=True)
 
 
@@ -139,7 +140,7 @@ def test_all_faults_are_named_at_once(tmp_path: Path) -> None:
     for path in (prediction / "sav_000001/001").iterdir():
         path.unlink()
     (prediction / "sav_000001/001").rmdir()
-    with pytest.raises(MasksUncountable) as caught:
+    with pytest.raises(FaultsFound) as caught:
         evaluate_folders(truth, prediction)
     assert [(each.kind, each.where) for each in caught.value.faults] == [
         ("no such frame in the predictions", "sav_000000/000/00004.png"),
@@ -156,7 +157,7 @@ def test_faults_that_only_decoding_shows_are_collected_too(tmp_path: Path) -> No
     for name in names:
         content = (prediction / name).read_bytes()
         (prediction / name).write_bytes(content[: content.index(b"IDAT") + 6])
-    with pytest.raises(MasksUncountable) as caught:
+    with pytest.raises(FaultsFound) as caught:
         evaluate_folders(truth, prediction)
     assert [each.where for each in caught.value.faults] == [f"prediction {name}" for name in names]
 
@@ -176,7 +177,7 @@ def test_a_stray_file_is_left_out_and_named(tmp_path: Path) -> None:
 def test_label_maps_beside_folders_of_objects_are_refused(tmp_path: Path) -> None:
     truth, prediction = laid_out(CASES["same"], tmp_path)
     (truth / "v1/00000.png").write_bytes((truth / "v1/000/00000.png").read_bytes())
-    with pytest.raises(MasksUncountable, match="label maps and folders of objects"):
+    with pytest.raises(FaultsFound, match="label maps and folders of objects"):
         evaluate_folders(truth, prediction)
 
 

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from saco_data.evaluate.jf import MasksUncountable, evaluate_folders
+from saco_data.evaluate.jf import evaluate_folders
 from saco_data.executors.local import LocalExecutor
+from saco_data.model.faults import FaultsFound
 from tests.conftest import ROOT
 from tests.evaluate.test_jf import CASES, laid_out
 
@@ -56,7 +57,7 @@ def test_faults_come_from_all_processes(many: tuple[Path, Path], executor: Local
     try:
         for name in names:
             (many[1] / name).write_bytes(before[name][:50])
-        with pytest.raises(MasksUncountable) as caught:
+        with pytest.raises(FaultsFound) as caught:
             evaluate_folders(*many, executor=executor)
     finally:
         for name, content in before.items():

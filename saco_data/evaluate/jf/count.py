@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from saco_data.dataset.label_png import LabelError, Labels, Patch, read_patch
-from saco_data.evaluate.jf.folders import Fault, Track
+from saco_data.evaluate.jf.folders import Track
 from saco_data.evaluate.jf.measure import Mask, cut_together, measure, tolerance
+from saco_data.model.faults import Fault
 
 SEVERAL = "holds several objects, where a folder an object needs one mask a file"
 

@@ -14,18 +14,10 @@ from pathlib import Path
 
 from saco_data.dataset.label_png import Header, LabelError, read_header
 from saco_data.model.errors import UsageError
+from saco_data.model.faults import Fault
 
 # Where data sets keep their masks.
 _ANNOTATIONS = ("Annotations", "Annotations_6fps")
-
-
-@dataclass(frozen=True, order=True)
-class Fault:
-    """Why something cannot be counted: the kind is what faults are grouped by."""
-
-    kind: str
-    where: str
-    detail: str = ""
 
 
 @dataclass(frozen=True)

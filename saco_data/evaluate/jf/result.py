@@ -2,46 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from saco_data.evaluate.jf.count import Score
-from saco_data.evaluate.jf.folders import Fault
-from saco_data.model.errors import UsageError
 
 SAMPLES = 10_000
-# A list longer than this says nothing more on a screen; `faults` holds all.
-_SHOWN = 10
-
-
-class MasksUncountable(UsageError):
-    """Masks that cannot be counted: `faults` are all of them."""
-
-    faults: Sequence[Fault] = ()
-
-    @classmethod
-    def from_faults(cls, faults: Sequence[Fault], *, item: str, remedy: str) -> MasksUncountable:
-        """The error that names the faults, grouped by kind, after what to do."""
-        kinds = Counter(fault.kind for fault in faults)
-        lines = []
-        for kind, count in kinds.most_common():
-            lines.append(f"\n  {kind}: {count}")
-            named = [fault for fault in faults if fault.kind == kind]
-            lines += [_line(fault) for fault in named[:_SHOWN]]
-            if count > _SHOWN:
-                lines.append(f"\n    and {count - _SHOWN} more")
-        number = f"{len(faults)} fault{'s' * (len(faults) > 1)}"
-        error = cls(f"nothing was counted: {number}", item=item, remedy=remedy + "".join(lines))
-        error.faults = tuple(faults)
-        return error
-
-
-def _line(fault: Fault) -> str:
-    return f"\n    {fault.where}" + (f" ({fault.detail})" if fault.detail else "")
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,10 @@ from typing import Any, Protocol, TypeVar
 
 from saco_data.evaluate.jf import folders
 from saco_data.evaluate.jf.count import Score, count_tracks
-from saco_data.evaluate.jf.folders import Fault, Scan, Track
-from saco_data.evaluate.jf.result import MasksUncountable, Result
+from saco_data.evaluate.jf.folders import Scan, Track
+from saco_data.evaluate.jf.result import Result
+from saco_data.model.errors import UsageError
+from saco_data.model.faults import Fault, FaultsFound
 
 R = TypeVar("R")
 _VIDEOS_A_TASK = 20
@@ -46,7 +48,7 @@ def evaluate_folders(
     `executor`: processes to share the work; without one it is done here. `progress` is called with
     the number of frames counted and of all.
 
-    Raises MasksUncountable, which names everything that is wrong at once, and UsageError.
+    Raises FaultsFound, which names everything that is wrong at once, and UsageError.
     """
     truth, prediction = folders.find_roots(ground_truth, predictions)
     videos, predicted = folders.list_videos(truth), set(folders.list_videos(prediction))
@@ -66,7 +68,7 @@ def evaluate_folders(
     scores, faults = _count(scan.tracks, executor, progress)
     _refuse(faults, predictions, partial=partial)
     if not any(score.j is not None for score in scores):
-        raise MasksUncountable(
+        raise UsageError(
             f"no object of the ground truth is in a frame that counts ({len(common)} videos)",
             item=str(ground_truth),
             remedy="Is it the folder that holds one folder a video? The first and last frame of"
@@ -100,7 +102,9 @@ def _refuse(faults: Sequence[Fault], predictions: Path, *, partial: bool) -> Non
     remedy = "Correct these files; an object that is not found needs an empty mask"
     if not partial and any(fault.kind == "video without predictions" for fault in faults):
         remedy += ". Use --partial to count only videos that have predictions"
-    raise MasksUncountable.from_faults(faults, item=str(predictions), remedy=remedy)
+    raise FaultsFound.from_faults(
+        "nothing was counted", faults, item=str(predictions), remedy=remedy
+    )
 
 
 def _count(
