@@ -143,7 +143,8 @@ def test_sav_json(tmp_path: Path) -> None:
         "masklet": rows,
         "masklet_id": [0, 1],
     }
-    for key in ("size_abs", "size_rel", "visibility_changes", "first_appeared_frame", "frame_count"):
+    statistics = ("size_abs", "size_rel", "visibility_changes", "first_appeared_frame")
+    for key in (*statistics, "frame_count"):
         content[f"masklet_{key}"] = [0, 0]
     document(tmp_path / "in", content, "sav_000042_manual.json")
     document(tmp_path / "in", content, "sav_000042_auto.json")
