@@ -14,7 +14,7 @@ from pathlib import Path
 
 from saco_data.evaluate import jf
 from saco_data.executors.local import LocalExecutor
-from saco_data.model.errors import SacoError
+from saco_data.model.errors import Interrupted, SacoError
 from saco_data.storage import files
 
 
@@ -26,6 +26,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except SacoError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(Interrupted.exit_code)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -154,12 +154,11 @@ def _survey(video: Video, faults: list[Fault]) -> _Survey:
             faults.append(Fault(error.kind, where, error.detail))
             continue
         masks.pop(VOID, None)
-        for mask in masks.values():
-            if mask.shape != size[::-1]:
-                height, width = mask.shape
-                detail = f"mask {width} x {height}, picture {size[0]} x {size[1]}"
-                faults.append(Fault("mask and picture differ in size", where, detail))
-                break
+        wrong = next((mask.shape for mask in masks.values() if mask.shape != size[::-1]), None)
+        if wrong:
+            detail = f"mask {wrong[1]} x {wrong[0]}, picture {size[0]} x {size[1]}"
+            faults.append(Fault("mask and picture differ in size", where, detail))
+            continue
         for label in masks:
             found.first.setdefault(label, frame)
         if masks and np.sum(list(masks.values()), axis=0, dtype=np.uint8).max() > 1:

@@ -81,6 +81,8 @@ def _read(path: Path) -> Labels:
         return read(path)
     except LabelError as error:
         raise DamagedLabels(f"mask {error}", path.name) from error
+    except OSError as error:
+        raise DamagedLabels("mask cannot be read", f"{path.name}: {error.strerror}") from error
 
 
 def open_folders(root: Path, faults: list[Fault]) -> list[LabelMaps | ObjectFolders]:

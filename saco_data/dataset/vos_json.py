@@ -113,6 +113,10 @@ def open_json(path: Path, root: Path, faults: list[Fault]) -> Sequence[Segments 
     """
     try:
         content = untrusted_json.parse(path.read_bytes())
+    except OSError as error:
+        raise UsageError(
+            f"cannot be read ({error.strerror})", item=str(path), remedy="Make it readable"
+        ) from error
     except ValueError as error:
         raise UsageError(
             f"is not JSON ({error})", item=str(path), remedy="Correct the file"
@@ -125,7 +129,7 @@ def open_json(path: Path, root: Path, faults: list[Fault]) -> Sequence[Segments 
         ):
             return _open_vis(content, root, faults)
         return _open_coco(content, root, faults)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise UsageError(
             f"is not YouTube-VIS, COCO or SA-V JSON ({type(error).__name__}: {error})",
             item=str(path),

@@ -197,7 +197,7 @@ def test_a_video_without_masks_is_left_out_and_named(tmp_path: Path) -> None:
 def test_nothing_is_written_where_anything_is_wrong(tmp_path: Path) -> None:
     frames = pictures(tmp_path / "in", 2)
     wide = np.ones((HEIGHT, WIDTH + 1), bool)
-    video = Drawn("v", frames, {0: {1: wide}, 1: {1: box(0, 0)}})
+    video = Drawn("v", frames, {0: {1: box(0, 0), 2: wide}, 1: {1: box(0, 0)}})
     frames[1].write_bytes(b"no picture")
     with pytest.raises(FaultsFound) as caught:
         vos.write([video], tmp_path / "out")

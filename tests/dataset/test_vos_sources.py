@@ -195,7 +195,12 @@ def test_names_cannot_leave_the_folder(tmp_path: Path, name: str) -> None:
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("content", ["no JSON", "[]", '{"annotations": 5}', '{"images": []}'])
+NO_FRAMES = '{"videos": [{"id": 1, "file_names": []}], "annotations": [{"segmentations": []}]}'
+
+
+@pytest.mark.parametrize(
+    "content", ["no JSON", "[]", '{"annotations": 5}', '{"images": []}', NO_FRAMES]
+)
 def test_other_files_are_refused(tmp_path: Path, content: str) -> None:
     (tmp_path / "in").mkdir()
     (tmp_path / "in" / "own.json").write_text(content)

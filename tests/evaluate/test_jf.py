@@ -196,6 +196,14 @@ def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
         evaluate_folders(truth, tmp_path / "nowhere")
 
 
+def test_folders_without_a_common_video_are_refused(tmp_path: Path) -> None:
+    truth, prediction = laid_out(CASES["same"], tmp_path)
+    (prediction / "v1").rename(prediction / "v2")
+    for partial in (True, False):
+        with pytest.raises(UsageError, match="has none of the 1 videos"):
+            evaluate_folders(str(truth), str(prediction), partial=partial)
+
+
 def test_the_interval_is_over_videos(tmp_path: Path) -> None:
     result = evaluated("davis_random_1", tmp_path)
     interval = result.interval

@@ -31,8 +31,8 @@ class Executor(Protocol):
 
 
 def evaluate_folders(
-    ground_truth: Path,
-    predictions: Path,
+    ground_truth: Path | str,
+    predictions: Path | str,
     *,
     skip_first_and_last: bool = True,
     partial: bool = False,
@@ -50,9 +50,15 @@ def evaluate_folders(
 
     Raises FaultsFound, which names everything that is wrong at once, and UsageError.
     """
-    truth, prediction = folders.find_roots(ground_truth, predictions)
+    truth, prediction = folders.find_roots(Path(ground_truth), Path(predictions))
     videos, predicted = folders.list_videos(truth), set(folders.list_videos(prediction))
     common = [video for video in videos if video in predicted]
+    if not common:
+        raise UsageError(
+            f"has none of the {len(videos)} videos of {truth}",
+            item=str(prediction),
+            remedy="Both must be folders that hold one folder a video, with the same names",
+        )
     faults = _missing_videos(videos, predicted, partial=partial, strict=strict)
     scan = folders.merge(
         _run(
@@ -64,15 +70,14 @@ def evaluate_folders(
             ],
         )
     )
-    _refuse(faults + scan.faults, predictions, partial=partial)
+    _refuse(faults + scan.faults, prediction, partial=partial)
     scores, faults = _count(scan.tracks, executor, progress)
-    _refuse(faults, predictions, partial=partial)
+    _refuse(faults, prediction, partial=partial)
     if not any(score.j is not None for score in scores):
         raise UsageError(
             f"no object of the ground truth is in a frame that counts ({len(common)} videos)",
-            item=str(ground_truth),
-            remedy="Is it the folder that holds one folder a video? The first and last frame of"
-            " each object are left out unless told otherwise",
+            item=str(truth),
+            remedy="The first and last frame of each object are left out unless told otherwise",
         )
     seen = {score.video for score in scores}
     return Result(
