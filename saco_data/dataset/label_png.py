@@ -17,14 +17,13 @@ from numpy.typing import NDArray
 from PIL import Image
 from zlib_ng import zlib_ng
 
+from saco_data.dataset.patch import Labels, Patch, cut
+from saco_data.dataset.png_filters import unfilter
 from saco_data.model.records import MAX_PIXELS
-
-Labels = NDArray[np.uint8] | NDArray[np.uint16]
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _IHDR = struct.Struct(">8sI4sIIBBBBB")
 _GREY, _PALETTE = 0, 3
-_NONE, _SUB, _UP, _AVERAGE, _PAETH = range(5)
 
 
 class LabelError(ValueError):
@@ -64,27 +63,6 @@ def _header_of(start: bytes) -> Header:
     return Header(width, height, bits, colour, bool(interlace))
 
 
-@dataclass(frozen=True, slots=True)
-class Patch:
-    """A label map of `height` x `width` pixels of which only a part is held.
-
-    `values`, [rows, columns], begins at (`top`, `left`); all other labels are 0.
-    """
-
-    height: int
-    width: int
-    top: int
-    left: int
-    values: Labels
-
-    def full(self) -> Labels:
-        """The whole map, [height, width]."""
-        labels = np.zeros((self.height, self.width), self.values.dtype)
-        rows, columns = self.values.shape
-        labels[self.top : self.top + rows, self.left : self.left + columns] = self.values
-        return labels
-
-
 def read(path: Path | str) -> Labels:
     """The values of a grey or palette PNG, [height, width]: palette indices, not colours.
 
@@ -114,16 +92,7 @@ def _read_by_pillow(content: bytes) -> Patch:
     height, width = values.shape
     is_byte = values.dtype.itemsize == 1
     labels: Labels = values.astype(np.uint8) if is_byte else values.astype(np.uint16)
-    return _cut(height, width, 0, 0, labels)
-
-
-def _cut(height: int, width: int, top: int, left: int, values: Labels) -> Patch:
-    """The patch without rows and columns of zeros at its edges."""
-    rows, columns = np.flatnonzero(values.max(axis=1)), np.flatnonzero(values.max(axis=0))
-    if not rows.size:
-        return Patch(height, width, 0, 0, values[:0, :0])
-    inner = values[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    return Patch(height, width, top + int(rows[0]), left + int(columns[0]), inner)
+    return cut(height, width, 0, 0, labels)
 
 
 def _read_quickly(content: bytes, header: Header) -> Patch | None:
@@ -141,12 +110,12 @@ def _read_quickly(content: bytes, header: Header) -> Patch | None:
     if len(inflated) != stride * height:
         return None
     rows = np.frombuffer(inflated, np.uint8).reshape(height, stride)
-    patch = _unfilter(rows[:, 0], rows[:, 1:])
+    patch = unfilter(rows[:, 0], rows[:, 1:])
     if patch is None or header.bits == 8:
         return patch
     left = 8 * patch.left
     bits = np.unpackbits(patch.values.astype(np.uint8), axis=1)[:, : width - left]
-    return _cut(height, width, patch.top, left, bits) if bits.size else replace(patch, width=width)
+    return cut(height, width, patch.top, left, bits) if bits.size else replace(patch, width=width)
 
 
 def _compressed(content: bytes) -> bytes:
@@ -159,82 +128,6 @@ def _compressed(content: bytes) -> bytes:
             parts.append(content[at + 8 : at + 8 + length])
         at += length + 12
     return b"".join(parts)
-
-
-def _unfilter(kinds: NDArray[np.uint8], rows: NDArray[np.uint8]) -> Patch | None:
-    """The bytes of a picture whose rows are filtered in these ways (PNG specification, 9).
-
-    `rows` is [height, bytes]. None if a row is filtered by the average, which is rare.
-    """
-    height, width = rows.shape
-    found = _cut(height, width, 0, 0, rows)
-    if not kinds.any() or not found.values.size:
-        return found
-    if (kinds == _AVERAGE).any() or kinds.max() > _PAETH:
-        return None
-    # Above and left of all differences there are only zeros. So there are below and to the right
-    # of a row and a column of zeros that have no differences either.
-    top, left = found.top, found.left
-    bottom = min(height, top + found.values.shape[0] + 1)
-    right = min(width, left + found.values.shape[1] + 1)
-    values = _unfilter_block(kinds[top:bottom], rows[top:bottom, left:right])
-    goes_on = (bottom < height and values[-1].any()) or (right < width and values[:, -1].any())
-    if goes_on:
-        values = _unfilter_block(kinds[top:], rows[top:, left:])
-    return _cut(height, width, top, left, values)
-
-
-def _unfilter_block(kinds: NDArray[np.uint8], rows: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The values of rows that have only zeros above and to the left of them."""
-    values = rows.copy()
-    above = np.zeros(rows.shape[1], np.uint8)
-    changes = np.flatnonzero(np.diff(kinds)) + 1
-    for start, end in zip([0, *changes], [*changes, len(rows)], strict=True):
-        block = values[start:end]
-        if kinds[start] == _SUB:
-            np.add.accumulate(block, axis=1, dtype=np.uint8, out=block)
-        elif kinds[start] == _UP:
-            block[0] += above
-            np.add.accumulate(block, axis=0, dtype=np.uint8, out=block)
-        elif kinds[start] == _PAETH:
-            for row in block:
-                _unfilter_paeth(row, above)
-                above = row
-        above = block[-1]
-    return values
-
-
-def _unfilter_paeth(row: NDArray[np.uint8], above: NDArray[np.uint8]) -> None:
-    """Undoes the Paeth filter of one row in place.
-
-    Where a row and the one above it agree in a pixel, and the next difference is 0, they agree in
-    the next pixel too: only from a difference to the next agreement is there anything to compute.
-    """
-    differences = row.copy()
-    row[:] = above
-    done = 0
-    for start in np.flatnonzero(differences):
-        if start < done:
-            continue
-        at = int(start)
-        while at < len(row):
-            left, up, corner = (
-                (int(row[at - 1]), int(above[at]), int(above[at - 1]))
-                if at
-                else (0, int(above[0]), 0)
-            )
-            row[at] = (int(differences[at]) + _predict(left, up, corner)) & 255
-            at += 1
-            if row[at - 1] == above[at - 1] and (at == len(row) or not differences[at]):
-                break
-        done = at
-
-
-def _predict(left: int, up: int, corner: int) -> int:
-    to_left, to_up, to_corner = abs(up - corner), abs(left - corner), abs(left + up - 2 * corner)
-    if to_left <= to_up and to_left <= to_corner:
-        return left
-    return up if to_up <= to_corner else corner
 
 
 @cache

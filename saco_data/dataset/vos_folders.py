@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from saco_data.dataset.label_png import LabelError, Labels, read
+from saco_data.dataset.label_png import LabelError, read
 from saco_data.dataset.masks import Mask
+from saco_data.dataset.patch import Labels
 from saco_data.dataset.vos import VOID, DamagedLabels
 from saco_data.model.errors import UsageError
 from saco_data.model.faults import Fault

@@ -12,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from saco_data.dataset.label_png import Patch
+from saco_data.dataset.patch import Patch
 from saco_data.evaluate.jf.measure import cut_together, find_boundary, measure, tolerance
 
 

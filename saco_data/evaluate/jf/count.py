@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from saco_data.dataset.label_png import LabelError, Labels, Patch, read_patch
+from saco_data.dataset.label_png import LabelError, read_patch
+from saco_data.dataset.patch import Labels, Patch
 from saco_data.evaluate.jf.folders import Track
 from saco_data.evaluate.jf.measure import Mask, cut_together, measure, tolerance
 from saco_data.model.faults import Fault

@@ -13,7 +13,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from saco_data.dataset.label_png import Labels, Patch
+from saco_data.dataset.patch import Labels, Patch
 
 Mask = NDArray[np.bool_]
 
