@@ -20,4 +20,5 @@ TABLE = {
     "intersect": "memory:intersect",
     "report": "report:write_report",
     "preview": "report:preview",
+    "convert": "convert:convert",
 }

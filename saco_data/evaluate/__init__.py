@@ -1,0 +1,1 @@
+"""The official numbers, computed from files: cgF1, J&F."""
