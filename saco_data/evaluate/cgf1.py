@@ -144,7 +144,8 @@ def headline(counts: Counts) -> dict[str, float]:
 def _mcc(counts: Counts) -> float:
     tp, fp, tn, fn = counts.il_tp, counts.il_fp, counts.il_tn, counts.il_fn
     product = float(tp + fp) * float(tp + fn) * float(tn + fp) * float(tn + fn)
-    return float(tp * tn - fp * fn) / (product**0.5 + IMAGES)
+    root: float = product**0.5
+    return float(tp * tn - fp * fn) / (root + IMAGES)
 
 
 def _mean(values: Floats) -> float:

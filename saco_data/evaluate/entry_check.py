@@ -1,7 +1,7 @@
 """One entry of a prediction file that is not of the usual form: what it counts as, what is wrong.
 
-The rules are those that `pycocotools.loadRes` and the official evaluator apply; see `findings.KINDS`
-for what is an error and what a warning.
+The rules are those of `pycocotools.loadRes` and the official evaluator; `findings.KINDS` says
+which faults are errors and which warnings.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from saco_data.evaluate.segmentations import (
     Rle,
     as_coco,
     box_of,
+    coco,
     fills,
     meets,
     polygon_of,
@@ -121,9 +122,7 @@ class Checker:
         height, width = self.truth.size(at)
         if box is None:
             assert rle is not None
-            from pycocotools import mask
-
-            x, y, w, h = map(float, mask.toBbox(as_coco(rle)))
+            x, y, w, h = map(float, coco().toBbox(as_coco(rle)))
             if self.lenient and height and width:
                 self.findings.add("pixel_box_converted", number, image)
                 return x / width, y / height, w / width, h / height
@@ -186,9 +185,9 @@ class Checker:
 
     def _is_text_of_an_id(self, image: Any) -> bool:
         if not isinstance(image, str):
-            return self.truth.ids.positions([str(image)])[0] >= 0
+            return bool(self.truth.ids.positions([str(image)])[0] >= 0)
         try:
-            return self.truth.ids.positions([int(image)])[0] >= 0
+            return bool(self.truth.ids.positions([int(image)])[0] >= 0)
         except ValueError:
             return False
 

@@ -22,7 +22,11 @@ KINDS: dict[str, tuple[bool, str, str]] = {
     "no_category": (True, "has no category_id", "Write category_id 1"),
     "no_score": (True, "has no score that is a number", "Write a number from 0 to 1"),
     "no_mask": (True, "has neither a segmentation nor a bbox", "Write an RLE as `segmentation`"),
-    "bad_mask": (True, "has a segmentation that is not a mask", "Write {size: [h, w], counts: RLE}"),
+    "bad_mask": (
+        True,
+        "has a segmentation that is not a mask",
+        "Write {size: [h, w], counts: RLE}",
+    ),
     "bad_box": (True, "has a bbox that is not four numbers", "Write [x, y, w, h]"),
     "some_boxes": (
         True,

@@ -104,7 +104,9 @@ class GroundTruth:
         return int(counts[self.entries].sum())
 
 
-def read(path: Path, iou_type: str = "segm", *, is_checked: bool = False, sha: str = "") -> GroundTruth:
+def read(
+    path: Path, iou_type: str = "segm", *, is_checked: bool = False, sha: str = ""
+) -> GroundTruth:
     """Reads a ground truth for masks ("segm") or boxes ("bbox"). Raises AnnotationError.
 
     `is_checked`: its runs were found whole before; `sha`: its sha256 where that is known.
@@ -233,7 +235,7 @@ def _read_annotations(truth: GroundTruth, raw: msgspec.Raw, iou_type: str) -> li
             shape: Shape | None = None
             if counts:
                 rle = each.segmentation
-                shape = each.bbox if boxes else Rle(*rle.size, rle.counts)
+                shape = each.bbox if boxes else Rle(rle.size[0], rle.size[1], rle.counts)
             masks.append(_Mask(each.id, at, each.category_id, bool(each.iscrowd), shape))
     return masks
 
@@ -273,7 +275,9 @@ def _shape(
         raise _wrong(truth, number, annotation, f"has no mask: {error}") from error
 
 
-def _wrong(truth: GroundTruth, number: int, annotation: dict[str, Any], what: str) -> AnnotationError:
+def _wrong(
+    truth: GroundTruth, number: int, annotation: dict[str, Any], what: str
+) -> AnnotationError:
     name = plain(str(annotation.get("id")))[:60]
     return AnnotationError(
         f"annotations[{number}] (id {name}) {what}", item=str(truth.path), remedy=_AGAIN

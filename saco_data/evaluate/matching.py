@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from saco_data.evaluate.ground_truth import Shape
-from saco_data.evaluate.segmentations import Rle, as_coco
+from saco_data.evaluate.segmentations import Rle, as_coco, coco
 from saco_data.model.errors import SacoError
 
 # Ten thresholds; the ninth is 0.8999999999999999, as for the official evaluator.
@@ -63,15 +63,13 @@ def _chunks(sizes: NDArray[np.int64], jobs: int) -> list[slice]:
 
 def _scores(work: Work) -> NDArray[np.float64]:
     """The IoUs of the assigned pairs."""
-    from pycocotools import mask
-
     _, predictions, truth = work
     if isinstance(truth[0], Rle):
         rows: Any = [as_coco(each) for each in predictions if isinstance(each, Rle)]
         columns: Any = [as_coco(each) for each in truth if isinstance(each, Rle)]
     else:
         rows, columns = np.array(predictions, float), np.array(truth, float)
-    ious = mask.iou(rows, columns, [0] * len(truth))
+    ious = coco().iou(rows, columns, [0] * len(truth))
     if 1 in ious.shape:
         best: NDArray[np.float64] = ious.max(keepdims=True).reshape(1)
         return best
@@ -110,9 +108,7 @@ def _in_processes(work: Sequence[Work], chunks: Sequence[slice]) -> NDArray[np.i
             process.join()
 
 
-def _work(
-    connection: Connection, work: Sequence[Work], chunk: slice, at: Any, number: int
-) -> None:
+def _work(connection: Connection, work: Sequence[Work], chunk: slice, at: Any, number: int) -> None:
     scores = []
     for item in range(chunk.start, chunk.stop):
         at[number] = item

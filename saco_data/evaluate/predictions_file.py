@@ -105,7 +105,9 @@ class _Reader:
             if at < 0 or not truth.is_evaluated[at]:
                 add("unknown_image" if at < 0 else "left_out", number, each.image_id)
                 continue
-            if not self.checker.is_placed(number, each.image_id, at, each.bbox is not msgspec.UNSET):
+            if not self.checker.is_placed(
+                number, each.image_id, at, each.bbox is not msgspec.UNSET
+            ):
                 self.found.dropped += 1
                 continue
             if each.category_id not in self.categories:
@@ -119,7 +121,8 @@ class _Reader:
                 self.found.dropped += 1
                 continue
             self.found.predicted.add(at)
-            rle = Rle(*each.segmentation.size, each.segmentation.counts)
+            height, width = each.segmentation.size
+            rle = Rle(height, width, each.segmentation.counts)
             box = None if each.bbox is msgspec.UNSET else each.bbox
             if each.score > 1:
                 add("large_score", number, each.image_id)

@@ -26,6 +26,13 @@ class Rle(NamedTuple):
 Box = tuple[float, float, float, float]
 
 
+def coco() -> Any:
+    """`pycocotools.mask`, imported when it is needed; its types are those of Python lists."""
+    from pycocotools import mask
+
+    return mask
+
+
 class BadSegmentation(ValueError):
     """A segmentation that is none; says why."""
 
@@ -36,8 +43,7 @@ def rle_of(segmentation: Any, height: int | None, width: int | None) -> Rle:
     `height`, `width`: of the picture, which polygons and runs need. Raises BadSegmentation. The
     runs are not checked.
     """
-    from pycocotools import mask
-
+    mask = coco()
     try:
         if isinstance(segmentation, dict):
             counts = segmentation.get("counts")
@@ -89,8 +95,7 @@ def fills(rle: Rle) -> bool:
 
 def meets(rle: Rle, others: Sequence[Rle]) -> bool:
     """Whether the box around a mask meets that of another: only then are runs compared."""
-    from pycocotools import mask
-
+    mask = coco()
     if not others:
         return False
     boxes = [mask.toBbox(as_coco(each)) for each in (rle, *others)]
