@@ -289,7 +289,8 @@ def _compare(choice: _Choice, words: Sequence[str], how: How, as_json: bool) -> 
 
 def _evaluated(choice: _Choice, word: str, how: How) -> dict[str, Any]:
     """The items and ground truths of a prediction, or of a result that was written with --to."""
-    from saco_data.evaluate.results import read_items
+    from saco_data.evaluate.compare import read_items
+    from saco_data.evaluate.items import items_of
     from saco_data.storage import untrusted_json
 
     path = Path(word)
@@ -299,7 +300,7 @@ def _evaluated(choice: _Choice, word: str, how: How) -> dict[str, Any]:
         if is_result:
             return read_items(path, untrusted_json.parse(path.read_bytes()))
     result = _run(choice, [word], how)
-    return {name: (each.items(), each.gt_sha256) for name, each in result.subsets.items()}
+    return {name: (items_of(each.record), each.gt_sha256) for name, each in result.subsets.items()}
 
 
 def _as_json(error: Any) -> dict[str, Any]:

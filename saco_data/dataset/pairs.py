@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 from saco_data.dataset import raw_json
 from saco_data.dataset.masks import DamagedMask, Mask, decode
 from saco_data.dataset.raw_json import Annotation, Id, Pair, value_of
+from saco_data.model.words import plain
 
 __all__ = [
     "Annotation",
@@ -24,10 +24,6 @@ __all__ = [
     "plain",
     "read",
 ]
-
-# Control characters of C0 and C1, line separators, marks that change the direction of text, and
-# halves of surrogate pairs.
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]+")
 
 
 @dataclass(frozen=True)
@@ -111,8 +107,3 @@ def box_of(annotation: Annotation) -> list[float] | None:
 def name_of(annotation: Annotation) -> str:
     """The id of an annotation, safe to print."""
     return plain(str(value_of(annotation.id)))
-
-
-def plain(text: str) -> str:
-    """Text from outside, safe to print: U+FFFD for what would hide, break or turn round a line."""
-    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)

@@ -6,35 +6,19 @@ its image-NPs. Percentile intervals, 95 %.
 
 from __future__ import annotations
 
-from typing import Any
-
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from saco_data.evaluate.cgf1 import IMAGES, MASKS
 from saco_data.evaluate.items import Items, T
+from saco_data.evaluate.results import SAMPLES, SEED, Interval
 
-SAMPLES = 1000
-SEED = 0
 _CELLS = 20_000_000  # numbers drawn at a time: bounds memory
 # Columns of the table of counts: image level TP, FP, TN, FN, masks annotated, then by threshold
 # true positives and false positives where something is annotated.
 _COLUMNS = 5 + 2 * T
 
 Floats = NDArray[np.float64]
-
-
-class Interval(msgspec.Struct):
-    """95 % intervals [low, high] of cgF1, IL_MCC and pmF1, and how they were made."""
-
-    cgF1: tuple[float, float]  # noqa: N815 - the field's own names
-    IL_MCC: tuple[float, float]
-    pmF1: tuple[float, float]  # noqa: N815
-    unit: str
-    units: int
-    samples: int
-    seed: int
 
 
 def interval(items: Items, samples: int = SAMPLES, seed: int = SEED) -> Interval:
@@ -114,9 +98,3 @@ def three_numbers(sums: Floats) -> Floats:
     product = (tp + fp) * (tp + fn) * (tn + fp) * (tn + fn)
     mcc = (tp * tn - fp * fn) / (np.sqrt(product) + IMAGES)
     return np.column_stack([(f1 * mcc[:, None]).mean(1), mcc, f1.mean(1)])
-
-
-def as_json(found: Interval) -> dict[str, Any]:
-    """Plain data."""
-    plain: dict[str, Any] = msgspec.to_builtins(found)
-    return plain

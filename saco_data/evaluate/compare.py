@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from saco_data.evaluate import bootstrap, cgf1
-from saco_data.evaluate.items import Items, T
+from saco_data.evaluate.items import Items, T, items_of
+from saco_data.evaluate.results import SAMPLES, SEED, ItemRecord
 from saco_data.model.errors import UsageError
 
 NAMES = ("cgF1", "IL_MCC", "pmF1")
@@ -81,8 +84,8 @@ def compare(
     sha_a: list[str],
     sha_b: list[str],
     *,
-    samples: int = bootstrap.SAMPLES,
-    seed: int = bootstrap.SEED,
+    samples: int = SAMPLES,
+    seed: int = SEED,
 ) -> Comparison:
     """Compares two evaluations. Raises UsageError where they had different ground truths."""
     if sha_a != sha_b:
@@ -164,3 +167,23 @@ def _with_rows(items: Items, other: Items, positions: NDArray[np.int64]) -> Item
         here=filled(items.here, True),
         negatives=negatives,
     )
+
+
+def read_items(path: Path, content: dict[str, Any]) -> dict[str, tuple[Items, list[str]]]:
+    """The items of a result that was written with `saco eval --to`, with the ground truth's sha256.
+
+    Raises UsageError where the file holds none.
+    """
+    found = {}
+    try:
+        for name, each in content["subsets"].items():
+            record = msgspec.convert(each["items"], ItemRecord)
+            sha = each["gt_sha256"]
+            found[name] = (items_of(record), [sha] if isinstance(sha, str) else list(sha))
+    except (KeyError, TypeError, AttributeError, msgspec.ValidationError) as error:
+        raise UsageError(
+            f"holds no counts of image-NPs ({error})",
+            item=str(path),
+            remedy="Write it with `saco eval PRED --to FILE`",
+        ) from error
+    return found

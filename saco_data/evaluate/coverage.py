@@ -5,11 +5,10 @@ An image-NP is here if its picture is in this copy and the model ran on it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,51 +16,9 @@ from saco_data.dataset import raw_json
 from saco_data.evaluate import cgf1
 from saco_data.evaluate.ground_truth import GroundTruth
 from saco_data.evaluate.items import Items
+from saco_data.evaluate.results import Coverage, Views
 from saco_data.model.errors import UsageError
 from saco_data.storage import untrusted_json
-
-Three = dict[str, float]  # cgF1, IL_MCC, pmF1
-
-
-class Coverage(msgspec.Struct):
-    """`image_nps` and `masks`: [here, of all]; `predicted`: image-NPs with any prediction.
-
-    `published`: the official number of evaluated image-NPs, where it is known.
-    """
-
-    image_nps: tuple[int, int]
-    masks: tuple[int, int]
-    predicted: int
-    published: int | None = None
-
-    @property
-    def is_complete(self) -> bool:
-        """Whether the number stands on all image-NPs that the benchmark evaluates."""
-        here, all_of_them = self.image_nps
-        return here == all_of_them and self.published in (None, all_of_them)
-
-    def in_words(self) -> str:
-        """`on 28 of 29 image-NPs, 40 of 41 masks`."""
-        here, whole = self.image_nps
-        whole = max(whole, self.published or 0)
-        masks = f"{self.masks[0]:,} of {self.masks[1]:,} masks"
-        if self.published is not None and self.published > self.image_nps[1]:
-            masks = f"{self.masks[0]:,} masks"  # how many the missing ones have is not known
-        return f"on {here:,} of {whole:,} image-NPs, {masks}"
-
-
-class Views(msgspec.Struct):
-    """The three numbers where something is missing.
-
-    `as_official`: what is missing counts as nothing predicted; `here`: only what is here;
-    `worst`, `best`: the missing all wrong (nothing found where something is, something where
-    nothing is), or all right.
-    """
-
-    as_official: Three
-    here: Three
-    worst: Three
-    best: Three
 
 
 def of(items: Items, predicted: int, published: int | None) -> Coverage:
@@ -136,9 +93,3 @@ def read_ran(path: Path) -> list[Any]:
 
 def _id(text: str) -> int | str:
     return int(text) if text.lstrip("-").isdigit() else text
-
-
-def average(found: Iterable[Three]) -> Three:
-    """The mean over subsets without weights, of unrounded numbers."""
-    rows = list(found)
-    return {key: sum(each[key] for each in rows) / len(rows) for key in rows[0]}

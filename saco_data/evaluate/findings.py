@@ -10,8 +10,8 @@ from typing import Any
 
 import msgspec
 
-from saco_data.dataset.pairs import plain
 from saco_data.model.errors import UsageError
+from saco_data.model.words import plain
 
 SHOWN = 5
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from saco_data.evaluate.matching import THRESHOLDS
+from saco_data.evaluate.results import ItemRecord
 
 T = len(THRESHOLDS)
 Ints = NDArray[np.int64]
@@ -84,47 +84,33 @@ class Items:
         )
 
 
-class ItemRecord(msgspec.Struct):
-    """`Items` as plain data, to be kept in a file; see there. `tp`: ten numbers a row."""
+def record_of(items: Items) -> ItemRecord:
+    """The items as plain data."""
+    return ItemRecord(
+        items.unit_kind,
+        items.evaluated,
+        items.ids,
+        items.positions.tolist(),
+        items.units.tolist(),
+        items.truth.tolist(),
+        items.predicted.tolist(),
+        items.tp.tolist(),
+        items.here.tolist(),
+        items.negatives.tolist(),
+    )
 
-    unit_kind: str
-    evaluated: int
-    ids: list[int | float | str]
-    positions: list[int]
-    units: list[int]
-    truth: list[int]
-    predicted: list[int]
-    tp: list[list[int]]
-    here: list[bool]
-    negatives: list[int]
 
-    @classmethod
-    def of(cls, items: Items) -> ItemRecord:
-        """The record of these items."""
-        return cls(
-            items.unit_kind,
-            items.evaluated,
-            items.ids,
-            items.positions.tolist(),
-            items.units.tolist(),
-            items.truth.tolist(),
-            items.predicted.tolist(),
-            items.tp.tolist(),
-            items.here.tolist(),
-            items.negatives.tolist(),
-        )
-
-    def items(self) -> Items:
-        """The items of this record."""
-        return Items(
-            self.unit_kind,
-            self.evaluated,
-            self.ids,
-            np.array(self.positions, np.int64),
-            np.array(self.units, np.int64),
-            np.array(self.truth, np.int64),
-            np.array(self.predicted, np.int64),
-            np.array(self.tp, np.int64).reshape(-1, T),
-            np.array(self.here, bool),
-            np.array(self.negatives, np.int64),
-        )
+def items_of(record: ItemRecord) -> Items:
+    """The items of a record."""
+    return Items(
+        record.unit_kind,
+        record.evaluated,
+        record.ids,
+        np.array(record.positions, np.int64),
+        np.array(record.units, np.int64),
+        np.array(record.truth, np.int64),
+        np.array(record.predicted, np.int64),
+        np.array(record.tp, np.int64).reshape(-1, T),
+        np.array(record.here, bool),
+        np.array(record.negatives, np.int64),
+    )

@@ -83,7 +83,7 @@ def _scores(work: Work) -> NDArray[np.float64]:
 def _true_positives(scores: Sequence[NDArray[np.float64]]) -> NDArray[np.int32]:
     starts = np.cumsum([0, *map(len, scores[:-1])])
     reached = np.concatenate(scores)[:, None] >= THRESHOLDS
-    counts: NDArray[np.int32] = np.add.reduceat(reached.astype(np.int32), starts)
+    counts: NDArray[np.int32] = np.add.reduceat(reached, starts, dtype=np.int32)
     return counts
 
 

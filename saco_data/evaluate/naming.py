@@ -10,7 +10,6 @@ from saco_data.catalog.manifest import Manifest
 from saco_data.config.settings import Settings
 from saco_data.config.subset import SubsetConfig
 from saco_data.dataset.pruned import sidecar
-from saco_data.evaluate.coverage import ids_in
 from saco_data.model.errors import AnnotationError, UsageError
 
 Named = tuple[Path, Manifest | None]
@@ -93,6 +92,8 @@ def annotation_files(config: SubsetConfig) -> tuple[Path, Path | None]:
 
 def owner_of_ids(settings: Settings) -> Callable[[list[Any]], str]:
     """A function that names the subsets that image ids belong to; "" where none has them."""
+
+    from saco_data.evaluate.coverage import ids_in
 
     def name(wanted: list[Any]) -> str:
         owners = []

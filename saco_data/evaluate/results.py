@@ -1,21 +1,93 @@
-"""What an evaluation returns: records that are printed, kept in files and compared."""
+"""What an evaluation returns: records that are printed, kept in files and compared.
+
+Nothing here needs numpy: what is remembered is shown at once.
+"""
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
 
-from saco_data.evaluate import coverage
-from saco_data.evaluate.bootstrap import Interval
-from saco_data.evaluate.coverage import Coverage, Three, Views
 from saco_data.evaluate.findings import Finding
-from saco_data.evaluate.items import ItemRecord, Items
-from saco_data.model.errors import UsageError
 
 VERSION = 1
 SUBSETS = 10  # a mean of fewer is not called Average
+
+
+SAMPLES = 1000  # of the bootstrap
+SEED = 0
+
+Three = dict[str, float]  # cgF1, IL_MCC, pmF1
+
+
+class Coverage(msgspec.Struct):
+    """`image_nps` and `masks`: [here, of all]; `predicted`: image-NPs with any prediction.
+
+    `published`: the official number of evaluated image-NPs, where it is known.
+    """
+
+    image_nps: tuple[int, int]
+    masks: tuple[int, int]
+    predicted: int
+    published: int | None = None
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the number stands on all image-NPs that the benchmark evaluates."""
+        here, all_of_them = self.image_nps
+        return here == all_of_them and self.published in (None, all_of_them)
+
+    def in_words(self) -> str:
+        """`on 28 of 29 image-NPs, 40 of 41 masks`."""
+        here, whole = self.image_nps
+        whole = max(whole, self.published or 0)
+        masks = f"{self.masks[0]:,} of {self.masks[1]:,} masks"
+        if self.published is not None and self.published > self.image_nps[1]:
+            masks = f"{self.masks[0]:,} masks"  # how many the missing ones have is not known
+        return f"on {here:,} of {whole:,} image-NPs, {masks}"
+
+
+class Views(msgspec.Struct):
+    """The three numbers where something is missing.
+
+    `as_official`: what is missing counts as nothing predicted; `here`: only what is here;
+    `worst`, `best`: the missing all wrong (nothing found where something is, something where
+    nothing is), or all right.
+    """
+
+    as_official: Three
+    here: Three
+    worst: Three
+    best: Three
+
+
+class Interval(msgspec.Struct):
+    """95 % intervals [low, high] of cgF1, IL_MCC and pmF1, and how they were made."""
+
+    cgF1: tuple[float, float]  # noqa: N815 - the field's own names
+    IL_MCC: tuple[float, float]
+    pmF1: tuple[float, float]  # noqa: N815
+    unit: str
+    units: int
+    samples: int
+    seed: int
+
+
+class ItemRecord(msgspec.Struct):
+    """`Items` as plain data, to be kept in a file; see there. `tp`: ten numbers a row."""
+
+    unit_kind: str
+    evaluated: int
+    ids: list[int | float | str]
+    positions: list[int]
+    units: list[int]
+    truth: list[int]
+    predicted: list[int]
+    tp: list[list[int]]
+    here: list[bool]
+    negatives: list[int]
 
 
 class SubsetResult(msgspec.Struct):
@@ -42,10 +114,6 @@ class SubsetResult(msgspec.Struct):
     entries: int
     dropped: int
     record: ItemRecord
-
-    def items(self) -> Items:
-        """The counts of each image-NP."""
-        return self.record.items()
 
     def as_json(self, *, items: bool = False) -> dict[str, Any]:
         """Plain data, as `saco eval --json` prints it; with `items`, the counts of each."""
@@ -83,7 +151,7 @@ class Result(msgspec.Struct):
     @property
     def average(self) -> Three:
         """cgF1, IL_MCC and pmF1: the mean over the subsets, without weights."""
-        return coverage.average(each.headline for each in self.subsets.values())
+        return average(each.headline for each in self.subsets.values())
 
     def as_json(self, *, items: bool = False) -> dict[str, Any]:
         """Plain data: `version`, `subsets`, `average`; see docs/evaluation.md."""
@@ -99,21 +167,7 @@ class Result(msgspec.Struct):
         return as_text(self)
 
 
-def read_items(path: Path, content: dict[str, Any]) -> dict[str, tuple[Items, list[str]]]:
-    """The items of a result that was written with `saco eval --to`, with the ground truth's sha256.
-
-    Raises UsageError where the file holds none.
-    """
-    found = {}
-    try:
-        for name, each in content["subsets"].items():
-            record = msgspec.convert(each["items"], ItemRecord)
-            sha = each["gt_sha256"]
-            found[name] = (record.items(), [sha] if isinstance(sha, str) else list(sha))
-    except (KeyError, TypeError, AttributeError, msgspec.ValidationError) as error:
-        raise UsageError(
-            f"holds no counts of image-NPs ({error})",
-            item=str(path),
-            remedy="Write it with `saco eval PRED --to FILE`",
-        ) from error
-    return found
+def average(found: Iterable[Three]) -> Three:
+    """The mean over subsets without weights, of unrounded numbers."""
+    rows = list(found)
+    return {key: sum(each[key] for each in rows) / len(rows) for key in rows[0]}

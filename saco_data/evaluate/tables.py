@@ -7,9 +7,9 @@ import html
 import io
 from collections.abc import Sequence
 
-from saco_data.dataset.pairs import plain
 from saco_data.evaluate import published
 from saco_data.evaluate.results import SUBSETS, Result, SubsetResult
+from saco_data.model.words import plain
 
 FORMATS = ("md", "latex", "csv", "html")
 NAMES = ("cgF1", "IL_MCC", "pmF1")
