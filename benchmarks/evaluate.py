@@ -57,7 +57,7 @@ def mask_pool(random: np.random.Generator) -> list[tuple[dict[str, Any], dict[st
     pool = []
     for _ in range(POOL):
         blob = random.random((3, 5))
-        rough = random.random((60, 107)) * 0.08
+        rough = random.random((60, 107)) * 0.055
         pair = []
         for shift in (0.0, random.random() * 0.1):
             smooth = Image.fromarray(((blob + shift) * 200).astype(np.uint8))

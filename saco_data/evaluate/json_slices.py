@@ -1,4 +1,4 @@
-"""A large JSON array in slices of a few megabytes, so that memory does not hold all of its objects.
+"""A large JSON array in slices of a megabyte, so that memory does not hold all of its objects.
 
 A slice ends between two objects (`}, {`). Such a place may also lie inside a string or a nested
 array: then the slice is not valid JSON, its decoding fails, and the reader takes the array whole.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 
-SLICE = 4 << 20  # bytes
+SLICE = 1 << 20  # bytes
 _BETWEEN = re.compile(rb"\}\s*,\s*(?=\{)")
 _SPACE = b" \t\r\n"
 _BOM = b"\xef\xbb\xbf"

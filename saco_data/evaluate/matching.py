@@ -73,11 +73,15 @@ def _scores(work: Work) -> NDArray[np.float64]:
     if 1 in ious.shape:
         best: NDArray[np.float64] = ious.max(keepdims=True).reshape(1)
         return best
-    from scipy.optimize import linear_sum_assignment
-
-    row, column = linear_sum_assignment(-ious)
+    row, column = _assignment()(-ious)
     pairs: NDArray[np.float64] = ious[row, column]
     return pairs
+
+
+def _assignment() -> Any:
+    from scipy.optimize import linear_sum_assignment
+
+    return linear_sum_assignment
 
 
 def _true_positives(scores: Sequence[NDArray[np.float64]]) -> NDArray[np.int32]:
@@ -88,6 +92,9 @@ def _true_positives(scores: Sequence[NDArray[np.float64]]) -> NDArray[np.int32]:
 
 
 def _in_processes(work: Sequence[Work], chunks: Sequence[slice]) -> NDArray[np.int32]:
+    # Imported once, for all processes.
+    coco()
+    _assignment()
     context = multiprocessing.get_context("fork")
     at = context.RawArray("q", len(chunks))  # the item that each process is at
     running: list[tuple[Any, Connection]] = []

@@ -91,18 +91,15 @@ def _totals(
     Format of pycocotools (`rleToString`): five bits a character, the sixth says that more follow;
     from the fourth run on, the difference to the run before the last.
     """
-    last = np.flatnonzero(codes < 32)  # the last character of each number
-    numbers = (codes[last] & 31).astype(np.int64)
-    numbers[numbers > 15] -= 32
-    digits = np.diff(last, prepend=-1)
-    if len(long := np.flatnonzero(digits > 1)):
-        numbers[long] = _long_numbers(codes, last[long], digits[long])
-    first = np.searchsorted(last, np.concatenate(([0], ends[:-1])))
+    is_last = codes < 32  # the last character of a number, which has the sign
+    numbers = _numbers(codes, is_last)[is_last]
+    starts = np.concatenate(([0], ends[:-1]))
+    count = np.add.reduceat(is_last, starts, dtype=np.int64)
+    first = np.cumsum(count) - count
     # Every second number belongs to one chain of differences; the very first stands alone.
-    alone = numbers[first].copy()
+    alone = numbers[first]
     numbers[first] = 0
     totals, least = alone.copy(), alone
-    count = np.diff(np.append(first, len(numbers)))
     for parity in (0, 1):
         chain = numbers[parity::2]
         start = (first + 1 - parity) // 2  # where each RLE's part of this chain begins
@@ -119,14 +116,29 @@ def _totals(
     return totals, least
 
 
-def _long_numbers(
-    codes: NDArray[np.uint8], last: NDArray[np.int64], digits: NDArray[np.int64]
-) -> NDArray[np.int64]:
-    """The numbers of more than one character, by where they end and how many they have."""
-    value = (codes[last] & 31).astype(np.int64)
-    value[value > 15] -= 32
-    for back in range(1, min(int(digits.max()), _MOST_DIGITS)):
-        more = np.flatnonzero(digits > back)
+def _numbers(codes: NDArray[np.uint8], is_last: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """At the last character of each number its value; elsewhere anything."""
+    digits = (codes & 31).astype(np.int32)
+    value = (digits ^ 16) - 16  # five bits with a sign
+    # Most numbers have one or two characters: done for all at once.
+    follows = ~is_last[:-1]
+    value[1:] += follows * (value[1:] * 31 + digits[:-1])
+    numbers = value.astype(np.int64)
+    long = np.flatnonzero(follows[1:] & follows[:-1] & is_last[2:]) + 2
+    if len(long):
+        numbers[long] = _long_numbers(codes, long)
+    return numbers
+
+
+def _long_numbers(codes: NDArray[np.uint8], last: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The numbers of three and more characters that end at `last`."""
+    value = ((codes[last] & 31).astype(np.int64) ^ 16) - 16
+    more = np.arange(len(last))
+    for back in range(1, _MOST_DIGITS + 1):
+        before = last[more] - back
+        more = more[(before >= 0) & (codes[before] >= 32)]
+        if not len(more):
+            return value
         value[more] = (value[more] << 5) | (codes[last[more] - back] & 31)
-    value[digits > _MOST_DIGITS] = -(1 << 40)  # reported as a negative run
+    value[more] = -(1 << 40)  # too long for a run: reported as a negative one
     return value
