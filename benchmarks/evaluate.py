@@ -157,7 +157,7 @@ def official_algorithm(truth: Path, found: Path) -> None:
     by_image = defaultdict(list)
     for each in json.loads(found.read_text()):
         by_image[each["image_id"]].append(each)
-    totals = {"il": np.zeros(4, int), "masks": np.zeros((3, 10), int), "f1": np.zeros(10)}
+    results = []  # of each image-NP, as the official evaluator keeps them
     for image in coco.dataset["images"]:
         if not image["is_instance_exhaustive"]:
             continue
@@ -188,17 +188,23 @@ def official_algorithm(truth: Path, found: Path) -> None:
         real = np.array([not g["ignore"] for g in gts], bool)
         ious = ious[kept][:, real]
         n, m = int(real.sum()), int(kept.sum())
-        totals["il"] += [n > 0 and m > 0, n == 0 and m > 0, not n and not m, n > 0 and m == 0]
-        if not n and not m:
-            continue
-        rows, columns = linear_sum_assignment(-ious)
-        scores = ious[rows, columns]
-        tp = np.array([(scores >= each).sum() for each in thresholds])
-        totals["masks"] += [tp, m - tp, n - tp]
-        if n and m:
+        il = [n > 0 and m > 0, n == 0 and m > 0, not n and not m, n > 0 and m == 0]
+        result = {"image_id": image["id"], "il": il, "predicted": m}
+        if n or m:
+            rows, columns = linear_sum_assignment(-ious)
+            scores = ious[rows, columns]
+            tp = np.array([(scores >= each).sum() for each in thresholds])
+            result |= {"masks": np.array([tp, m - tp, n - tp])}
             precision, recall = tp / (m + 1e-4), tp / (n + 1e-4)
-            totals["f1"] += 2 * precision * recall / (precision + recall + 1e-4)
-    print(json.dumps({name: each.tolist() for name, each in totals.items()}))
+            result |= {"f1": 2 * precision * recall / (precision + recall + 1e-4)}
+        results.append(np.asarray([result]).reshape(1, 1, 1))
+    il, masks, f1 = np.zeros(4, int), np.zeros((3, 10), int), np.zeros(10)
+    for result in np.concatenate(results, axis=2).flatten():
+        il += result["il"]
+        if "masks" in result:
+            masks += result["masks"]
+            f1 += result["f1"]
+    print(json.dumps({"il": il.tolist(), "masks": masks.tolist(), "f1": f1.tolist()}))
 
 
 def unchecked(truth: Path, found: Path) -> None:

@@ -13,7 +13,7 @@ from saco_data.evaluate.cgf1 import IMAGES, MASKS
 from saco_data.evaluate.items import Items, T
 from saco_data.evaluate.results import SAMPLES, SEED, Interval
 
-_CELLS = 20_000_000  # numbers drawn at a time: bounds memory
+_CELLS = 3_000_000  # numbers drawn at a time: bounds memory
 # Columns of the table of counts: image level TP, FP, TN, FN, masks annotated, then by threshold
 # true positives and false positives where something is annotated.
 _COLUMNS = 5 + 2 * T
@@ -71,21 +71,13 @@ def draw(tables: list[Floats], samples: int, seed: int) -> list[Floats]:
     done = 0
     while done < samples:
         number = min(samples - done, max(1, _CELLS // max(size, 1)))
-        weights = np.empty((number, size), np.float32)
+        weights = np.empty((number, size))
         for at in range(number):
             weights[at] = np.bincount(random.integers(0, size, size, np.int32), minlength=size)
         for table, parts in zip(tables, found, strict=True):
-            parts.append(three_numbers(_product(weights, table)))
+            parts.append(three_numbers(weights @ table))
         done += number
     return [np.concatenate(parts) for parts in found]
-
-
-def _product(weights: NDArray[np.float32], table: Floats) -> Floats:
-    """Exact sums: float32 would lose counts above 16 million, so units go in parts."""
-    total = np.zeros((len(weights), table.shape[1]))
-    for start in range(0, table.shape[0], 4096):
-        total += weights[:, start : start + 4096].astype(float) @ table[start : start + 4096]
-    return total
 
 
 def three_numbers(sums: Floats) -> Floats:

@@ -20,7 +20,7 @@ from saco_data.dataset import raw_json
 from saco_data.evaluate import rle_check
 from saco_data.evaluate.ids import Ids
 from saco_data.evaluate.json_slices import NotAnArray, reader_of, slices
-from saco_data.evaluate.segmentations import BadSegmentation, Box, Rle, box_of, rle_of
+from saco_data.evaluate.segmentations import BadSegmentation, Box, Rle, Side, box_of, rle_of
 from saco_data.model.errors import AnnotationError
 from saco_data.model.words import plain
 from saco_data.storage import untrusted_json
@@ -34,14 +34,14 @@ Shape = Rle | Box  # what is compared: masks, or boxes as fractions of the pictu
 class _Image(msgspec.Struct, gc=False):
     id: int
     is_instance_exhaustive: int | bool | None
-    height: int
-    width: int
+    height: Side
+    width: Side
     file_name: str = ""
     original_video: str | None = None
 
 
 class _Rle(msgspec.Struct, gc=False):
-    size: tuple[int, int]
+    size: tuple[Side, Side]
     counts: str
 
 
@@ -131,39 +131,36 @@ def read(
 
 def _read_images(path: Path, sha: str, members: dict[str, msgspec.Raw]) -> GroundTruth:
     ids: list[Any] = []
-    numbers: list[NDArray[np.int64]] = []
-    flags: list[bool] = []
-    sizes: list[NDArray[np.int32]] = []
+    flags: list[NDArray[np.bool_]] = []
+    heights: list[NDArray[np.int32]] = []
+    widths: list[NDArray[np.int32]] = []
     names: dict[str, int] = {}
     unit: list[int] = []
     videos = False
     for first, batch in _batches(members["images"], _Image, path, "images"):
+        images = batch
         if isinstance(batch[0], dict):
             images = [_image(path, first + at, each) for at, each in enumerate(batch)]
-        else:
-            images = batch
-        ids += [each.id for each in images]
-        flags += [bool(each.is_instance_exhaustive) for each in images]
-        sizes.append(np.array([(each.height, each.width) for each in images], np.int32))
-        for each in images:
-            videos = videos or bool(each.original_video)
-            # A picture without a name stands alone.
-            name = each.original_video or each.file_name or f"\0{len(unit)}"
-            unit.append(names.setdefault(name, len(names)))
-        if all(type(each) is int and abs(each) < 1 << 62 for each in ids):
-            numbers.append(np.array(ids, np.int64))
-            ids = []
-    known: Any = ids if ids or not numbers else np.concatenate(numbers)
-    if ids and numbers:
-        known = [*np.concatenate(numbers).tolist(), *ids]
+        ids.append(_as_array([each.id for each in images]))
+        flags.append(np.array([bool(each.is_instance_exhaustive) for each in images]))
+        heights.append(np.array([each.height for each in images], np.int32))
+        widths.append(np.array([each.width for each in images], np.int32))
+        videos = videos or any(each.original_video for each in images)
+        # A picture without a name stands alone.
+        unit += [
+            names.setdefault(each.original_video or each.file_name or f"\0{at}", len(names))
+            for at, each in enumerate(images, first)
+        ]
+    known: Any = [] if not ids else ids[0] if len(ids) == 1 else _joined(ids)
     found = Ids(known)
     of_entries = found.of_entries
-    flag = np.array(flags, bool)
+    flag = np.concatenate(flags) if flags else np.zeros(0, bool)
     size = np.full((len(found), 2), -1, np.int32)
     units = np.zeros(len(found), np.int32)
     evaluated = np.zeros(len(found), bool)
     if len(of_entries):
-        size[of_entries] = np.concatenate(sizes)  # of an id written twice the last counts
+        # Of an id that is written twice the last size counts.
+        size[of_entries] = np.column_stack([np.concatenate(heights), np.concatenate(widths)])
         units[of_entries[::-1]] = np.array(unit, np.int32)[::-1]
         evaluated[of_entries[flag]] = True
     return GroundTruth(
@@ -179,6 +176,22 @@ def _read_images(path: Path, sha: str, members: dict[str, msgspec.Raw]) -> Groun
         "video" if videos else "picture",
         _categories(path, members),
     )
+
+
+def _as_array(ids: list[Any]) -> Any:
+    """Whole numbers as an array; other ids as they are."""
+    if not all(type(each) is int for each in ids):
+        return ids
+    try:
+        return np.array(ids, np.int64)
+    except OverflowError:
+        return ids
+
+
+def _joined(parts: list[Any]) -> Any:
+    if all(isinstance(each, np.ndarray) for each in parts):
+        return np.concatenate(parts)
+    return [each for part in parts for each in (part if isinstance(part, list) else part.tolist())]
 
 
 def _categories(path: Path, members: dict[str, msgspec.Raw]) -> frozenset[Any]:

@@ -21,14 +21,14 @@ from saco_data.evaluate.entry_check import Checker
 from saco_data.evaluate.findings import Findings, PredictionError, refuse
 from saco_data.evaluate.ground_truth import GroundTruth, Shape
 from saco_data.evaluate.json_slices import NotAnArray, slices
-from saco_data.evaluate.segmentations import Box, Rle
+from saco_data.evaluate.segmentations import Box, Rle, Side
 from saco_data.storage import untrusted_json
 
 THRESHOLD = 0.5  # scores from here on count
 
 
 class _Rle(msgspec.Struct, gc=False):
-    size: tuple[int, int]
+    size: tuple[Side, Side]
     counts: str
 
 

@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
+
+import msgspec
 
 from saco_data.evaluate import rle_check
 
 MAX_PIXELS = 1 << 31  # pycocotools counts pixels in 32 bits
+# Height or width of a usual picture; for longer sides the product is looked at.
+Side = Annotated[int, msgspec.Meta(ge=0, le=46_340)]
 
 
 class Rle(NamedTuple):
