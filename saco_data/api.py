@@ -20,9 +20,9 @@ from saco_data.engine.events import Reporter, Silent, Stages
 from saco_data.engine.forecast import Table
 from saco_data.engine.session import Finished
 from saco_data.engine.status import Status
-from saco_data.evaluate import files as evaluation
-from saco_data.evaluate import naming
-from saco_data.evaluate.results import Result
+from saco_data.evaluation import files as evaluations
+from saco_data.evaluation import naming
+from saco_data.evaluation.results import Result
 from saco_data.model.errors import UsageError
 from saco_data.state.ledger import Ledger
 
@@ -142,7 +142,7 @@ def evaluate(
         paths = [Path(each) for each in ground_truth]
     manifest = naming.of_annotation_file(paths[0], registry.builtin().manifests)
     name = ground_truth.name if isinstance(ground_truth, Subset) else None
-    task = evaluation.Task(
+    task = evaluations.Task(
         name or (manifest.id if manifest else paths[0].stem),
         Path(predictions),
         tuple(paths),
@@ -150,9 +150,9 @@ def evaluate(
         ran=Path(ran) if ran is not None else None,
     )
     if jobs is None:
-        jobs = evaluation.processors() if threading.active_count() == 1 else 1
-    how = evaluation.Options(iou, lenient, partial, seed=seed, jobs=jobs)
-    return evaluation.evaluate_files([task], how)
+        jobs = evaluations.processors() if threading.active_count() == 1 else 1
+    how = evaluations.Options(iou, lenient, partial, seed=seed, jobs=jobs)
+    return evaluations.evaluate_files([task], how)
 
 
 def _as_list(subsets: Names) -> Sequence[str]:

@@ -14,9 +14,9 @@ from saco_data.cli.common import Options, json_option
 
 if TYPE_CHECKING:
     from saco_data.catalog.manifest import Manifest
-    from saco_data.evaluate.files import Elsewhere, Task
-    from saco_data.evaluate.files import Options as How
-    from saco_data.evaluate.results import Result
+    from saco_data.evaluation.files import Elsewhere, Task
+    from saco_data.evaluation.files import Options as How
+    from saco_data.evaluation.results import Result
 
 METRICS = ("cgf1",)  # those that `_run` knows
 
@@ -74,8 +74,8 @@ def evaluate(
     PRED: a COCO result file, a folder of the official dumps, or SUBSET=FILE. `eval check PRED`
     only validates, `eval compare A B` compares two models. Example: saco eval nga=nga.json
     """
-    from saco_data.evaluate.files import Options as How
-    from saco_data.evaluate.files import processors
+    from saco_data.evaluation.files import Options as How
+    from saco_data.evaluation.files import processors
     from saco_data.model.errors import SacoError
 
     how = How(iou, lenient, partial, seed=seed, jobs=processors())
@@ -102,8 +102,8 @@ def standalone() -> None:
     """
     import argparse
 
-    from saco_data.evaluate.files import Options as How
-    from saco_data.evaluate.files import Task, evaluate_one, processors
+    from saco_data.evaluation.files import Options as How
+    from saco_data.evaluation.files import Task, evaluate_one, processors
     from saco_data.model.errors import SacoError
 
     parser = argparse.ArgumentParser(description="cgF1 of a COCO result file")
@@ -179,7 +179,7 @@ class _Choice:
 
     def tasks(self, words: Sequence[str]) -> list[Task]:
         """What to evaluate. Raises UsageError where it cannot be told."""
-        from saco_data.evaluate import naming
+        from saco_data.evaluation import naming
         from saco_data.model.errors import UsageError
 
         found = naming.find(words, self.manifests(), self.subset, self.iou, bool(self.truths))
@@ -194,8 +194,8 @@ class _Choice:
         return tasks
 
     def _task(self, path: Path, manifest: Manifest | None) -> Task:
-        from saco_data.evaluate import naming
-        from saco_data.evaluate.files import Task
+        from saco_data.evaluation import naming
+        from saco_data.evaluation.files import Task
 
         if self.truths:
             truth = self.truths[0]
@@ -211,7 +211,7 @@ class _Choice:
 
     def elsewhere(self) -> Elsewhere | None:
         """Finds the subsets of unknown ids, where there is a config."""
-        from saco_data.evaluate import naming
+        from saco_data.evaluation import naming
 
         if self.truths and self.options.config is None:
             return None
@@ -220,7 +220,7 @@ class _Choice:
 
 
 def _run(choice: _Choice, words: Sequence[str], how: How) -> Result:
-    from saco_data.evaluate.files import evaluate_files
+    from saco_data.evaluation.files import evaluate_files
     from saco_data.model.errors import UsageError
 
     tasks = choice.tasks(words)
@@ -236,7 +236,7 @@ def _run(choice: _Choice, words: Sequence[str], how: How) -> Result:
 def _show(
     result: Result, as_json: bool, kind: str | None, published: bool, to: Path | None
 ) -> None:
-    from saco_data.evaluate import tables
+    from saco_data.evaluation import tables
 
     if to is not None:
         from saco_data.storage import files
@@ -251,7 +251,7 @@ def _show(
 
 
 def _check(choice: _Choice, words: Sequence[str], how: How, as_json: bool) -> None:
-    from saco_data.evaluate.files import check_one
+    from saco_data.evaluation.files import check_one
 
     found = {each.name: check_one(each, how, choice.elsewhere()) for each in choice.tasks(words)}
     if as_json:
@@ -265,7 +265,7 @@ def _check(choice: _Choice, words: Sequence[str], how: How, as_json: bool) -> No
 
 
 def _compare(choice: _Choice, words: Sequence[str], how: How, as_json: bool) -> None:
-    from saco_data.evaluate.compare import compare
+    from saco_data.evaluation.compare import compare
     from saco_data.model.errors import UsageError
 
     a, b = (_evaluated(choice, each, how) for each in words)
@@ -289,8 +289,8 @@ def _compare(choice: _Choice, words: Sequence[str], how: How, as_json: bool) -> 
 
 def _evaluated(choice: _Choice, word: str, how: How) -> dict[str, Any]:
     """The items and ground truths of a prediction, or of a result that was written with --to."""
-    from saco_data.evaluate.compare import read_items
-    from saco_data.evaluate.items import items_of
+    from saco_data.evaluation.compare import read_items
+    from saco_data.evaluation.items import items_of
     from saco_data.storage import untrusted_json
 
     path = Path(word)

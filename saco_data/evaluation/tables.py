@@ -7,8 +7,8 @@ import html
 import io
 from collections.abc import Sequence
 
-from saco_data.evaluate import published
-from saco_data.evaluate.results import SUBSETS, Result, SubsetResult
+from saco_data.evaluation import published
+from saco_data.evaluation.results import SUBSETS, Result, SubsetResult
 from saco_data.model.words import plain
 
 FORMATS = ("md", "latex", "csv", "html")

@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from saco_data.evaluate.results import SubsetResult
+from saco_data.evaluation.results import SubsetResult
 from saco_data.model.errors import SacoError
 from saco_data.model.version import __version__
 from saco_data.storage import files

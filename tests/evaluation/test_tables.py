@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from saco_data.evaluate import published, tables
-from saco_data.evaluate.files import Options, Task, evaluate_one
-from saco_data.evaluate.results import Result
-from tests.evaluate.made import some, write
+from saco_data.evaluation import published, tables
+from saco_data.evaluation.files import Options, Task, evaluate_one
+from saco_data.evaluation.results import Result
+from tests.evaluation.made import some, write
 
 
 def result(folder: Path, *names: str) -> Result:

@@ -16,12 +16,12 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from saco_data.evaluate import rle_check
-from saco_data.evaluate.entry_check import Checker
-from saco_data.evaluate.findings import Findings, PredictionError, refuse
-from saco_data.evaluate.ground_truth import GroundTruth, Shape
-from saco_data.evaluate.json_slices import NotAnArray, slices
-from saco_data.evaluate.segmentations import Box, Rle, Side
+from saco_data.evaluation import rle_check
+from saco_data.evaluation.entry_check import Checker
+from saco_data.evaluation.findings import Findings, PredictionError, refuse
+from saco_data.evaluation.ground_truth import GroundTruth, Shape
+from saco_data.evaluation.json_slices import NotAnArray, slices
+from saco_data.evaluation.segmentations import Box, Rle, Side
 from saco_data.storage import untrusted_json
 
 THRESHOLD = 0.5  # scores from here on count

@@ -20,8 +20,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from saco_data.evaluate.ground_truth import Shape
-from saco_data.evaluate.segmentations import Rle, as_coco, coco
+from saco_data.evaluation.ground_truth import Shape
+from saco_data.evaluation.segmentations import Rle, as_coco, coco
 from saco_data.model.errors import SacoError
 
 # Ten thresholds; the ninth is 0.8999999999999999, as for the official evaluator.

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from saco_data.evaluate import matching
-from saco_data.evaluate.cgf1 import f1_of
-from saco_data.evaluate.ground_truth import GroundTruth, Shape
-from saco_data.evaluate.items import Items, T
-from saco_data.evaluate.predictions_file import Predicted
+from saco_data.evaluation import matching
+from saco_data.evaluation.cgf1 import f1_of
+from saco_data.evaluation.ground_truth import GroundTruth, Shape
+from saco_data.evaluation.items import Items, T
+from saco_data.evaluation.predictions_file import Predicted
 
 Ints = NDArray[np.int64]
 

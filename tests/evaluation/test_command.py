@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 
 import saco_data as saco_api
-from saco_data.evaluate.cgf1 import NAMES
+from saco_data.evaluation.cgf1 import NAMES
 from saco_data.model.errors import UsageError
 from tests.conftest import ROOT, Saco
-from tests.evaluate.made import some, write
+from tests.evaluation.made import some, write
 
 
 @pytest.fixture

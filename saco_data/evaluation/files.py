@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from saco_data.evaluate import remembered
-from saco_data.evaluate.findings import Finding
-from saco_data.evaluate.results import SAMPLES, SEED, Result, SubsetResult
+from saco_data.evaluation import remembered
+from saco_data.evaluation.findings import Finding
+from saco_data.evaluation.results import SAMPLES, SEED, Result, SubsetResult
 
 # Which subsets have these image ids: for those that the ground truth does not have.
 Elsewhere = Callable[[list[Any]], str]
@@ -80,7 +80,7 @@ def evaluate_one(task: Task, options: Options, elsewhere: Elsewhere | None = Non
     key = _key(task, options) if options.remember else ""
     if key and (known := remembered.result(key)):
         return known
-    from saco_data.evaluate import computing
+    from saco_data.evaluation import computing
 
     result = computing.compute(task, options, elsewhere)
     if key:
@@ -90,7 +90,7 @@ def evaluate_one(task: Task, options: Options, elsewhere: Elsewhere | None = Non
 
 def check_one(task: Task, options: Options, elsewhere: Elsewhere | None = None) -> list[Finding]:
     """Only validates: the warnings. Raises PredictionError with all findings."""
-    from saco_data.evaluate import computing
+    from saco_data.evaluation import computing
 
     return computing.validate(task, options, elsewhere)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from saco_data.evaluate.findings import Finding
+from saco_data.evaluation.findings import Finding
 
 VERSION = 1
 SUBSETS = 10  # a mean of fewer is not called Average
@@ -162,7 +162,7 @@ class Result(msgspec.Struct):
         }
 
     def __str__(self) -> str:
-        from saco_data.evaluate.tables import as_text
+        from saco_data.evaluation.tables import as_text
 
         return as_text(self)
 

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from saco_data.evaluate import matching
-from saco_data.evaluate.segmentations import Rle
-from tests.evaluate.made import encode
+from saco_data.evaluation import matching
+from saco_data.evaluation.segmentations import Rle
+from tests.evaluation.made import encode
 
 MASK = np.ones((4, 4), bool)
 SHAPE = Rle(4, 4, encode(MASK)["counts"])

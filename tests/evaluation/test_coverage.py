@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from saco_data.evaluate import bootstrap, cgf1
-from saco_data.evaluate.files import RAN, Options, Task, evaluate_one
-from saco_data.evaluate.items import items_of
-from saco_data.evaluate.results import Result
-from saco_data.evaluate.tables import as_text
+from saco_data.evaluation import bootstrap, cgf1
+from saco_data.evaluation.files import RAN, Options, Task, evaluate_one
+from saco_data.evaluation.items import items_of
+from saco_data.evaluation.results import Result
+from saco_data.evaluation.tables import as_text
 from saco_data.model.errors import AnnotationError, UsageError
-from tests.evaluate.made import entry, rectangle, some, truth, write
+from tests.evaluation.made import entry, rectangle, some, truth, write
 
 
 def without(content: dict[str, Any], ids: set[int]) -> dict[str, Any]:

@@ -93,7 +93,7 @@ def annotation_files(config: SubsetConfig) -> tuple[Path, Path | None]:
 def owner_of_ids(settings: Settings) -> Callable[[list[Any]], str]:
     """A function that names the subsets that image ids belong to; "" where none has them."""
 
-    from saco_data.evaluate.coverage import ids_in
+    from saco_data.evaluation.coverage import ids_in
 
     def name(wanted: list[Any]) -> str:
         owners = []

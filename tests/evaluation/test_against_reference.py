@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from saco_data.evaluate import matching
-from saco_data.evaluate.files import Options, Task, evaluate_one
-from tests.evaluate import reference
-from tests.evaluate.made import some, write
+from saco_data.evaluation import matching
+from saco_data.evaluation.files import Options, Task, evaluate_one
+from tests.evaluation import reference
+from tests.evaluation.made import some, write
 
 KEYS = ("il", "tp", "fp", "fn", "positive_fp")
 

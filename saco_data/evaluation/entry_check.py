@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from saco_data.evaluate.findings import Findings
-from saco_data.evaluate.ground_truth import GroundTruth, Shape
-from saco_data.evaluate.segmentations import (
+from saco_data.evaluation.findings import Findings
+from saco_data.evaluation.ground_truth import GroundTruth, Shape
+from saco_data.evaluation.segmentations import (
     BadSegmentation,
     Box,
     Rle,

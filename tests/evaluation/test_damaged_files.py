@@ -16,9 +16,9 @@ from typing import Any
 
 import pytest
 
-from saco_data.evaluate.files import Options, Task, evaluate_one
-from saco_data.evaluate.findings import PredictionError
-from tests.evaluate.made import some, write
+from saco_data.evaluation.files import Options, Task, evaluate_one
+from saco_data.evaluation.findings import PredictionError
+from tests.evaluation.made import some, write
 
 Damage = Callable[[random.Random, list[dict[str, Any]]], Any]
 SECONDS = 60  # a file that is not answered by then hangs
@@ -136,7 +136,7 @@ def campaign(folder: Path, seed: int, number: int) -> dict[str, int]:
 def in_a_process(folder: Path, seed: int, number: int) -> dict[str, int]:
     """The campaign where a hang can be ended; stderr names the file."""
     code = (
-        "import json, pathlib, sys; from tests.evaluate.test_damaged_files import campaign; "
+        "import json, pathlib, sys; from tests.evaluation.test_damaged_files import campaign; "
         f"print(json.dumps(campaign(pathlib.Path({str(folder)!r}), {seed}, {number})))"
     )
     done = subprocess.run(

@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from saco_data.evaluate.cgf1 import NAMES
-from saco_data.evaluate.files import Options, Task, evaluate_one
+from saco_data.evaluation.cgf1 import NAMES
+from saco_data.evaluation.files import Options, Task, evaluate_one
 from saco_data.model.errors import SacoError
 from tests.conftest import ROOT
-from tests.evaluate.made import write
+from tests.evaluation.made import write
 
 GOLDEN = json.loads(gzip.decompress((ROOT / "tests/data/cgf1_golden.json.gz").read_bytes()))
 CASES = {case["name"]: case for case in GOLDEN["cases"]}

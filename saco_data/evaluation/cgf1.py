@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from saco_data.evaluate.items import Items
-from saco_data.evaluate.matching import THRESHOLDS
+from saco_data.evaluation.items import Items
+from saco_data.evaluation.matching import THRESHOLDS
 
 MASKS = 1e-4  # the official epsilon of numbers about masks
 IMAGES = 1e-6  # and of numbers about image-NPs

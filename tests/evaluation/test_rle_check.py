@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from saco_data.dataset.masks import DamagedMask, run_lengths
-from saco_data.evaluate import rle_check
-from tests.evaluate.made import encode
+from saco_data.evaluation import rle_check
+from tests.evaluation.made import encode
 
 
 def is_whole(counts: str, pixels: int) -> bool:

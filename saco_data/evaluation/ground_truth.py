@@ -17,10 +17,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from saco_data.dataset import raw_json
-from saco_data.evaluate import rle_check
-from saco_data.evaluate.ids import Ids
-from saco_data.evaluate.json_slices import NotAnArray, reader_of, slices
-from saco_data.evaluate.segmentations import BadSegmentation, Box, Rle, Side, box_of, rle_of
+from saco_data.evaluation import rle_check
+from saco_data.evaluation.ids import Ids
+from saco_data.evaluation.json_slices import NotAnArray, reader_of, slices
+from saco_data.evaluation.segmentations import BadSegmentation, Box, Rle, Side, box_of, rle_of
 from saco_data.model.errors import AnnotationError
 from saco_data.model.words import plain
 from saco_data.storage import untrusted_json

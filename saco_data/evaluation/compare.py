@@ -10,9 +10,9 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from saco_data.evaluate import bootstrap, cgf1
-from saco_data.evaluate.items import Items, T, items_of
-from saco_data.evaluate.results import SAMPLES, SEED, ItemRecord
+from saco_data.evaluation import bootstrap, cgf1
+from saco_data.evaluation.items import Items, T, items_of
+from saco_data.evaluation.results import SAMPLES, SEED, ItemRecord
 from saco_data.model.errors import UsageError
 
 NAMES = ("cgF1", "IL_MCC", "pmF1")

@@ -7,21 +7,27 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from saco_data.evaluate import cgf1
-from saco_data.evaluate.compare import aligned, compare
-from saco_data.evaluate.files import Options, Task, evaluate_one
-from saco_data.evaluate.items import Items, items_of
+from saco_data.evaluation import cgf1
+from saco_data.evaluation.compare import aligned, compare
+from saco_data.evaluation.files import Options, Task, evaluate_one
+from saco_data.evaluation.items import Items, items_of
 from saco_data.model.errors import UsageError
-from tests.evaluate.made import some, write
+from tests.evaluation.made import HEIGHT, WIDTH, entry, some, write
+
+CORNER = np.zeros((HEIGHT, WIDTH), bool)
+CORNER[-1, -1] = True
 
 
 @pytest.fixture
 def models(tmp_path: Path) -> tuple[Items, Items, list[str]]:
-    """A model, and one that lacks every third of its predictions and did not run everywhere."""
+    """A model, and one that is often wrong about the place and did not run everywhere."""
     content, found = some(11, count=90)
     gt = write(tmp_path / "gt.json", content)
     a = write(tmp_path / "a.json", found)
-    b = write(tmp_path / "b.json", [each for at, each in enumerate(found) if at % 3])
+    b = write(
+        tmp_path / "b.json",
+        [entry(each["image_id"], CORNER) if at % 3 else each for at, each in enumerate(found)],
+    )
     ran = write(tmp_path / "ran.json", list(range(10, 80)))
     how = Options(remember=False)
     first = evaluate_one(Task("x", a, (gt,)), how)

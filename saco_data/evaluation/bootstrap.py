@@ -9,9 +9,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from saco_data.evaluate.cgf1 import IMAGES, MASKS
-from saco_data.evaluate.items import Items, T
-from saco_data.evaluate.results import SAMPLES, SEED, Interval
+from saco_data.evaluation.cgf1 import IMAGES, MASKS
+from saco_data.evaluation.items import Items, T
+from saco_data.evaluation.results import SAMPLES, SEED, Interval
 
 _CELLS = 3_000_000  # numbers drawn at a time: bounds memory
 # Columns of the table of counts: image level TP, FP, TN, FN, masks annotated, then by threshold

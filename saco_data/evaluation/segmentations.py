@@ -12,7 +12,7 @@ from typing import Annotated, Any, NamedTuple
 
 import msgspec
 
-from saco_data.evaluate import rle_check
+from saco_data.evaluation import rle_check
 
 MAX_PIXELS = 1 << 31  # pycocotools counts pixels in 32 bits
 # Height or width of a usual picture; for longer sides the product is looked at.

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from saco_data.evaluate import computing, remembered
-from saco_data.evaluate.files import Options, Task, evaluate_one
-from tests.evaluate.made import some, write
+from saco_data.evaluation import computing, remembered
+from saco_data.evaluation.files import Options, Task, evaluate_one
+from tests.evaluation.made import some, write
 
 
 def old(path: Path) -> Path:

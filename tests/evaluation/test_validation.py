@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from saco_data.evaluate.files import Options, Task, check_one, evaluate_one
-from saco_data.evaluate.findings import PredictionError
-from tests.evaluate.made import HEIGHT, WIDTH, entry, truth, write
+from saco_data.evaluation.files import Options, Task, check_one, evaluate_one
+from saco_data.evaluation.findings import PredictionError
+from tests.evaluation.made import HEIGHT, WIDTH, entry, truth, write
 
 MASK = np.zeros((HEIGHT, WIDTH), bool)
 MASK[2:6, 3:9] = True

@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from saco_data.dataset import raw_json
-from saco_data.evaluate import cgf1
-from saco_data.evaluate.ground_truth import GroundTruth
-from saco_data.evaluate.items import Items
-from saco_data.evaluate.results import Coverage, Views
+from saco_data.evaluation import cgf1
+from saco_data.evaluation.ground_truth import GroundTruth
+from saco_data.evaluation.items import Items
+from saco_data.evaluation.results import Coverage, Views
 from saco_data.model.errors import UsageError
 from saco_data.storage import untrusted_json
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from saco_data.evaluate import (
+from saco_data.evaluation import (
     bootstrap,
     cgf1,
     counting,
@@ -13,12 +13,12 @@ from saco_data.evaluate import (
     predictions_file,
     remembered,
 )
-from saco_data.evaluate.files import Elsewhere, Options, Task
-from saco_data.evaluate.findings import Finding
-from saco_data.evaluate.ground_truth import GroundTruth
-from saco_data.evaluate.items import Items, record_of
-from saco_data.evaluate.predictions_file import Predicted
-from saco_data.evaluate.results import Coverage, SubsetResult
+from saco_data.evaluation.files import Elsewhere, Options, Task
+from saco_data.evaluation.findings import Finding
+from saco_data.evaluation.ground_truth import GroundTruth
+from saco_data.evaluation.items import Items, record_of
+from saco_data.evaluation.predictions_file import Predicted
+from saco_data.evaluation.results import Coverage, SubsetResult
 
 
 def compute(task: Task, options: Options, elsewhere: Elsewhere | None) -> SubsetResult:

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from saco_data.evaluate.matching import THRESHOLDS
-from saco_data.evaluate.results import ItemRecord
+from saco_data.evaluation.matching import THRESHOLDS
+from saco_data.evaluation.results import ItemRecord
 
 T = len(THRESHOLDS)
 Ints = NDArray[np.int64]

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from saco_data.evaluate import json_slices
-from saco_data.evaluate.json_slices import NotAnArray, reader_of, slices
+from saco_data.evaluation import json_slices
+from saco_data.evaluation.json_slices import NotAnArray, reader_of, slices
 
 VALUES = st.recursive(
     st.none() | st.integers() | st.text('}{,[]\\" a'), lambda inner: st.lists(inner, max_size=3)
