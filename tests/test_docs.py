@@ -24,8 +24,8 @@ EXAMPLES = {
     "...": "",
     "FILE": "CONFIG_FRAMES.yaml",
 }
-# What needs cards of other laboratories or a live source: run by tests of their own.
-ELSEWHERE = {"intersect", "demo", "annotations", "sync"}
+# What needs cards of other laboratories, predictions or a live source: run by tests of their own.
+ELSEWHERE = {"intersect", "demo", "annotations", "sync", "eval"}
 
 
 def commands() -> set[str]:

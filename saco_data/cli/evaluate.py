@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from saco_data.cli.common import Options, json_option
+from saco_data.cli.evaluate_choice import Choice
 
 if TYPE_CHECKING:
-    from saco_data.catalog.manifest import Manifest
-    from saco_data.evaluation.files import Elsewhere, Task
     from saco_data.evaluation.files import Options as How
     from saco_data.evaluation.results import Result
 
@@ -81,7 +80,7 @@ def evaluate(
     how = How(iou, lenient, partial, seed=seed, jobs=processors())
     try:
         verb, named = _verb(predictions)
-        choice = _Choice(options, subset, tuple(truths), ran, iou, metric)
+        choice = Choice(options, subset, tuple(truths), ran, iou, metric)
         if verb == "check":
             _check(choice, named, how, as_json)
         elif verb == "compare":
@@ -135,91 +134,7 @@ def _verb(words: Sequence[str]) -> tuple[str, list[str]]:
     return verb, named
 
 
-class _Choice:
-    """What the options say about ground truths and subsets; the config is read when needed."""
-
-    def __init__(
-        self,
-        options: Options,
-        subset: str | None,
-        truths: tuple[Path, ...],
-        ran: Path | None,
-        iou: str,
-        metric: str | None,
-    ) -> None:
-        self.options, self.subset, self.truths = options, subset, truths
-        self.ran, self.iou, self.metric = ran, iou, metric
-        self._settings: Any = None
-
-    @property
-    def settings(self) -> Any:
-        """The config; None where a ground truth is named and there is no config."""
-        from saco_data.model.errors import ConfigError, UsageError
-
-        if self._settings is None:
-            try:
-                self._settings = self.options.settings()
-            except ConfigError:
-                raise
-            except UsageError as error:
-                if self.truths:
-                    return None
-                raise UsageError(
-                    error.what, remedy="Run where the config is, or name a ground truth with --gt"
-                ) from error
-        return self._settings
-
-    def manifests(self) -> Sequence[Manifest]:
-        """All subsets: those of the config, or ours."""
-        from saco_data.catalog import registry
-
-        settings = None if self.truths else self.settings
-        found: Any = settings.registry if settings else registry.builtin()
-        return tuple(found.manifests)
-
-    def tasks(self, words: Sequence[str]) -> list[Task]:
-        """What to evaluate. Raises UsageError where it cannot be told."""
-        from saco_data.evaluation import naming
-        from saco_data.model.errors import UsageError
-
-        found = naming.find(words, self.manifests(), self.subset, self.iou, bool(self.truths))
-        tasks = [self._task(path, manifest) for path, manifest in found]
-        names = [each.name for each in tasks]
-        if twice := {name for name in names if names.count(name) > 1}:
-            raise UsageError(
-                f"several predictions are of {', '.join(sorted(twice))}", remedy="Name one of each"
-            )
-        if self.ran and len(tasks) > 1:
-            raise UsageError("--ran is for one prediction", remedy="Name one subset")
-        return tasks
-
-    def _task(self, path: Path, manifest: Manifest | None) -> Task:
-        from saco_data.evaluation import naming
-        from saco_data.evaluation.files import Task
-
-        if self.truths:
-            truth = self.truths[0]
-            manifest = manifest or naming.of_annotation_file(truth, self.manifests())
-            name = manifest.id if manifest else truth.stem
-            published = manifest.annotations.evaluated if manifest else None
-            return Task(name, path, self.truths, None, published, self.ran)
-        assert manifest is not None
-        config = self.settings.subset(manifest.id)
-        truth, copy = naming.annotation_files(config)
-        published = manifest.annotations.evaluated
-        return Task(manifest.id, path, (truth,), copy, published, self.ran)
-
-    def elsewhere(self) -> Elsewhere | None:
-        """Finds the subsets of unknown ids, where there is a config."""
-        from saco_data.evaluation import naming
-
-        if self.truths and self.options.config is None:
-            return None
-        settings = self.settings
-        return naming.owner_of_ids(settings) if settings else None
-
-
-def _run(choice: _Choice, words: Sequence[str], how: How) -> Result:
+def _run(choice: Choice, words: Sequence[str], how: How) -> Result:
     from saco_data.evaluation.files import evaluate_files
     from saco_data.model.errors import UsageError
 
@@ -250,7 +165,7 @@ def _show(
         click.echo(tables.as_text(result))
 
 
-def _check(choice: _Choice, words: Sequence[str], how: How, as_json: bool) -> None:
+def _check(choice: Choice, words: Sequence[str], how: How, as_json: bool) -> None:
     from saco_data.evaluation.files import check_one
 
     found = {each.name: check_one(each, how, choice.elsewhere()) for each in choice.tasks(words)}
@@ -264,7 +179,7 @@ def _check(choice: _Choice, words: Sequence[str], how: How, as_json: bool) -> No
             click.echo(f"  warning: {each.in_words()}")
 
 
-def _compare(choice: _Choice, words: Sequence[str], how: How, as_json: bool) -> None:
+def _compare(choice: Choice, words: Sequence[str], how: How, as_json: bool) -> None:
     from saco_data.evaluation.compare import compare
     from saco_data.model.errors import UsageError
 
@@ -287,7 +202,7 @@ def _compare(choice: _Choice, words: Sequence[str], how: How, as_json: bool) -> 
         click.echo(f"{name}: {each.in_words()}")
 
 
-def _evaluated(choice: _Choice, word: str, how: How) -> dict[str, Any]:
+def _evaluated(choice: Choice, word: str, how: How) -> dict[str, Any]:
     """The items and ground truths of a prediction, or of a result that was written with --to."""
     from saco_data.evaluation.compare import read_items
     from saco_data.evaluation.items import items_of
