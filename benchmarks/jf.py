@@ -22,7 +22,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from saco_data.evaluate.jf import evaluate_folders
+from saco_data.evaluation.jf import evaluate_folders
 from saco_data.executors.local import LocalExecutor
 
 FRAMES = 26

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from saco_data.evaluate import jf
+from saco_data.evaluation import jf
 from saco_data.executors.local import LocalExecutor
 from saco_data.model.errors import Interrupted, SacoError
 from saco_data.storage import files
@@ -102,7 +102,7 @@ def _evaluate(options: argparse.Namespace) -> None:
     folder = options.pred_root.absolute().resolve()
     path = options.results or folder.with_name(f"{folder.name}_results.csv")
     print(f"Saving the results to {path}")
-    files.write(path, table.encode())
+    files.write_if_changed(path, table.encode())
 
 
 def _show(done: int, total: int) -> None:

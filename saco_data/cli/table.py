@@ -14,6 +14,7 @@ TABLE = {
     "verify": "stages:verify",
     "prepare": "stages:prepare",
     "sync": "sync:sync",
+    "eval": "evaluate:evaluate",
     "status": "look:status",
     "history": "memory:history",
     "card": "memory:card",

@@ -29,6 +29,7 @@ from saco_data.dataset.masks import Mask
 from saco_data.model.errors import OutputError, UsageError
 from saco_data.model.faults import Fault, FaultsFound
 from saco_data.storage import files
+from saco_data.storage.disk_errors import explain_errors
 
 VOID = 255
 _JPEG = (".jpg", ".jpeg")
@@ -131,7 +132,7 @@ def write(videos: Sequence[Video], to: Path, *, keep_void: bool = False) -> Layo
     parts = _divide(videos, surveys)
     if not parts:
         raise UsageError("no video has a mask", item=str(to), remedy="Is it the right folder?")
-    with files.explained(to):
+    with explain_errors(to):
         building = to.with_name(f".{to.name[:80]}.{os.getpid()}.saco-tmp")
         building.mkdir(parents=True)
         try:
@@ -221,11 +222,11 @@ def _write(videos: Iterable[Video], parts: Sequence[Part], folder: Path, keep_vo
                 if frame >= part.start:
                     name = f"{frame - part.start:05d}.png"
                     path = folder / "Annotations" / part.name / name
-                    files.write(
+                    files.write_if_changed(
                         path, encode(_paint(masks, part.labels, (height, width), keep_void))
                     )
                     label_maps += 1
-    files.write(folder / "mapping.json", _mapping(parts, skipped))
+    files.write_if_changed(folder / "mapping.json", _mapping(parts, skipped))
     return Layout(tuple(parts), tuple(skipped), frames, label_maps)
 
 
@@ -244,12 +245,12 @@ def _paint(
 
 def _put_picture(picture: Path, path: Path) -> None:
     if picture.suffix.lower() in _JPEG:
-        files.link(picture, path)
+        files.link_or_copy(picture, path)
         return
     with Image.open(picture) as image:
         buffer = io.BytesIO()
         image.convert("RGB").save(buffer, "JPEG", quality=_QUALITY)
-    files.write(path, buffer.getvalue())
+    files.write_if_changed(path, buffer.getvalue())
 
 
 def _mapping(parts: Iterable[Part], skipped: Sequence[str]) -> bytes:

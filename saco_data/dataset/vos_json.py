@@ -17,7 +17,8 @@ from saco_data.dataset.vos import VOID, DamagedLabels
 from saco_data.dataset.vos_folders import PICTURES, find_pictures, first_folder
 from saco_data.model.errors import AnnotationError, UsageError
 from saco_data.model.faults import Fault
-from saco_data.storage import files, untrusted_json
+from saco_data.storage import untrusted_json
+from saco_data.storage.names import UnsafeName, safe_join
 
 _TRACK_KEYS = ("track_id", "instance_id")
 _FRAME_KEYS = ("frame_id", "frame_index")
@@ -259,8 +260,8 @@ def _find_frames(root: Path, names: Sequence[str], video: str, faults: list[Faul
     found = []
     for name in names:
         try:
-            places = [files.inside(base, name) for base in (*roots, root)]
-        except files.UnsafeName as error:
+            places = [safe_join(base, name) for base in (*roots, root)]
+        except UnsafeName as error:
             faults.append(Fault("unsafe name of a picture", video, str(error)))
             continue
         picture = next((place for place in places if exists(place)), None)

@@ -9,7 +9,7 @@ from saco_data.dataset.vos_folders import ANNOTATIONS, first_folder, open_folder
 from saco_data.dataset.vos_json import open_json
 from saco_data.model.errors import UsageError
 from saco_data.model.faults import Fault, FaultsFound
-from saco_data.storage import files
+from saco_data.storage.names import UnsafeName, safe_join
 
 
 def open_videos(folder: Path) -> list[Video]:
@@ -36,8 +36,8 @@ def open_videos(folder: Path) -> list[Video]:
         )
     for video in videos:
         try:
-            is_safe = "/" not in video.name and files.inside(folder, video.name)
-        except files.UnsafeName:
+            is_safe = "/" not in video.name and safe_join(folder, video.name)
+        except UnsafeName:
             is_safe = False
         if not is_safe:
             faults.append(Fault("name of a video that cannot be a folder", repr(video.name)))

@@ -44,7 +44,7 @@ def write(video: Path, folder: Path) -> Extracted:
             assert got.count is not None
             return Extracted(tuple(names), got.count, way)
         name = f"{got.index:05d}.jpg"
-        files.write(folder / name, encode_jpeg(got.rgb, quality=QUALITY))
+        files.write_if_changed(folder / name, encode_jpeg(got.rgb, quality=QUALITY))
         names.append(name)
         way = got.way
     raise AssertionError("frames end with a failure")

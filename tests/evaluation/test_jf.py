@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from saco_data.evaluate.jf import evaluate_folders
+from saco_data.evaluation.jf import evaluate_folders
 from saco_data.model.errors import UsageError
 from saco_data.model.faults import FaultsFound
 from tests.conftest import ROOT

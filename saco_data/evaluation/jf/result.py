@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from saco_data.evaluate.jf.count import Score
+from saco_data.evaluation.jf.count import Score
 
 SAMPLES = 10_000
 

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from saco_data.evaluate.jf import evaluate_folders
+from saco_data.evaluation.jf import evaluate_folders
 from saco_data.executors.local import LocalExecutor
 from saco_data.model.faults import FaultsFound
 from tests.conftest import ROOT
-from tests.evaluate.test_jf import CASES, laid_out
+from tests.evaluation.test_jf import CASES, laid_out
 
 VIDEOS, TURNS = 30, 5
 FRAMES = VIDEOS * 4 * (6 * TURNS - 2)

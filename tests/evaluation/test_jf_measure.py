@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from saco_data.dataset.patch import Patch
-from saco_data.evaluate.jf.measure import cut_together, find_boundary, measure, tolerance
+from saco_data.evaluation.jf.measure import cut_together, find_boundary, measure, tolerance
 
 
 def boundary(mask: Any) -> Any:

@@ -7,10 +7,10 @@ from concurrent.futures import Future, as_completed
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from saco_data.evaluate.jf import folders
-from saco_data.evaluate.jf.count import Score, count_tracks
-from saco_data.evaluate.jf.folders import Scan, Track
-from saco_data.evaluate.jf.result import Result
+from saco_data.evaluation.jf import folders
+from saco_data.evaluation.jf.count import Score, count_tracks
+from saco_data.evaluation.jf.folders import Scan, Track
+from saco_data.evaluation.jf.result import Result
 from saco_data.model.errors import UsageError
 from saco_data.model.faults import Fault, FaultsFound
 

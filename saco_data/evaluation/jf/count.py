@@ -9,8 +9,8 @@ import numpy as np
 
 from saco_data.dataset.label_png import LabelError, read_patch
 from saco_data.dataset.patch import Labels, Patch
-from saco_data.evaluate.jf.folders import Track
-from saco_data.evaluate.jf.measure import Mask, cut_together, measure, tolerance
+from saco_data.evaluation.jf.folders import Track
+from saco_data.evaluation.jf.measure import Mask, cut_together, measure, tolerance
 from saco_data.model.faults import Fault
 
 SEVERAL = "holds several objects, where a folder an object needs one mask a file"

@@ -1,1 +1,0 @@
-"""The official numbers, computed from files: cgF1, J&F."""

@@ -1,7 +1,0 @@
-"""J&F of masks in folders, equal to the official evaluator of SA-V: `evaluate_folders`."""
-
-from saco_data.evaluate.jf.count import Score
-from saco_data.evaluate.jf.result import Result
-from saco_data.evaluate.jf.run import evaluate_folders
-
-__all__ = ["Result", "Score", "evaluate_folders"]
