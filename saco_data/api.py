@@ -5,21 +5,36 @@ Functions return records, print nothing, and raise the errors of `saco_data.mode
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
 from saco_data.catalog import registry
 from saco_data.config import settings as config
 from saco_data.config.settings import Settings
-from saco_data.dataset.dataset import Dataset, SubsetFiles
+from saco_data.dataset.dataset import Dataset, Subset, SubsetFiles
+from saco_data.dataset.predictions import Predictions
 from saco_data.engine import forecast, session
 from saco_data.engine import status as statuses
 from saco_data.engine.events import Reporter, Silent, Stages
 from saco_data.engine.forecast import Table
 from saco_data.engine.session import Finished
 from saco_data.engine.status import Status
+from saco_data.evaluation import files as evaluations
+from saco_data.evaluation import naming
+from saco_data.evaluation.results import Result
 from saco_data.model.errors import UsageError
 from saco_data.state.ledger import Ledger
+
+__all__ = [
+    "Predictions",
+    "evaluate",
+    "load",
+    "plan",
+    "prepare",
+    "read_config",
+    "status",
+]
 
 Config = str | Path | Settings | None
 Names = str | Sequence[str]
@@ -98,6 +113,46 @@ def status(source: Config = None, subsets: Names = ()) -> Status:
     settings = read_config(source)
     with Ledger(settings.state, read_only=True) as ledger:
         return statuses.read(settings, ledger, settings.registry.select(_as_list(subsets)))
+
+
+def evaluate(
+    predictions: str | Path,
+    ground_truth: Subset | str | Path | Sequence[str | Path],
+    *,
+    iou: str = "segm",
+    ran: str | Path | None = None,
+    lenient: bool = False,
+    partial: bool = False,
+    seed: int = 0,
+    jobs: int | None = None,
+) -> Result:
+    """The official numbers of a prediction file, with coverage and intervals, as fractions.
+
+    `ground_truth`: a subset of a copy, an annotation file, or three of them (Gold). `ran`: a file
+    with the image ids that the model ran on; by default the one that `Predictions` wrote. The
+    other parameters are those of `saco eval`. `jobs`: processes; by default one for each
+    processor, and only one where this process has several threads, which forked ones disturb.
+    Raises PredictionError, AnnotationError, UsageError.
+    """
+    if isinstance(ground_truth, Subset):
+        paths = [ground_truth.files.annotations]
+    elif isinstance(ground_truth, str | Path):
+        paths = [Path(ground_truth)]
+    else:
+        paths = [Path(each) for each in ground_truth]
+    manifest = naming.of_annotation_file(paths[0], registry.builtin().manifests)
+    name = ground_truth.name if isinstance(ground_truth, Subset) else None
+    task = evaluations.Task(
+        name or (manifest.id if manifest else paths[0].stem),
+        Path(predictions),
+        tuple(paths),
+        published=manifest.annotations.evaluated if manifest else None,
+        ran=Path(ran) if ran is not None else None,
+    )
+    if jobs is None:
+        jobs = evaluations.processors() if threading.active_count() == 1 else 1
+    how = evaluations.Options(iou, lenient, partial, seed=seed, jobs=jobs)
+    return evaluations.evaluate_files([task], how)
 
 
 def _as_list(subsets: Names) -> Sequence[str]:

@@ -38,8 +38,8 @@ EXAMPLES = {
     "mine/birds": "silver/geode",
     "FILE": "CONFIG_FRAMES.yaml",
 }
-# What needs cards of other laboratories or a live source: run by tests of their own.
-ELSEWHERE = {"intersect", "demo", "annotations", "sync"}
+# What needs cards of others, own masks, predictions or a live source: tests of their own run it.
+ELSEWHERE = {"intersect", "demo", "annotations", "sync", "convert", "eval"}
 
 
 def commands() -> set[str]:

@@ -26,6 +26,8 @@ class Annotations(_Facts):
     format: Literal["saco"] = "saco"
     file: Annotated[str, Field(pattern=r"^[\w.-]+\.json$")]
     image_nps: Annotated[int, Field(gt=0)]
+    # Of these, the ones that the official evaluation counts (annotated exhaustively).
+    evaluated: Annotated[int, Field(gt=0)] | None = None
     masks: Annotated[int, Field(gt=0)]
     files: Annotated[int, Field(gt=0)] | None = None
     roboflow_project: str | None = None

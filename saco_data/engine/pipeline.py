@@ -6,6 +6,7 @@ main thread, which records and reports them, and concludes each subset that has 
 
 from __future__ import annotations
 
+import copy
 import queue
 import threading
 import time
@@ -139,9 +140,9 @@ class Pipeline:
         except Exception as error:
             # Name missing raw media too: the user can then solve both problems at once.
             if isinstance(error, Blocked | Incomplete) and result.steps is None:
-                also = missing_raw_media(subset.source)
-                error.remedy += f". Also: {also}" if also else ""
-            result.error = error
+                result.error = _add_remedy(error, missing_raw_media(subset.source))
+            else:
+                result.error = error
             self._conclude(subset)
             return None
 
@@ -182,6 +183,13 @@ class Pipeline:
             confirm_gone=self.confirm_gone,
             stopped=self.stop.is_set(),
         )
+
+
+def _add_remedy(error: Blocked | Incomplete, also: str) -> Blocked | Incomplete:
+    """The error with a second step; a copy, because a source may raise one object again."""
+    told = copy.copy(error)
+    told.remedy += f". Also: {also}" if also else ""
+    return told
 
 
 def _count(result: Result, outcomes: Sequence[Outcome]) -> None:

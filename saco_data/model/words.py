@@ -1,8 +1,13 @@
-"""Formats numbers, times and reasons for people."""
+"""Formats numbers, times, reasons and text from outside for people."""
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
+
+# Control characters of C0 and C1, line separators, marks that change the direction of text, and
+# halves of surrogate pairs.
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]+")
 
 
 def number(value: int) -> str:
@@ -67,3 +72,8 @@ def human(size: int) -> str:
             break
         number, unit = number / 1000, larger
     return f"{number:.0f} {unit}" if unit == "B" or number >= 99.5 else f"{number:.1f} {unit}"
+
+
+def plain(text: str) -> str:
+    """Text from outside, safe to print: U+FFFD for what would hide, break or turn round a line."""
+    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)

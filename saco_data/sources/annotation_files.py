@@ -5,6 +5,7 @@ An existing file that differs is kept under a name with its digest, and the user
 
 from __future__ import annotations
 
+import copy
 import json
 import shutil
 from dataclasses import asdict, dataclass
@@ -107,8 +108,10 @@ class Annotations:
         try:
             return self.from_hub(config)
         except (Blocked, Incomplete) as error:
-            error.what, error.item = f"the annotation file is missing: {error.what}", str(path)
-            raise
+            # A copy: a closed hub raises the same error for each subset.
+            told = copy.copy(error)
+            told.what, told.item = f"the annotation file is missing: {error.what}", str(path)
+            raise told from error
 
     def install(
         self, config: SubsetConfig, source: Path, origin: str, revision: str = ""
