@@ -10,8 +10,9 @@ from pathlib import Path
 
 from saco_data.catalog.manifest import Manifest
 from saco_data.dataset import raw_json
-from saco_data.dataset.raw_json import Pair, plain
+from saco_data.dataset.raw_json import Pair
 from saco_data.model.records import Product
+from saco_data.model.words import plain
 
 _MAX_WARNINGS = 20  # about pairs that disagree
 

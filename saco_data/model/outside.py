@@ -15,7 +15,9 @@ _ADDRESS = re.compile(r"(:/{1,2})([^\s\"<>]*)")
 _QUERY = re.compile(r"\?(?=[\w.~%+-]{1,100}=)([^\s\"'<>)#]*)")
 # Of a query, only the id of a YouTube video may be remembered.
 _VIDEO_ID = re.compile(r"v=[\w-]{0,16}")
-_SECRET_FRAGMENT = re.compile(r"#(?=[\w-]{0,40}(?:token|sig|signature|key|password)=).*", re.I | re.S)
+_SECRET_FRAGMENT = re.compile(
+    r"#(?=[\w-]{0,40}(?:token|sig|signature|key|password)=).*", re.I | re.S
+)
 # Sequences by which a terminal is controlled: CSI, then OSC and its like up to their end.
 _ESCAPES = re.compile(
     r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]?"
@@ -47,6 +49,13 @@ def _show(char: str) -> str:
     if char == "\t" or unicodedata.category(char) == "Zs":
         return " "
     return "\ufffd"
+
+
+def label(text: str) -> str:
+    """A name from outside as a page or a picture may show it: U+FFFD for all that is hidden."""
+    if text.isprintable():
+        return text
+    return re.sub("\ufffd+", "\ufffd", "".join(map(_show, text)).replace("\n", "\ufffd"))
 
 
 def one_line(text: str) -> str:

@@ -33,8 +33,12 @@ class SafeFormatter(logging.Formatter):
 
 
 def is_safe_now(record: logging.LogRecord) -> bool:
-    """A filter that takes secrets out of a record, and lets it pass."""
-    record.msg, record.args = hide_secrets(record.getMessage()), ()
+    """A filter that takes secrets and control characters out of a record, and lets it pass."""
+    record.msg, record.args = printable(hide_secrets(record.getMessage())), ()
+    if record.exc_info and not record.exc_text:
+        # Formatters take this text instead of formatting the exception.
+        text = logging.Formatter().formatException(record.exc_info)
+        record.exc_text = printable(hide_secrets(text))
     return True
 
 

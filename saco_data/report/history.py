@@ -60,7 +60,8 @@ class History:
                 f"{when(past.since)} to {when(past.until)}  {_say(past.reason, past.detail)}"
                 for past in earlier
             ),
-            f"{when(item.since)} to {when(item.last_seen)}  {_say(item.reason, item.detail)}  (now)",
+            f"{when(item.since)} to {when(item.last_seen)}  "
+            f"{_say(item.reason, item.detail)}  (now)",
             *(f"{name}: {value}" for name, value in facts.items() if value not in (None, "")),
             f"first seen {when(item.first_seen)} (all times are UTC), attempts {item.attempts}",
         ]
