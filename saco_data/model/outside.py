@@ -31,7 +31,7 @@ def printable(text: str) -> str:
 
     Escape sequences are removed. Every other character that controls or hides (C0, C1, half
     surrogates, marks that turn the direction of writing) becomes U+FFFD. A line break stays, and
-    the lines after it are indented, so that none looks like a line of ours.
+    the lines after it are indented if they are not, so that none looks like a line of ours.
 
     >>> printable("a\\x1b]0;title\\x07b\\u202ec\\nd")
     'ab\ufffdc\\n  d'
@@ -40,7 +40,7 @@ def printable(text: str) -> str:
         return text
     text = _ESCAPES.sub("", text)
     shown = "".join(map(_show, text))
-    return shown.rstrip("\n").replace("\n", "\n  ")
+    return re.sub(r"\n(?=[^ \n])", "\n  ", shown.rstrip("\n"))
 
 
 def _show(char: str) -> str:

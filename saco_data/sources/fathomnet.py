@@ -114,6 +114,11 @@ class FathomnetSource(Source):
                     elif isinstance(result, Failure):
                         asset, detail = wanted[uuid], result.what
                         outcomes.append(self.outcome(asset, result.reason, detail, result.item))
+                    elif self._names_inside(result):
+                        detail = (
+                            "its record names an address inside this network, which is not asked"
+                        )
+                        outcomes.append(self.outcome(wanted[uuid], Reason.HTTP_ERROR, detail))
                     else:
                         records[uuid] = result
                         yield from self._requests([(uuid, result)])
@@ -142,6 +147,17 @@ class FathomnetSource(Source):
         for uuid, record in records:
             expect = Expect(kind="image", sha256=record.sha256 or None)
             yield Request(uuid, record.url, self.raw_path(uuid), expect)
+
+    def _names_inside(self, record: Record) -> bool:
+        """Whether a record of a public server names an address inside our own network."""
+        from yarl import URL
+
+        from saco_data.transports.http.addresses import leads_inside
+
+        try:
+            return leads_inside(URL(record.url)) and not leads_inside(URL(self.location()))
+        except ValueError:
+            return False  # fetching reports the fault
 
     def _look_up(
         self, uuids: Sequence[str], context: Context

@@ -36,7 +36,9 @@ COMMANDS = (
 def mark(name: str, url: str) -> str:
     """The address with user and password, and where a query may be, signed."""
     marked = re.sub(r"(https?://)", rf"\1me:{MARK}{name}user@", url, count=1)
-    return f"{marked}?X-Amz-Signature={MARK}{name}sig&Expires=4000000000" if name in FILES else marked
+    return (
+        f"{marked}?X-Amz-Signature={MARK}{name}sig&Expires=4000000000" if name in FILES else marked
+    )
 
 
 @pytest.mark.parametrize("alive", [True, False], ids=["sources answer", "sources are down"])

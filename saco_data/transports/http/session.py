@@ -18,7 +18,7 @@ from saco_data.model.safe_logging import guard
 from saco_data.model.version import __version__
 from saco_data.transports.base import Policy
 from saco_data.transports.http import environment
-from saco_data.transports.http.addresses import is_usable, origin_of
+from saco_data.transports.http.addresses import check_target, is_usable, origin_of
 from saco_data.transports.http.circuit_breaker import CircuitBreaker
 from saco_data.transports.http.failure import RequestFailure, failure_of
 from saco_data.transports.http.response import Body, check_version, first_bytes, read_answer
@@ -164,6 +164,7 @@ class Session:
                 raise RequestFailure("redirected to an invalid address") from None
             if not usable:
                 raise RequestFailure("redirected to an address that is not http(s)")
+            check_target(url, target)
             if target.origin() != url.origin():
                 # The caller's headers (keys, cookies) are meant for the first host alone.
                 sent = CIMultiDict(own)
