@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from saco_data.model.errors import SacoError
 from saco_data.model.reasons import Reason
 from saco_data.model.records import Arrival, Asset, Outcome, Product
+from saco_data.sources import wrong_medium
 from saco_data.sources.base import Context
 from saco_data.sources.raw_medium import RawMediumSource
 from saco_data.transports.base import Stopped
@@ -94,10 +95,12 @@ class ArchiveSource(RawMediumSource):
         if not wanted:
             return
         raw = self.require_raw()
-        with contextlib.suppress(Stopped):
+        with contextlib.suppress(Stopped), wrong_medium.explain_damage(self, raw):
             if isinstance(raw, str):
                 with self.open_http() as http:
                     remote = http.open(raw, stop=context.stop)
+                    if self._is_published():
+                        wrong_medium.check_not_refused(self, remote)
                     yield from self._fetch_members(remote, wanted, context)
             else:
                 yield from self._fetch_members(raw, wanted, context)
@@ -113,9 +116,10 @@ class ArchiveSource(RawMediumSource):
         # The user may name any folder above the files: match against the whole path.
         prefix = f"{medium}/" if folder else ""
         origin = medium.origin if is_remote else str(medium)
+        seen = wrong_medium.Seen(len(wanted))
         reader = archive.members(
             medium,
-            lambda name: self.key_of_member(prefix + name, wanted) is not None,
+            lambda name: seen.note(name) or self.key_of_member(prefix + name, wanted) is not None,
             checkpoint=self.config.folder / ".archive-index" if is_remote else None,
             # Only at the published address: mirrors may have packed the same files again.
             md5=self.manifest.raw.md5 if self._is_published() else None,
@@ -137,6 +141,8 @@ class ArchiveSource(RawMediumSource):
                 yield self._extract(asset, member, member_origin, keep=is_remote)
             if not wanted:
                 return
+        if seen.wanted == len(wanted):
+            seen.check(self, origin, is_folder=folder is not None)
         missing = Reason.NOT_IN_FOLDER if folder else Reason.NOT_IN_ARCHIVE
         for asset in wanted.values():
             yield self.outcome(asset, missing, f"no such file in {origin}", origin)
