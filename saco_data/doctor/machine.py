@@ -46,7 +46,10 @@ def _check_folder(folder: Path, awkward: Sequence[Subset]) -> Iterator[Finding]:
         remedy = "Use another file system: names that differ in case would overwrite each other"
         yield fail(name, "does not tell upper case from lower case", remedy)
     for subset in refused:
-        remedy = f"Put {subset.id}_path and silver_path on another file system"
+        remedy = (
+            f"Put {subset.id}_path and silver_path on another file system: exFAT, NTFS and CIFS "
+            "refuse it"
+        )
         yield fail(name, f"refuses ':' in names, which {subset.manifest.title}'s have", remedy)
 
 

@@ -57,6 +57,7 @@ ENDINGS: dict[int | None, str] = {
     5: "disk full",
     6: "another run was at work",
     130: "stopped by Ctrl-C",
+    143: "stopped by SIGTERM",
     None: "did not end",
 }
 
