@@ -62,13 +62,17 @@ class Past:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """The effect of an outcome on an item. `before`: None if new; `made`: it was done before."""
+    """The effect of an outcome on an item. `before`: None if new; `made`: it was done before.
+
+    `renewed`: it was done, is done again, and has other content.
+    """
 
     key: str
     is_asset: bool
     before: Reason | None
     after: Reason
     made: bool
+    renewed: bool = False
 
 
 @dataclass

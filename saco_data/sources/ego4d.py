@@ -71,7 +71,7 @@ class Ego4dSource(Source):
         name = f"{self.name} online"
         if self.missing_requirement():
             return ok(name, "not asked: there are no keys")
-        remedy = "Correct `endpoints: ego4d_manifest` in the config"
+        remedy = self.config.endpoint_remedy("manifest")
         try:
             with self._s3() as s3:
                 s3.head(self.location())
@@ -126,11 +126,12 @@ class Ego4dSource(Source):
     ) -> Iterator[Arrival | Outcome]:
         from saco_data.transports.s3 import split
 
+        remedy = self.config.endpoint_remedy("manifest")
         try:
-            addresses = ego4d_manifest.fetch(s3, self.location(), self.config.raw_folder)
+            addresses = ego4d_manifest.fetch(s3, self.location(), self.config.raw_folder, remedy)
         except Failure as failure:
             if failure.reason.state is not State.FAILED:
-                raise ego4d_manifest.unusable(self.location(), failure.what) from None
+                raise ego4d_manifest.unusable(self.location(), failure.what, remedy) from None
             for asset in wanted.values():
                 outcome = self.outcome(asset, failure.reason, f"clip manifest: {failure.what}")
                 yield replace(outcome, origin=self.location(), tried=False)

@@ -48,9 +48,9 @@ def explain_errors(path: Path) -> Iterator[None]:
             raise UnsafeName(f"name too long: {path.name[:80]!r}...") from error
         if error.errno in _TROUBLE:
             raise DiskTrouble(
-                f"the disk does not answer as it should ({os.strerror(error.errno)})",
+                f"the disk does not answer as it should ({os.strerror(error.errno or 0)})",
                 item=str(path),
-                remedy="Run again; if it comes back, check the disk, or mount the network disk anew",
+                remedy="Run again; if it comes back, check the disk or mount it anew",
             ) from error
         if error.errno == errno.EINVAL and (refused := _AWKWARD & set(path.name)):
             raise OutputError(
