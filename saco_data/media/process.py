@@ -138,6 +138,8 @@ def _extract(job: Job) -> Iterator[Outcome | _Frame]:
                 yield from (_failed(job, each, got.reason, got.detail) for each in members)
                 continue
             facts = {"pts": got.pts, "seconds": got.seconds, "way": got.way, **frames.versions()}
+            facts |= {"transfer": got.transfer} if got.transfer else {}
+            facts |= {"concealed": True} if got.concealed else {}
             for product in members:
                 width, height = product.pixels
                 yield _Frame(product, encode_jpeg(got.rgb, (height, width)), facts)

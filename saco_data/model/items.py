@@ -39,6 +39,16 @@ class Item:
         """The state that follows from the reason."""
         return self.reason.state
 
+    @property
+    def is_hdr(self) -> bool:
+        """Whether it is a frame of an HDR video (PQ, HLG), whose colours OpenCV gives otherwise."""
+        return self.facts.get("transfer") in ("smpte2084", "arib-std-b67")
+
+    @property
+    def is_concealed(self) -> bool:
+        """Whether it is a frame of which the decoder had to make up damaged parts."""
+        return bool(self.facts.get("concealed"))
+
     def is_confirmed(self, hours: float) -> bool:
         """Whether "gone" is confirmed: seen twice, at least `hours` apart (0: once is enough)."""
         if self.state is not State.GONE:
