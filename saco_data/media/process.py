@@ -170,7 +170,7 @@ def _fingerprint(job: Job, known: Mapping[str, Any]) -> Outcome:
 def link_into_view(path: Path, view: Path | None, product: Product) -> None:
     """Links a product into the official `frames/` folder, if there is one."""
     if view is not None:
-        files.link_or_copy(path, safe_join(view, product.file_name))
+        files.link_anywhere(path, safe_join(view, product.file_name))
 
 
 def _done(job: Job, product: Product, content: bytes, **facts: object) -> Outcome:
