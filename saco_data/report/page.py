@@ -211,9 +211,9 @@ def _render(data: _Data, now: int, images: str) -> str:
         totals["files"] += each.status.total
         totals["bytes"] += each.bytes
         totals["image_nps"] += each.status.image_nps[0]
-        totals["image_nps_kept"] += each.status.image_nps[1]
+        totals["image_nps_usable"] += each.status.usable[0]
         totals["masks"] += each.status.masks[0]
-        totals["masks_kept"] += each.status.masks[1]
+        totals["masks_usable"] += each.status.usable[1]
     style, script = _template("page.css"), _template("page.js")
     return environment.get_template("page.html.j2").render(
         data=data,
