@@ -13,12 +13,11 @@ import numpy as np
 import saco_data as saco
 
 COLOURS = {"red": (214, 39, 40), "green": (44, 160, 44), "blue": (31, 119, 180)}
-
 saco.prepare(subsets="geode")
 geode = saco.load()["geode"]
 with saco.Predictions("geode.json") as out:  # appears whole or not at all
     for picture in geode.pictures():
-        pixels = np.asarray(picture.image(), float)  # opened once for all its phrases
+        pixels = np.asarray(picture.image(), float)
         for item in picture.items:
             wanted = COLOURS.get(item.phrase.split()[1], (240, 200, 20))
             mask = np.abs(pixels - wanted).max(axis=2) < 60
@@ -26,4 +25,5 @@ with saco.Predictions("geode.json") as out:  # appears whole or not at all
 result = saco.evaluate("geode.json", geode)
 print(result)
 Path("geode.result.json").write_text(json.dumps(result.as_json(items=True)))
-subprocess.run([sys.executable, "-m", "saco_data", "report", "geode"], check=True)
+command = [sys.executable, "-m", "saco_data", "report", "--eval", "geode.result.json"]
+subprocess.run(command, check=True)
