@@ -57,7 +57,7 @@ def read(path: Path, manifest: Manifest) -> Index:
     published = manifest.annotations
     counts = (
         ("image-NPs", image_nps, published.image_nps),
-        ("masks", masks, published.masks),
+        ("masks", masks, published.masks or masks),
         ("files", len(products), published.files or len(products)),
     )
     differing = [f"{count} {what} ({right})" for what, count, right in counts if count != right]

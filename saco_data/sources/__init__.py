@@ -21,6 +21,7 @@ _SOURCES = {
     "ego4d": "ego4d:Ego4dSource",
     "fathomnet": "fathomnet:FathomnetSource",
     "inaturalist": "inaturalist:InaturalistSource",
+    "listed": "listed:ListedSource",
     "nga": "nga:NgaSource",
     "sav": "sav:SavSource",
     "yt1b": "yt1b:Yt1bSource",
