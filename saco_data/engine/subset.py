@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from saco_data import sources
 from saco_data.catalog.manifest import Manifest
 from saco_data.config.settings import Settings
 from saco_data.config.subset import SubsetConfig
-from saco_data.dataset import listing, pruned
+from saco_data.dataset import listing, pruned, raw_json
 from saco_data.dataset.derive import coverage
-from saco_data.dataset.index import Index, read
+from saco_data.dataset.index import Index, count_masks, read
 from saco_data.dataset.pruned import Pruned, sidecar
 from saco_data.sources import Source
 from saco_data.storage import folders
@@ -49,7 +49,12 @@ class Subset:
         """
         if self.manifest.is_listed:
             return listing.count_kept(index, self.manifest, gone)
-        return pruned.run(index.path, index.sha256, self.config.derived, index.products, gone)
+        to = self.config.derived
+        done = pruned.run(index.path, index.sha256, to, index.products, gone)
+        if self.manifest.annotations.format == "coco":
+            masks = count_masks(raw_json.read(to), self.manifest)
+            return replace(done, masks=masks)
+        return done
 
     def coverage(self, names: Collection[str]) -> tuple[int, int]:
         """Numbers of image-NPs and of masks that these files hold. Raises AnnotationError."""

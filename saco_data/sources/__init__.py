@@ -23,6 +23,7 @@ _SOURCES = {
     "inaturalist": "inaturalist:InaturalistSource",
     "listed": "listed:ListedSource",
     "nga": "nga:NgaSource",
+    "o365": "o365:PatchesSource",
     "sav": "sav:SavSource",
     "yt1b": "yt1b:Yt1bSource",
 }

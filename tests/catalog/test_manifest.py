@@ -42,7 +42,12 @@ def test_the_default_collection_is_silver() -> None:
 
 
 def test_each_subset_has_its_published_counts() -> None:
-    assert set(builtin().ids) == {*PUBLISHED, *LISTED}
+    assert set(builtin().ids) == {*PUBLISHED, *LISTED, "o365/val"}
+
+
+def test_objects365_has_the_published_counts() -> None:
+    facts = builtin().find("o365/val").annotations
+    assert (facts.files, facts.masks) == (1_000, 12_836)
 
 
 @pytest.mark.parametrize("name", LISTED)
