@@ -45,6 +45,8 @@ class Annotations(_Facts):
     objects: Annotated[int, Field(gt=0)] | None = None
     # The folder of masks among the products: `<folder>/<video>/<object>/<frame>.png`.
     folder: str | None = None
+    # The folder of pictures among the products: `<pictures>/<video>/<frame>.jpg`.
+    pictures: str | None = None
     roboflow_project: str | None = None
 
     @model_validator(mode="after")
