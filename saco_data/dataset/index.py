@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from saco_data.catalog.manifest import Manifest
 from saco_data.dataset import raw_json
@@ -52,12 +53,12 @@ def read(path: Path, manifest: Manifest) -> Index:
                 f"{path.name}: pairs {plain(str(first.id))} and {plain(str(pair.id))} disagree "
                 f"about {plain(pair.file_name)}; the first is used"
             )
-    masks = sum(1 for _ in document.annotations())
+    masks = count_masks(document, manifest)
     products = {name: _product(pair) for name, pair in firsts.items()}
     published = manifest.annotations
     counts = (
-        ("image-NPs", image_nps, published.image_nps),
-        ("masks", masks, published.masks),
+        ("image-NPs", image_nps, published.image_nps or image_nps),
+        ("masks", masks, published.masks or masks),
         ("files", len(products), published.files or len(products)),
     )
     differing = [f"{count} {what} ({right})" for what, count, right in counts if count != right]
@@ -65,6 +66,24 @@ def read(path: Path, manifest: Manifest) -> Index:
     if differing:
         warnings.append(f"{path.name} holds other counts than published: {', '.join(differing)}")
     return Index(path, document.sha256, products, image_nps, masks, tuple(warnings))
+
+
+def count_masks(document: raw_json.Document, manifest: Manifest) -> int:
+    """The number of masks. In COCO files, entries without a segmentation do not count."""
+    if manifest.annotations.format != "coco":
+        return sum(1 for _ in document.annotations())
+    return sum(
+        1
+        for _, annotation in document.annotations()
+        if _has_mask(raw_json.value_of(annotation.segmentation))
+    )
+
+
+def _has_mask(segmentation: Any) -> bool:
+    """Whether polygons or an RLE hold anything."""
+    if isinstance(segmentation, dict):
+        return bool(segmentation.get("counts"))
+    return isinstance(segmentation, list) and any(segmentation)
 
 
 def _is_same_picture(one: Pair, other: Pair) -> bool:

@@ -79,8 +79,7 @@ def _prune(subset: Subset, index: Index, snapshot: Snapshot, facts: SubsetFacts)
     gone = gone_policy.find_removable(subset, snapshot)
     removed = pruned.removed_sha256(gone)
     if not _is_up_to_date(subset, index, facts, gone):
-        to = subset.config.derived
-        done = pruned.run(index.path, index.sha256, to, index.products, gone)
+        done = subset.derive(index, gone)
         facts.image_nps_kept, facts.masks_kept = done.image_nps, done.masks
         facts.keep_list_sha256 = done.keep_list_sha256
     facts.derived_from = index.sha256

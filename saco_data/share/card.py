@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 from saco_data.config.settings import Settings
-from saco_data.dataset.derive import coverage
 from saco_data.dataset.pruned import keep_list_sha256
 from saco_data.engine import status
 from saco_data.engine.subset import Subset, bind
@@ -156,8 +155,7 @@ def _describe(subset: Subset, snapshot: Snapshot) -> SubsetCard:
     known_for = (facts.keep_list_sha256, facts.derived_from)
     if known_for != (keep_list_sha256(names), facts.sha256):
         # Derived annotations are missing or name files that are missing: count here.
-        kept = coverage(path, set(names).__contains__)
-        nps, masks = kept.image_nps, kept.masks
+        nps, masks = subset.coverage(set(names))
     by_reason = dict(sorted(state.reasons.items()))
     unfinished = {r.value: n for r, n in by_reason.items() if r.state is not State.GONE}
     if state.states[State.PENDING]:

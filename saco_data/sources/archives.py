@@ -103,9 +103,17 @@ class ArchiveSource(RawMediumSource):
                 yield from self._fetch_members(raw, wanted, context)
 
     def _fetch_members(
-        self, medium: Any, wanted: dict[str, Asset], context: Context
+        self,
+        medium: Any,
+        wanted: dict[str, Asset],
+        context: Context,
+        checkpoint: str = ".archive-index",
     ) -> Iterator[Arrival | Outcome]:
-        """Reads the wanted members of a folder, an archive (both Path) or an open remote file."""
+        """Reads the wanted members of a folder, an archive (both Path) or an open remote file.
+
+        `wanted` keeps those that were not seen. `checkpoint`: the name of the file that lets a
+        later run go on in the middle of a remote archive.
+        """
         from saco_data.transports import archive
 
         is_remote = not isinstance(medium, Path)
@@ -116,7 +124,7 @@ class ArchiveSource(RawMediumSource):
         reader = archive.members(
             medium,
             lambda name: self.key_of_member(prefix + name, wanted) is not None,
-            checkpoint=self.config.folder / ".archive-index" if is_remote else None,
+            checkpoint=self.config.folder / checkpoint if is_remote else None,
             # Only at the published address: mirrors may have packed the same files again.
             md5=self.manifest.raw.md5 if self._is_published() else None,
             stop=context.stop,
