@@ -104,11 +104,8 @@ class Yt1bSource(Source):
             if facts.get("bytes") != path.stat().st_size:
                 try:
                     facts = fingerprint(path)
-                except NotVideoError as error:
-                    extra = {"subset": self.name}
-                    log.warning("%s: %s; it is downloaded again", path, error, extra=extra)
-                    missing.append((asset, path))
-                    continue
+                except NotVideoError:
+                    facts = {}  # processing reports the fault
             yield self._arrival(asset, path, facts)
         if missing:
             yield from self._download(missing, context)

@@ -122,17 +122,21 @@ def test_a_video_on_disk_needs_no_request(start: Start, mp4: Path, tmp_path: Pat
     assert proxy.requests == []
 
 
-def test_a_file_on_disk_that_is_not_a_video_is_fetched_again(
+def test_a_file_on_disk_that_is_not_a_video_is_left_to_processing(
     start: Start, mp4: Path, tmp_path: Path
 ) -> None:
-    start({IDS[0]: mp4})
+    _, proxy = start({IDS[0]: mp4})
     source = fetcher(tmp_path)
     path = source.raw_path(IDS[0])
     path.parent.mkdir(parents=True)
     path.write_bytes(b"half a file")
     (arrival,) = source.fetch(assets(IDS[0]), Context())
-    assert isinstance(arrival, Arrival)
-    assert path.read_bytes() == mp4.read_bytes()
+    assert isinstance(arrival, Arrival) and arrival.raw == path
+    assert path.read_bytes() == b"half a file" and proxy.requests == []
+    assert source.fetch_beside(IDS[0]) == source.raw_path(IDS[0]) != path
+    (other,) = source.fetch(assets(IDS[0]), Context())
+    assert isinstance(other, Arrival) and other.raw == source.raw_path(IDS[0])
+    assert path.read_bytes() == b"half a file"
 
 
 @pytest.mark.parametrize(

@@ -62,7 +62,7 @@ class Member:
         Raises ArchiveDamaged, DiskFull, OutputError; `to` then stays as it was.
         """
         written = 0
-        with open_atomic(to) as file:
+        with open_atomic(to, is_raw=True) as file:
             for piece in self._open():
                 written += file.write(piece)
         return written
