@@ -66,7 +66,15 @@ def zip_members(reader: RangeReader, wanted: Callable[[str], bool]) -> Iterator[
 
 
 def _names(info: zipfile.ZipInfo) -> Iterator[str]:
-    """Possible names of a member, the likeliest first: many writers do not name the encoding."""
+    """Possible names of a member, the likeliest first; with "/" for backslashes."""
+    for name in _decoded_names(info):
+        yield name
+        if "\\" in name:
+            yield plain_name(name.replace("\\", "/"))
+
+
+def _decoded_names(info: zipfile.ZipInfo) -> Iterator[str]:
+    """Possible names of a member: many writers do not name the encoding."""
     told = bool(info.flag_bits & _UTF8)
     stored = info.orig_filename
     raw = stored.encode("utf-8" if told else "cp437")
