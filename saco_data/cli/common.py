@@ -144,4 +144,7 @@ def show(
         return
     console.print_status(status)
     if evaluator:
-        console.print_evaluator(settings, subsets)
+        from saco_data.model.reasons import State
+
+        ready = [each.subset for each in status.subsets if each.states[State.DONE]]
+        console.print_evaluator(settings, ready)

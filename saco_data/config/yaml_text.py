@@ -15,6 +15,13 @@ from saco_data.model.errors import ConfigError
 _PLACEHOLDER = re.compile(r"<[A-Z][A-Z0-9_ -]*>")
 # User and password of an address. One slash: an address that was read as a path.
 _USER = re.compile(r"(:/{1,2})[^/]*@")
+# An address of object storage and the like, which would become a folder of that name.
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
+# Keys that name a path, and cannot be a URL either.
+_ONLY_PATH = re.compile(
+    r"path_annotations|silver_path|cookies_path|sav_links_file|directory_save"
+    r"|[a-z0-9_]+(?<!_download)_path|collections\.[^.]+\.(path|manifests)"
+)
 _VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
 
 
@@ -96,8 +103,15 @@ def expand(value: Any, key: str, where: Where) -> Any:
             raise where.error(key, f"${name} is not set", f"Set {name}, or write the value itself")
         return os.environ[name]
 
-    if is_url(value):
+    if is_url(value) and not _ONLY_PATH.fullmatch(key):
         return value  # a signed URL may contain a dollar sign
+    address = _ADDRESS.match(value)
+    if address and not key.startswith("endpoints."):
+        raise where.error(
+            key,
+            f"{address[0]} is an address, and a path is needed: buckets do not work here yet",
+            "Write the path of a folder or file; a bucket can be mounted as a folder",
+        )
     value = _VARIABLE.sub(variable, value)
     home = os.path.expanduser(value)  # noqa: PTH111 - the text may not be a path
     if home.startswith("~"):

@@ -30,6 +30,16 @@ class SubsetStatus:
     # Gone files that await their second look (`gone_confirm_hours`).
     unconfirmed: int = 0
 
+    @property
+    def missing(self) -> int:
+        """Files that are neither there nor gone: the annotations still name them."""
+        return self.total - self.states[State.DONE] - self.states[State.GONE]
+
+    @property
+    def usable(self) -> tuple[int, int] | None:
+        """The kept pairs and masks; None while files are missing that have some of them."""
+        return None if self.missing else (self.image_nps[1], self.masks[1])
+
     def as_json(self) -> dict[str, Any]:
         """Plain data for `--json`."""
         content: dict[str, Any] = {

@@ -200,8 +200,8 @@ def print_status(status: Status) -> None:
             str(each.total),
             *(str(each.states[s]) for s in (State.DONE, State.PENDING)),
             *(str(each.states[s]) for s in (State.FAILED, State.BLOCKED, State.GONE)),
-            f"{each.image_nps[1]}/{each.image_nps[0]}",
-            f"{each.masks[1]}/{each.masks[0]}",
+            f"{each.usable[0] if each.usable else '?'}/{each.image_nps[0]}",
+            f"{each.usable[1] if each.usable else '?'}/{each.masks[0]}",
             reasons or ("complete" if each.complete else ""),
         )
     stdout().print(table)

@@ -209,6 +209,7 @@ def _render(data: _Data, now: int, images: str) -> str:
     for each in data.subsets:
         totals.update({state.value: each.status.states[state] for state in STATES})
         totals["files"] += each.status.total
+        totals["missing"] += each.status.missing
         totals["bytes"] += each.bytes
         totals["image_nps"] += each.status.image_nps[0]
         totals["image_nps_kept"] += each.status.image_nps[1]

@@ -1,4 +1,4 @@
-"""Pairs of different files that share an id: warned of, and no mask of a file that stays is lost."""
+"""Pairs of different files that share an id: warned of, and no mask of what stays is lost."""
 
 from __future__ import annotations
 
