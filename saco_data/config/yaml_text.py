@@ -17,11 +17,12 @@ _PLACEHOLDER = re.compile(r"<[A-Z][A-Z0-9_ -]*>")
 _USER = re.compile(r"(:/{1,2})[^/]*@")
 # An address of object storage and the like, which would become a folder of that name.
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
-# Keys that name a path, and cannot be a URL either.
+# Keys that name a path, and cannot be a URL either; and those that may be a URL too.
 _ONLY_PATH = re.compile(
     r"path_annotations|silver_path|cookies_path|sav_links_file|directory_save"
     r"|[a-z0-9_]+(?<!_download)_path|collections\.[^.]+\.(path|manifests)"
 )
+_RAW = re.compile(r"[a-z0-9_]+_(raw|download_path)|collections\.[^.]+\.raw\..+")
 _VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
 
 
@@ -106,7 +107,7 @@ def expand(value: Any, key: str, where: Where) -> Any:
     if is_url(value) and not _ONLY_PATH.fullmatch(key):
         return value  # a signed URL may contain a dollar sign
     address = _ADDRESS.match(value)
-    if address and not key.startswith("endpoints."):
+    if address and (_ONLY_PATH.fullmatch(key) or _RAW.fullmatch(key)):
         raise where.error(
             key,
             f"{address[0]} is an address, and a path is needed: buckets do not work here yet",

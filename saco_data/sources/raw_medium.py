@@ -86,6 +86,11 @@ class RawMediumSource(Source):
             raw = self.require_raw()
         except Blocked as error:
             return f"{error.what}. {error.remedy}"
+        if isinstance(raw, Path) and raw.is_file():
+            from saco_data.transports.archive import zips
+
+            if problem := zips.find_problem(raw):
+                return f"{raw} {problem}. {zips.DOWNLOAD}"
         ends = expiry(raw) if isinstance(raw, str) else None
         if ends is not None and ends < time.time():
             return f"the link expired on {when(ends)}. {self.manifest.access.steps}"
