@@ -16,7 +16,9 @@ _PLACEHOLDER = re.compile(r"<[A-Z][A-Z0-9_ -]*>")
 # User and password of an address. One slash: an address that was read as a path.
 _USER = re.compile(r"(:/{1,2})[^/]*@")
 # An address of object storage and the like, which would become a folder of that name.
-_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
+_ADDRESS = re.compile(
+    r"(https?|s3[an]?|gs|gcs|az|adl|abfss?|wasbs?|hdfs|oss|r2|b2|swift|file)://", re.IGNORECASE
+)
 # Keys that name a path, and cannot be a URL either; and those that may be a URL too.
 _ONLY_PATH = re.compile(
     r"path_annotations|silver_path|cookies_path|sav_links_file|directory_save"

@@ -219,11 +219,11 @@ class ArchiveSource(RawMediumSource):
 
         try:
             if not keep and not self.manifest.frames:
-                return Arrival(asset, member.read(), origin)
+                return Arrival(asset, member.read(), origin, vouched=member.vouched)
             path = self.raw_path(asset.key)
             member.save(path)
         except ArchiveDamaged as error:
             if not error.alone:
                 raise
             return self.outcome(asset, error.reason, error.what, origin)
-        return Arrival(asset, path, origin, owned=True)
+        return Arrival(asset, path, origin, owned=True, vouched=member.vouched)

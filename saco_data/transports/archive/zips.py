@@ -72,7 +72,7 @@ def zip_members(reader: RangeReader, wanted: Callable[[str], bool]) -> Iterator[
         for info, name, end in chosen:
             refusal = _refusal(info, name, end)
             read = functools.partial(_pieces, archive, info, name, reader.origin)
-            member = Member(name, info.file_size, refusal, read)
+            member = Member(name, info.file_size, refusal, vouched=True, _pieces=read)
             yield member
             member.close()
 
