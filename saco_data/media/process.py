@@ -198,6 +198,7 @@ def _check_one(each: Check) -> Outcome:
         return Outcome(each.subset, name, reason, detail)
 
     try:
+        files.require_regular(each.path)
         data = each.path.read_bytes()
     except OSError as error:
         return failed(Reason.PRODUCT_LOST, f"cannot be read ({error.strerror})")

@@ -17,6 +17,7 @@ from saco_data.model.records import Arrival, Asset, Outcome, Product
 from saco_data.sources.base import Context
 from saco_data.sources.elsewhere import Elsewhere
 from saco_data.sources.raw_medium import RawMediumSource
+from saco_data.storage.files import require_regular
 from saco_data.transports.base import Stopped
 
 if TYPE_CHECKING:
@@ -82,6 +83,7 @@ class ArchiveSource(RawMediumSource):
 
         prefix = f"{raw}/" if raw.is_dir() else ""
         try:
+            require_regular(raw)
             if not prefix and not zipfile.is_zipfile(raw):
                 return sizes
             for member in archive.members(

@@ -114,6 +114,7 @@ class InaturalistSource(ArchiveSource):
 
 def read(path: Path) -> dict[str, str]:
     """The mapping of names in a file. Raises OSError, and ValueError for other content."""
+    files.require_regular(path)
     content = untrusted_json.parse(path.read_bytes())
     if not isinstance(content, dict) or not content:
         raise ValueError("not a JSON object of names")

@@ -50,6 +50,13 @@ class RawMediumSource(Source):
                 remedy="Correct the path that names it",
                 reason=Reason.RAW_MISSING,
             )
+        if isinstance(raw, Path) and not (raw.is_file() or raw.is_dir()):
+            raise Blocked(
+                f"{raw} is a pipe, socket or device, not a file",
+                item=self.name,
+                remedy="Name the archive itself, or the extracted folder",
+                reason=Reason.RAW_MISSING,
+            )
         if isinstance(raw, str) and not is_url(raw):
             raise Blocked(
                 f"`endpoints: {self.name}_archive` is not a URL of http(s)",

@@ -15,6 +15,7 @@ import itertools
 import os
 import re
 import shutil
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -129,8 +130,16 @@ def has_content(path: Path, content: bytes) -> bool:
 
 def sha256_of(path: Path) -> str:
     """The sha256 of a file in hex digits."""
+    require_regular(path)
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def require_regular(path: Path) -> None:
+    """Raises OSError for a pipe, a socket or a device: reading one may never end."""
+    mode = path.stat().st_mode
+    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+        raise OSError(errno.EINVAL, "a pipe, socket or device, not a file", str(path))
 
 
 def stamp(path: Path) -> list[Any]:
