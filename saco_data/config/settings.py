@@ -21,6 +21,7 @@ from saco_data.config.keys import CollectionKeys, Keys
 from saco_data.config.subset import Places, SubsetConfig, endpoint_key
 from saco_data.config.yaml_text import Where, expand, read
 from saco_data.model.errors import ConfigError, ManifestError, UsageError
+from saco_data.storage.files import require_regular
 
 FILE_NAME = "CONFIG_FRAMES.yaml"
 # Keys under `endpoints` that belong to no single subset: the annotation hub, Roboflow's REST API.
@@ -108,6 +109,7 @@ def load(file: Path) -> Settings:
     """
     file = file.absolute()
     try:
+        require_regular(file)
         text = file.read_text(encoding="utf-8")
     except OSError as error:
         raise ConfigError(

@@ -19,6 +19,7 @@ from saco_data.dataset.repairs import as_strict_json, as_utf8
 from saco_data.model.errors import AnnotationError
 from saco_data.model.records import MAX_PIXELS
 from saco_data.storage import untrusted_json
+from saco_data.storage.files import require_regular
 
 # No JPEG is longer or wider, in pixels.
 MAX_SIDE = 65_500
@@ -180,6 +181,7 @@ def plain(text: str) -> str:
 
 def _bytes_of(path: Path) -> bytes:
     try:
+        require_regular(path)
         return path.read_bytes()
     except FileNotFoundError:
         raise AnnotationError(

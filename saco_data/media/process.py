@@ -80,7 +80,7 @@ def _make_image(job: Job, product: Product) -> Outcome:
     path = safe_join(job.images, product.file_name)
     try:
         data = raw.read_bytes() if isinstance(raw, Path) else raw
-        found = _check_content(data, product.file_name)
+        found = _check_content(data, product.file_name, vouched=job.arrival.vouched)
         content = resize_like_official(data, product.pixels) if job.how == "resize" else data
     except ImageError as error:
         return _failed(job, product, error.reason, str(error))
@@ -174,10 +174,13 @@ def link_into_view(path: Path, view: Path | None, product: Product) -> None:
         files.link_or_copy(path, safe_join(view, product.file_name))
 
 
-def _check_content(data: bytes, name: str) -> tuple[int, int]:
-    """The (width, height) of a picture or mask; (0, 0) for text. Raises ImageError."""
+def _check_content(data: bytes, name: str, *, vouched: bool) -> tuple[int, int]:
+    """The (width, height) of a picture or mask; (0, 0) for text. Raises ImageError.
+
+    `vouched`: a checksum proves that the bytes are those of the source.
+    """
     if not name.endswith(TEXT):
-        return check_image(data, name=name)
+        return check_image(data, name=name, vouched=vouched)
     try:
         if data.decode().strip():
             return 0, 0
@@ -213,6 +216,7 @@ def _check_one(each: Check) -> Outcome:
         return Outcome(each.subset, name, reason, detail)
 
     try:
+        files.require_regular(each.path)
         data = each.path.read_bytes()
     except OSError as error:
         return failed(Reason.PRODUCT_LOST, f"cannot be read ({error.strerror})")
@@ -220,7 +224,8 @@ def _check_one(each: Check) -> Outcome:
     if each.sha256 is not None and digest != each.sha256:
         return failed(Reason.WRONG_DIGEST, "the file changed since it was written")
     try:
-        found = _check_content(data, name)
+        # It was checked when it was made, and has not changed since.
+        found = _check_content(data, name, vouched=each.sha256 is not None)
     except ImageError as error:
         return failed(error.reason, str(error))
     if not fits(found, each.product, rotated=each.product.video is None):

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from saco_data.model.errors import UsageError
 from saco_data.model.finding import Finding, fail, ok, warn
 from saco_data.model.reasons import State
+from saco_data.storage.files import require_regular
 from saco_data.transports.link_expiry import expiry, when
 
 if TYPE_CHECKING:
@@ -67,6 +68,7 @@ def check_local(name: str, raw: Path) -> Finding:
             if next(raw.iterdir(), None) is None:
                 return fail(name, f"{raw} is empty", "Extract the archive there again")
             return ok(name, f"folder {raw}")
+        require_regular(raw)
         with raw.open("rb") as file:
             head = file.read(512)
     except OSError as error:

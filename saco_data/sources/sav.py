@@ -12,6 +12,7 @@ from saco_data.model.reasons import Reason
 from saco_data.model.records import Arrival, Asset, Outcome
 from saco_data.sources.archives import ArchiveSource
 from saco_data.sources.base import Context
+from saco_data.storage.files import require_regular
 
 
 class SavSource(ArchiveSource):
@@ -47,6 +48,7 @@ def find_link(path: Path, archive: str) -> str:
     remedy = "Download the links file again and name it in the config (`sav_links_file`, or "
     remedy += "`links_file` of a collection)"
     try:
+        require_regular(path)
         with path.open(newline="", encoding="utf-8-sig") as file:
             for row in csv.DictReader(file, delimiter="\t"):
                 link = (row.get("cdn_link") or "").strip()

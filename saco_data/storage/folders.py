@@ -91,16 +91,24 @@ def fingerprint(folder: Path) -> list[int] | None:
     return [count, total]
 
 
-def park_old_raw(path: Path) -> None:
-    """Renames a raw file until the newer version of its source has arrived; see `sweep`."""
-    with contextlib.suppress(OSError):
+def park_old_raw(path: Path) -> bool:
+    """Renames a raw file of ours until another copy has arrived; see `sweep`.
+
+    Returns whether the name is free now.
+    """
+    try:
         path.replace(path.with_name(f".{path.name}{_PARKED}"))
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return True
 
 
 def sweep(folder: Path) -> None:
     """Removes temporary files of a killed run below a folder.
 
-    A parked raw file gets its name back, or is removed if its newer version has arrived.
+    A parked raw file gets its name back, or is removed if another copy has arrived.
     """
     for name in list_files(folder):
         path = folder / name
