@@ -13,8 +13,9 @@ from typing import Any
 
 from saco_data.catalog.manifest import Manifest
 from saco_data.dataset import raw_json
-from saco_data.dataset.raw_json import Document, Id, Pair, plain
+from saco_data.dataset.raw_json import Document, Id, Pair
 from saco_data.model.records import Product
+from saco_data.model.words import plain
 
 _MAX_WARNINGS = 20  # about pairs that disagree
 

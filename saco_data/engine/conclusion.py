@@ -10,7 +10,7 @@ from saco_data.dataset.index import Index
 from saco_data.engine import freshness, gone_policy, partial_copy
 from saco_data.engine.events import Reporter, Result, Stages
 from saco_data.engine.subset import Subset
-from saco_data.model.errors import Blocked, SacoError, most_severe
+from saco_data.model.errors import Blocked, Incomplete, SacoError, most_severe
 from saco_data.model.items import SubsetFacts
 from saco_data.model.reasons import Effect
 from saco_data.model.snapshot import Snapshot
@@ -62,13 +62,20 @@ def conclude(
     result.error = error
     if index is not None and error is None and stages.process and not stopped:
         facts.ended = freshness.describe_end(subset, result.stamped)
-    facts.waits = [error.reason, str(error)] if isinstance(error, Blocked) else []
+    facts.waits = _describe_wait(error)
     ledger.set_facts(subset.id, facts)
     ledger.commit()
     result.code = _code(subset, snapshot, error, stages)
     if error is not None:
         reporter.note(subset.id, _describe(error))
     reporter.end(subset.id, result.code)
+
+
+def _describe_wait(error: BaseException | None) -> list[str]:
+    """Reason and message of what stopped a subset early: why its other files are pending."""
+    if not isinstance(error, Blocked | Incomplete):
+        return []
+    return [str(getattr(error, "reason", "")), str(error)]
 
 
 def _prune(subset: Subset, index: Index, snapshot: Snapshot, facts: SubsetFacts) -> dict[str, str]:

@@ -26,7 +26,7 @@ from saco_data.model.reasons import State
 from saco_data.model.snapshot import Snapshot
 from saco_data.share.paragraph import write_paragraph
 from saco_data.state.ledger import Ledger
-from saco_data.storage import files
+from saco_data.storage import files, folders
 
 NAME = "card.json"
 _SOFTWARE = ("saco-data", "av", "pillow", "numpy", "simplejpeg")
@@ -131,6 +131,7 @@ def make(settings: Settings, subsets: Sequence[str]) -> Card:
 def write(settings: Settings, card: Card, folder: Path | None = None) -> Path:
     """Writes a card's folder, by default `<silver_path>/card`; returns the path of its JSON."""
     folder = folder or settings.silver / "card"
+    folders.sweep(folder, below=False, idle_seconds=folders.IDLE_SECONDS)
     for subset, each in card.subsets.items():
         lines = "".join(f"{name}\n" for name in each.names)
         files.write_if_changed(folder / keep_list_name(subset), lines.encode())

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from saco_data.model.errors import SacoError
 from saco_data.model.reasons import Reason
 from saco_data.model.records import Arrival, Asset, Outcome, Product
+from saco_data.sources import wrong_medium
 from saco_data.sources.base import Context
 from saco_data.sources.elsewhere import Elsewhere
 from saco_data.sources.raw_medium import RawMediumSource
@@ -107,10 +108,12 @@ class ArchiveSource(RawMediumSource):
         if not wanted:
             return
         raw = self.require_raw()
-        with contextlib.suppress(Stopped):
+        with contextlib.suppress(Stopped), wrong_medium.explain_damage(self, raw):
             if isinstance(raw, str):
                 with self.open_http() as http:
                     remote = http.open(raw, stop=context.stop)
+                    if self._is_published():
+                        wrong_medium.check_not_refused(self, remote)
                     yield from self._fetch_members(remote, wanted, context)
             else:
                 yield from self._fetch_members(raw, wanted, context)
@@ -134,9 +137,11 @@ class ArchiveSource(RawMediumSource):
         # The user may name any folder above the files: match against the whole path.
         prefix = f"{medium}/" if folder else ""
         origin = medium.origin if is_remote else str(medium)
+        seen = wrong_medium.Seen(len(wanted))
         elsewhere = Elsewhere({key: self.name_of(key) for key in wanted}, self._slash)
 
         def is_wanted(name: str) -> bool:
+            seen.note(name)
             if self.key_of_member(prefix + name, wanted) is not None:
                 return True
             elsewhere.add(name)
@@ -193,6 +198,8 @@ class ArchiveSource(RawMediumSource):
             )
         if context.stop.is_set():
             return
+        if seen.wanted == len(wanted) and not any(map(elsewhere.places, wanted)):
+            seen.check(self, origin, is_folder=folder is not None)
         missing = Reason.NOT_IN_FOLDER if folder else Reason.NOT_IN_ARCHIVE
         doubt = "" if folder or self._is_published() else _DOUBT
         for key, asset in wanted.items():
