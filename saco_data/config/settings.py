@@ -18,10 +18,10 @@ from saco_data.catalog import registry
 from saco_data.catalog.manifest import DEFAULT_COLLECTION
 from saco_data.catalog.registry import Registry
 from saco_data.config.keys import CollectionKeys, Keys
+from saco_data.config.regular import require_regular
 from saco_data.config.subset import Places, SubsetConfig, endpoint_key
 from saco_data.config.yaml_text import Where, expand, read, without_user
 from saco_data.model.errors import ConfigError, ManifestError, UsageError
-from saco_data.storage.files import require_regular
 
 FILE_NAME = "CONFIG_FRAMES.yaml"
 # Keys under `endpoints` that belong to no single subset: the annotation hub, Roboflow's REST API.

@@ -14,12 +14,12 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from saco_data.config.regular import require_regular
 from saco_data.dataset.repairs import as_strict_json, as_utf8
 from saco_data.model.errors import AnnotationError
 from saco_data.model.records import MAX_PIXELS
 from saco_data.model.words import plain
 from saco_data.storage import untrusted_json
-from saco_data.storage.files import require_regular
 
 # No JPEG is longer or wider, in pixels.
 MAX_SIDE = 65_500

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+from saco_data.config.regular import require_regular
 from saco_data.media.images import ImageError, check_image, encode_jpeg, resize_like_official
 from saco_data.model.reasons import Reason
 from saco_data.model.records import Arrival, Outcome, Product
@@ -216,7 +217,7 @@ def _check_one(each: Check) -> Outcome:
         return Outcome(each.subset, name, reason, detail)
 
     try:
-        files.require_regular(each.path)
+        require_regular(each.path)
         data = each.path.read_bytes()
     except OSError as error:
         return failed(Reason.PRODUCT_LOST, f"cannot be read ({error.strerror})")

@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from saco_data.config.regular import require_regular
 from saco_data.model.errors import SacoError
 from saco_data.model.reasons import Reason
 from saco_data.model.records import Arrival, Asset, Outcome, Product
@@ -18,7 +19,6 @@ from saco_data.sources import wrong_medium
 from saco_data.sources.base import Context
 from saco_data.sources.elsewhere import Elsewhere
 from saco_data.sources.raw_medium import RawMediumSource
-from saco_data.storage.files import require_regular
 from saco_data.transports.base import Stopped
 
 if TYPE_CHECKING:

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from saco_data.config.regular import require_regular
 from saco_data.model.errors import UsageError
 from saco_data.model.finding import Finding, fail, ok, warn
 from saco_data.model.reasons import State
-from saco_data.storage.files import require_regular
 from saco_data.transports.link_expiry import expiry, when
 
 if TYPE_CHECKING:

@@ -6,13 +6,13 @@ import csv
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from saco_data.config.regular import require_regular
 from saco_data.config.yaml_text import is_url
 from saco_data.model.errors import Blocked
 from saco_data.model.reasons import Reason
 from saco_data.model.records import Arrival, Asset, Outcome
 from saco_data.sources.archives import ArchiveSource
 from saco_data.sources.base import Context
-from saco_data.storage.files import require_regular
 
 
 class SavSource(ArchiveSource):

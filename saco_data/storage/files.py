@@ -14,11 +14,11 @@ import hashlib
 import itertools
 import os
 import shutil
-import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from saco_data.config.regular import require_regular
 from saco_data.storage import fetched
 from saco_data.storage.disk_errors import explain_errors
 
@@ -136,13 +136,6 @@ def sha256_of(path: Path) -> str:
     require_regular(path)
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def require_regular(path: Path) -> None:
-    """Raises OSError for a pipe, a socket or a device: reading one may never end."""
-    mode = path.stat().st_mode
-    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
-        raise OSError(errno.EINVAL, "a pipe, socket or device, not a file", str(path))
 
 
 def stamp(path: Path) -> list[Any]:
