@@ -121,7 +121,7 @@ def make_fetcher(settings: Settings, source: str) -> Callable[[str], Fetched]:
 
     at = Annotations()
     if source == "hub":
-        return lambda name: at.from_hub(settings.subset(name))
+        return lambda name: at.fetch(settings.subset(name))
     if source == "roboflow":
         from saco_data.sources import roboflow_export
 

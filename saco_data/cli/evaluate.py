@@ -12,12 +12,13 @@ import click
 
 from saco_data.cli.common import Options, json_option
 from saco_data.cli.evaluate_choice import Choice
+from saco_data.cli.evaluate_masks import evaluate_masks, find_truth, is_folders
 
 if TYPE_CHECKING:
     from saco_data.evaluation.files import Options as How
     from saco_data.evaluation.results import Result
 
-METRICS = ("cgf1",)  # those that `_run` knows
+METRICS = ("cgf1", "jf")
 
 
 @click.command("eval")
@@ -43,6 +44,12 @@ METRICS = ("cgf1",)  # those that `_run` knows
 )
 @click.option("--format", "kind", type=click.Choice(["md", "latex", "csv", "html"]))
 @click.option("--published", is_flag=True, help="With --format: the published rows beside it.")
+@click.option(
+    "--do-not-skip-first-and-last-frame",
+    "every_frame",
+    is_flag=True,
+    help="J&F: count the first and the last frame of each object too.",
+)
 @click.option("--seed", type=int, default=0, help="Of the bootstrap.")
 @click.option(
     "--to",
@@ -64,14 +71,16 @@ def evaluate(
     ran: Path | None,
     kind: str | None,
     published: bool,
+    every_frame: bool,
     seed: int,
     to: Path | None,
     as_json: bool,
 ) -> None:
     """Compute the official numbers of predictions, with their coverage.
 
-    PRED: a COCO result file, a folder of the official dumps, or SUBSET=FILE. `eval check PRED`
-    only validates, `eval compare A B` compares two models. Example: saco eval nga=nga.json
+    PRED: a COCO result file, a folder of the official dumps, SUBSET=FILE, or a folder of masks.
+    `eval check PRED` only validates, `eval compare A B` compares two models.
+    Example: saco eval nga=nga.json
     """
     from saco_data.evaluation.files import Options as How
     from saco_data.evaluation.files import processors
@@ -81,6 +90,19 @@ def evaluate(
     try:
         verb, named = _verb(predictions)
         choice = Choice(options, subset, tuple(truths), ran, iou, metric)
+        prepared = find_truth(choice) if not verb and metric != "cgf1" else None
+        truths = truths if prepared is None else [prepared]
+        if metric == "jf" or (metric is None and not verb and is_folders(named, truths)):
+            evaluate_masks(
+                named,
+                truths,
+                name=choice.settings.subset(subset).id if prepared else "",
+                skip_first_and_last=not every_frame,
+                partial=partial,
+                to=to,
+                as_json=as_json,
+            )
+            return
         if verb == "check":
             _check(choice, named, how, as_json)
         elif verb == "compare":

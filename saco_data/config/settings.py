@@ -18,6 +18,7 @@ from saco_data.catalog import registry
 from saco_data.catalog.manifest import DEFAULT_COLLECTION
 from saco_data.catalog.registry import Registry
 from saco_data.config.keys import CollectionKeys, Keys
+from saco_data.config.regular import require_regular
 from saco_data.config.subset import Places, SubsetConfig, endpoint_key
 from saco_data.config.yaml_text import Where, expand, read, without_user
 from saco_data.model.errors import ConfigError, ManifestError, UsageError
@@ -126,6 +127,7 @@ def load(file: Path) -> Settings:
     """
     file = file.absolute()
     try:
+        require_regular(file)
         text = file.read_text(encoding="utf-8")
     except OSError as error:
         raise ConfigError(

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from saco_data.config.regular import require_regular
 from saco_data.dataset.repairs import as_strict_json, as_utf8
 from saco_data.model.errors import AnnotationError
 from saco_data.model.records import MAX_PIXELS
@@ -174,6 +175,7 @@ def check_picture(pair: Pair, path: Path) -> None:
 
 def _bytes_of(path: Path) -> bytes:
     try:
+        require_regular(path)
         return path.read_bytes()
     except FileNotFoundError:
         raise AnnotationError(

@@ -64,6 +64,7 @@ class Reason(StrEnum):
     RAW_MISSING = "raw_missing", _BLOCKED, _CLOSE, "the raw medium is not at hand"
     RAW_UNUSABLE = "raw_unusable", _BLOCKED, _CLOSE, "the raw medium is not what it should be"
     NOT_IN_FOLDER = "not_in_folder", _BLOCKED, _NONE, "the folder does not contain it"
+    ELSEWHERE = "elsewhere_in_archive", _BLOCKED, _EXISTS, "the archive has it in another place"
     NO_FRAME_INDEX = "no_frame_index", _BLOCKED, _NONE, "the annotation names no usable frame"
     UNSAFE_NAME = "unsafe_name", _BLOCKED, _NONE, "the name would leave its folder"
     ANNOTATIONS = "annotations", _BLOCKED, _NONE, "the annotation file is missing or damaged"

@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 from saco_data.config.settings import Settings
-from saco_data.dataset.derive import coverage
 from saco_data.dataset.pruned import keep_list_sha256
 from saco_data.engine import status
 from saco_data.engine.subset import Subset, bind
@@ -48,6 +47,8 @@ class SubsetCard:
     losses: dict[str, int]
     unfinished: dict[str, int]
     complete: bool
+    # Of the kept ones, those whose picture is here: image-NPs, masks.
+    usable: tuple[int, int]
     names: list[str]
     # Numbers of frames that are made with a reserve: see docs/exactness.md.
     hdr: int = 0
@@ -60,8 +61,8 @@ class SubsetCard:
             "annotation_sha256": self.annotation_sha256,
             "annotation_revision": self.annotation_revision,
             "files": {"total": self.files, "kept": len(self.names)},
-            "image_nps": {"total": self.image_nps[0], "kept": self.image_nps[1]},
-            "masks": {"total": self.masks[0], "kept": self.masks[1]},
+            "image_nps": _counts(self.image_nps, self.usable[0]),
+            "masks": _counts(self.masks, self.usable[1]),
             "losses": self.losses,
             "unfinished": self.unfinished,
             "frames": {"hdr": self.hdr, "concealed": self.concealed},
@@ -103,6 +104,10 @@ class Card:
             line = f"{name} {each.annotation_sha256} {keep_list_sha256(each.names)}\n"
             digest.update(line.encode())
         return digest.hexdigest()
+
+
+def _counts(of: tuple[int, int], usable: int) -> dict[str, int]:
+    return {"total": of[0], "kept": of[1], "usable": usable}
 
 
 def keep_list_name(subset: str) -> str:
@@ -157,8 +162,7 @@ def _describe(subset: Subset, ledger: Ledger) -> SubsetCard:
     known_for = (facts.keep_list_sha256, facts.derived_from)
     if known_for != (keep_list_sha256(names), facts.sha256):
         # Derived annotations are missing or name files that are missing: count here.
-        kept = coverage(path, set(names).__contains__)
-        nps, masks = kept.image_nps, kept.masks
+        nps, masks = subset.coverage(set(names))
     by_reason = dict(sorted(state.reasons.items()))
     unfinished = {r.value: n for r, n in by_reason.items() if r.state is not State.GONE}
     if state.states[State.PENDING]:
@@ -175,6 +179,7 @@ def _describe(subset: Subset, ledger: Ledger) -> SubsetCard:
         {r.value: n for r, n in by_reason.items() if r.state is State.GONE},
         unfinished,
         state.complete,
+        state.usable,
         names,
         sum(item.is_hdr for item in frames.values()),
         sum(item.is_concealed for item in frames.values()),

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from saco_data.config.subset import SubsetConfig
+from saco_data.config.yaml_text import without_user
 from saco_data.dataset.index import read
 from saco_data.model.errors import AnnotationError, Blocked, Incomplete
 from saco_data.model.outside import one_line
@@ -55,6 +56,35 @@ class Annotations:
 
     def __init__(self) -> None:
         self._hubs: dict[str, Hub] = {}
+
+    def fetch(self, config: SubsetConfig) -> Fetched:
+        """Fetches a file from the address in the manifest, else from the hub.
+
+        Raises as `from_web` and `from_hub` do.
+        """
+        is_on_web = "annotations" in config.manifest.endpoints
+        return self.from_web(config) if is_on_web else self.from_hub(config)
+
+    def from_web(self, config: SubsetConfig) -> Fetched:
+        """Fetches a file from the address in the manifest or its override in the config.
+
+        Raises Blocked, Failure, AnnotationError, DiskFull, OutputError.
+        """
+        from saco_data.sources import documents
+        from saco_data.transports.base import Expect, Policy
+        from saco_data.transports.http import Http
+
+        url = config.endpoint("annotations")
+        staging = config.downloaded.parent / STAGING
+        to = staging / config.manifest.annotations.file
+        try:
+            staging.mkdir(parents=True, exist_ok=True)
+            with Http(Policy()) as http:
+                remedy = config.endpoint_remedy("annotations")
+                documents.fetch(http, url, to, lambda path: None, Expect(), remedy)
+            return self.install(config, to, without_user(url.partition("?")[0]))
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
 
     def from_hub(self, config: SubsetConfig) -> Fetched:
         """Fetches a file from the Hugging Face Hub, unless its digest there is the present one.
@@ -102,15 +132,15 @@ class Annotations:
         return self.install(config, source, str(source))
 
     def ensure(self, config: SubsetConfig) -> Fetched | None:
-        """Fetches a missing file from the hub; returns None if the file exists.
+        """Fetches a missing file; returns None if the file exists.
 
-        Raises as `from_hub`, with a message that names the missing file.
+        Raises as `fetch`, with a message that names the missing file.
         """
         path = config.pristine
         if path.exists():
             return None
         try:
-            return self.from_hub(config)
+            return self.fetch(config)
         except (Blocked, Incomplete) as error:
             # A copy: a closed hub raises the same error for each subset.
             told = copy.copy(error)

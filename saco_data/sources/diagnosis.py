@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from saco_data.config.regular import require_regular
 from saco_data.model.errors import UsageError
 from saco_data.model.finding import Finding, fail, ok, warn
 from saco_data.model.reasons import State
@@ -67,6 +68,7 @@ def check_local(name: str, raw: Path) -> Finding:
             if next(raw.iterdir(), None) is None:
                 return fail(name, f"{raw} is empty", "Extract the archive there again")
             return ok(name, f"folder {raw}")
+        require_regular(raw)
         with raw.open("rb") as file:
             head = file.read(512)
     except OSError as error:

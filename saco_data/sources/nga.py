@@ -15,6 +15,7 @@ from saco_data.model.records import Arrival, Asset, Outcome, Product
 from saco_data.sources import documents
 from saco_data.sources.base import Context, Source, version_of
 from saco_data.storage import files
+from saco_data.storage.fetched import is_fetched
 
 if TYPE_CHECKING:
     from saco_data.transports.base import Failure, Reply
@@ -98,7 +99,10 @@ class NgaSource(Source):
             path, row = self.raw_path(uuid), rows.get(uuid)
             # A run may have been killed before this check.
             if row and _find_excess(path, row):
-                path.unlink()
+                if is_fetched(path):
+                    path.unlink()
+                else:
+                    self.fetch_beside(uuid)
                 continue
             asset = wanted.pop(uuid)
             yield Arrival(asset, path, "", owned=True, facts=row.facts if row else {})

@@ -7,6 +7,7 @@ import csv
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from saco_data.config.regular import require_regular
 from saco_data.config.yaml_text import is_url
 from saco_data.model.errors import Blocked
 from saco_data.model.outside import one_line
@@ -20,11 +21,10 @@ class SavSource(ArchiveSource):
     """Videos at 6 fps from a folder, the tar, a link to it, or the links file as downloaded."""
 
     def raw(self) -> str | Path | None:
-        given = self.config.raw
-        links = self.config.keys.sav_links_file
-        if given or not links:
+        given, links = self.config.raw, self.config.links_file
+        if given or links is None:
             return given
-        return find_link(self.config.path(links), str(self.manifest.raw.archive))
+        return find_link(links, str(self.manifest.raw.archive))
 
     def fetch(self, assets: Sequence[Asset], context: Context) -> Iterator[Arrival | Outcome]:
         try:
@@ -49,11 +49,13 @@ def find_link(path: Path, archive: str) -> str:
     opened the file may have written commas, semicolons, blanks or UTF-16 instead, or have dropped
     the header. Raises Blocked if the file cannot be read or has no such link.
     """
-    remedy = "Download the links file of SA-V again and name it in sav_links_file"
+    remedy = "Download the links file again and name it in the config (`sav_links_file`, or "
+    remedy += "`links_file` of a collection)"
     try:
+        require_regular(path)
         text = _decode(path.read_bytes())
     except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is not text"
+        why = error.strerror or str(error) if isinstance(error, OSError) else "it is not text"
         raise Blocked(
             f"the links file cannot be read ({why})",
             item=str(path),
@@ -71,7 +73,7 @@ def find_link(path: Path, archive: str) -> str:
                 listed.append(names[0])
                 break
     raise Blocked(
-        f"the links file has no link for {archive}: {_describe(text, listed)}",
+        f"the links file has no link for {archive}: {_describe(text, listed, archive)}",
         item=str(path),
         remedy=remedy,
         reason=Reason.RAW_MISSING,
@@ -95,16 +97,14 @@ def _split(line: str) -> Iterator[list[str]]:
     yield line.split()
 
 
-def _describe(text: str, listed: list[str]) -> str:
+def _describe(text: str, listed: list[str], archive: str) -> str:
     """What a links file holds instead of the link."""
     if text.lstrip().startswith("<"):
         return "it is a web page"
     if not listed:
         return "it has no line with a file name, a tab and a link"
     names = ", ".join(one_line(name)[:60] for name in listed[:3])
-    kind = (
-        ""
-        if any(name.startswith(("sav_", "videos_")) for name in listed)
-        else (", so it is the file of another data set")
-    )
+    families = {"sav": "SA-V", "videos": "SA-V", "sa": "SA-1B"}
+    wanted, found = (families.get(name.partition("_")[0]) for name in (archive, listed[0]))
+    kind = "" if wanted == found else ", so it is the file of another data set"
     return f"it has those of {names}{' and others' if len(listed) > 3 else ''}{kind}"

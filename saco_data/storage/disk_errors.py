@@ -50,7 +50,7 @@ def explain_errors(path: Path) -> Iterator[None]:
             raise DiskTrouble(
                 f"the disk does not answer as it should ({os.strerror(error.errno or 0)})",
                 item=str(path),
-                remedy="Run again; if it comes back, check the disk or mount it anew",
+                remedy="Run again; if it comes back, check the disk or mount it again",
             ) from error
         if error.errno == errno.EINVAL and (refused := _AWKWARD & set(path.name)):
             raise OutputError(
@@ -63,7 +63,7 @@ def explain_errors(path: Path) -> Iterator[None]:
         if error.errno not in _REFUSED and (not error.errno or _is_not_from_writing(error)):
             raise
         raise OutputError(
-            f"cannot write ({os.strerror(error.errno)})",
+            f"cannot write ({os.strerror(error.errno or 0)})",
             item=str(path),
             remedy="Make the folder writable or choose another in the config"
             if error.errno in _REFUSED

@@ -101,17 +101,25 @@ def fingerprint(folder: Path) -> list[int] | None:
     return [count, total]
 
 
-def park_old_raw(path: Path) -> None:
-    """Renames a raw file until the newer version of its source has arrived; see `sweep`."""
-    with contextlib.suppress(OSError):
+def park_old_raw(path: Path) -> bool:
+    """Renames a raw file of ours until another copy has arrived; see `sweep`.
+
+    Returns whether the name is free now.
+    """
+    try:
         path.replace(path.with_name(f".{path.name}{_PARKED}"))
+    except FileNotFoundError:
+        return True
+    except OSError:
+        return False
+    return True
 
 
 def sweep(folder: Path, *, below: bool = True, idle_seconds: float = 0) -> None:
     """Removes what killed processes of ours left in a folder, and with `below` in those below it.
 
     These are temporary files and staging folders, and the note of a download whose part is no
-    longer there. A parked raw file gets its name back, or is removed if its newer version has
+    longer there. A parked raw file gets its name back, or is removed if another copy has
     arrived. `idle_seconds`: leaves what was touched more recently, for folders that are written
     without the lock. What cannot be removed stays.
     """

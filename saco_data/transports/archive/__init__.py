@@ -97,7 +97,7 @@ def _open_local(path: Path) -> LocalFile:
         return LocalFile(path)
     except OSError as error:
         raise Blocked(
-            f"cannot be read ({os.strerror(error.errno or 0)})",
+            f"cannot be read ({error.strerror or error})",
             item=str(path),
             remedy="Put the archive there, or correct the path in the config",
             reason=Reason.RAW_MISSING,

@@ -45,12 +45,14 @@ class Member:
     """A wanted member. `name` as stored (posix, without a leading `./`), `size` in bytes.
 
     `refusal` says why the member may not be taken (a link, a device, an unsafe name, encrypted...);
-    "" when it may. The content can be read once, and only until the next member is asked for.
+    "" when it may. `vouched`: reading it compares a checksum. The content can be read once,
+    and only until the next member is asked for.
     """
 
     name: str
     size: int
     refusal: str = ""
+    vouched: bool = False
     _pieces: Callable[[], Iterator[bytes]] | None = field(default=None, repr=False)
 
     def read(self) -> bytes:
@@ -70,7 +72,7 @@ class Member:
         Raises ArchiveDamaged, DiskFull, OutputError; `to` then stays as it was.
         """
         written = 0
-        with open_atomic(to) as file:
+        with open_atomic(to, is_raw=True) as file:
             for piece in self._open():
                 written += file.write(piece)
         return written

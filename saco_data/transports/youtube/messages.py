@@ -36,6 +36,12 @@ _TABLE: tuple[tuple[str, Reason], ...] = (
     (r"account associated with this video has been terminated", Reason.ACCOUNT_TERMINATED),
     (r"has closed their (YouTube|Google) account", Reason.ACCOUNT_TERMINATED),
     (r"video has been removed (by|for|because)\b", Reason.VIDEO_UNAVAILABLE),
+    # A live stream that is over, and whose recording was not kept.
+    (
+        r"live (stream|event)( recording)? (is not|isn't|is no longer) available",
+        Reason.VIDEO_UNAVAILABLE,
+    ),
+    (r"live (stream|event) (has ended|is over)", Reason.VIDEO_UNAVAILABLE),
     (r"no longer available due to a \w+ claim", Reason.VIDEO_UNAVAILABLE),
     (r"has blocked it on copyright grounds", Reason.VIDEO_UNAVAILABLE),
     (
@@ -69,6 +75,11 @@ _PATTERNS = tuple(
     for text, reason in _TABLE
 )
 NO_ANSWER = "Failed to extract any player response"
+# Warnings of yt-dlp that tell why it finds no video.
+_CAUSE = re.compile(
+    r"JavaScript runtime|JS runtime|\bSABR\b|PO Token|challenge|nsig|signature extraction",
+    re.IGNORECASE,
+)
 # Reasons that may only be due to expired cookies.
 _DUE_TO_LOGIN = frozenset(
     (
@@ -104,6 +115,21 @@ def classify(message: str, warnings: Iterable[str] = ()) -> Reason:
     if Reason.CREDENTIALS_EXPIRED in hints and reason in _DUE_TO_LOGIN:
         return Reason.CREDENTIALS_EXPIRED
     return reason
+
+
+def causes(warnings: Iterable[str]) -> list[str]:
+    """The warnings that tell why yt-dlp finds no video, each once."""
+    return [each for each in dict.fromkeys(warnings) if _CAUSE.search(each)]
+
+
+def remedy_for(detail: str) -> str:
+    """What to do when yt-dlp fails with this message for every video."""
+    if re.search("JavaScript runtime|JS runtime|challenge", detail, re.IGNORECASE):
+        return (
+            "Install deno (https://deno.com) and `pip install --upgrade 'yt-dlp[default]'`, then "
+            "run again"
+        )
+    return "Run `pip install --upgrade 'yt-dlp[default]'`, then run again"
 
 
 def clean(message: str, secrets: Iterable[str] = ()) -> str:
