@@ -68,7 +68,7 @@ def wrong_id(dice: random.Random, found: list[dict[str, Any]]) -> Any:
 
 def wrong_value(dice: random.Random, found: list[dict[str, Any]]) -> Any:
     each = dice.choice(found)
-    value = dice.choice((None, [], {}, "x", -1, 1e300, [1e308] * 4, [[1, 2, 3]], float("nan")))
+    value: Any = dice.choice((None, [], {}, "x", -1, 1e300, [1e308] * 4, [[1, 2, 3]], float("nan")))
     each[dice.choice(list(each))] = value
     return found
 

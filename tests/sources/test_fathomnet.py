@@ -133,7 +133,7 @@ def test_an_outdated_stored_record_is_looked_up_again(
 def test_other_content_than_recorded_is_refused(
     tmp_path: Path, server: FileServer, jpeg: bytes
 ) -> None:
-    changes = {
+    changes: dict[str, dict[str, Any]] = {
         uuid(0): {"sha256": "0" * 64},
         uuid(1): {"sha256": None, "width": 320},
         uuid(2): {"sha256": None, "width": 120, "height": 160},

@@ -16,7 +16,7 @@ import itertools
 import os
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 from saco_data.model.errors import Blocked
@@ -46,7 +46,7 @@ def members(
     checkpoint: Path | None = None,
     md5: str | None = None,
     stop: threading.Event | None = None,
-) -> Iterator[Member]:
+) -> Generator[Member, None, None]:
     """The members whose name is `wanted`, each once, in the order of the archive.
 
     The content of a member can be read until the next one is asked for. Of two members with one

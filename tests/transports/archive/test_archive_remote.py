@@ -246,8 +246,8 @@ def test_a_killed_run_is_resumed(
     out = tmp_path / "out"
     body = packed if zipped else tar
     with FileServer({"/a": body}, bandwidth=8 * MIB) as server:
-        command = [sys.executable, "-c", textwrap.dedent(CHILD), f"{server.url}/a", out]
-        command.append(tmp_path / "index")
+        command = [sys.executable, "-c", textwrap.dedent(CHILD), f"{server.url}/a"]
+        command += [str(out), str(tmp_path / "index")]
         child = subprocess.Popen(command, env=os.environ)
         deadline = time.monotonic() + 30
         while len(list(out.glob("*.jpg"))) < 20 and time.monotonic() < deadline:

@@ -11,8 +11,9 @@ import random
 import shutil
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 from PIL import Image
@@ -45,7 +46,13 @@ def http() -> Iterator[Http]:
         yield http
 
 
-def one(http: Http, url: str, to: Path, expect: Expect = Expect(), **headers: str) -> Reply:  # noqa: B008
+def one(
+    http: Http,
+    url: str,
+    to: Path,
+    expect: Expect = Expect(),  # noqa: B008 - it cannot be changed
+    headers: Mapping[str, str] = MappingProxyType({}),
+) -> Reply:
     (reply,) = http.fetch([Request("key", url, to, expect, headers)])
     return reply
 
@@ -220,7 +227,7 @@ def test_headers_are_not_sent_to_other_hosts(http: Http, tmp_path: Path) -> None
         server.route(
             "/a", lambda query: Answer(b"", 302, {"Location": other.url + "/b?sig=s3cret"})
         )
-        reply = one(http, f"{server.url}/a", tmp_path / "a", **secrets)
+        reply = one(http, f"{server.url}/a", tmp_path / "a", headers=secrets)
         assert reply.reason is Reason.OK
         assert "s3cret" in str(server.seen)
         assert "s3cret" not in str([headers for _, _, headers in other.seen])

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import huggingface_hub
 import pytest
 
 from saco_data.model.errors import Blocked, Incomplete
@@ -152,9 +153,7 @@ def test_the_production_address_of_the_hub(
 
 def _new_client() -> None:
     """The library reads the proxy's environment when it makes its client."""
-    from huggingface_hub.utils import close_session
-
-    close_session()
+    huggingface_hub.close_session()
 
 
 def test_signed_addresses_are_logged_without_their_query(
