@@ -14,6 +14,7 @@ from saco_data.config import settings as config
 from saco_data.config.settings import Settings
 from saco_data.dataset.dataset import Dataset, Subset, SubsetFiles
 from saco_data.dataset.predictions import Predictions
+from saco_data.dataset.pruned import find_partial
 from saco_data.engine import forecast, session
 from saco_data.engine import status as statuses
 from saco_data.engine.events import Reporter, Silent, Stages
@@ -54,13 +55,14 @@ def load(source: Config = None) -> Dataset:
     """A prepared copy: `load("data/silver")["nga"]` holds the image-NPs of a subset.
 
     `source`: the folder of a copy (it has `images/` and `annotations/`), else a config. Subsets
-    whose annotations for evaluation are not there yet are left out. Nothing is read before it is
+    whose annotations for evaluation are not there yet are left out; one that lacks pictures holds
+    only the items whose picture is there, and `saco.evaluate` says so. Nothing is read before it is
     needed. Raises UsageError where there is no subset at all.
     """
     if isinstance(source, str | Path) and Path(source).is_dir():
         root = Path(source)
         found = {
-            each.id: SubsetFiles(
+            each.id: _files(
                 root / "annotations" / each.annotations.file, root / "images" / each.name
             )
             for each in registry.builtin().manifests
@@ -69,7 +71,7 @@ def load(source: Config = None) -> Dataset:
     else:
         settings = read_config(source)
         subsets = [settings.subset(name) for name in settings.registry.ids]
-        found = {each.id: SubsetFiles(each.derived, each.images) for each in subsets}
+        found = {each.id: _files(each.derived, each.images) for each in subsets}
         item = str(settings.silver)
     there = {name: files for name, files in found.items() if files.annotations.is_file()}
     if not there:
@@ -134,8 +136,11 @@ def evaluate(
     processor, and only one where this process has several threads, which forked ones disturb.
     Raises PredictionError, AnnotationError, UsageError.
     """
+    copy = None
     if isinstance(ground_truth, Subset):
-        paths = [ground_truth.files.annotations]
+        files = ground_truth.files
+        paths = [files.whole or files.annotations]
+        copy = files.annotations if files.whole else None
     elif isinstance(ground_truth, str | Path):
         paths = [Path(ground_truth)]
     else:
@@ -146,6 +151,7 @@ def evaluate(
         name or (manifest.id if manifest else paths[0].stem),
         Path(predictions),
         tuple(paths),
+        copy,
         published=manifest.annotations.evaluated if manifest else None,
         ran=Path(ran) if ran is not None else None,
     )
@@ -153,6 +159,11 @@ def evaluate(
         jobs = evaluations.processors() if threading.active_count() == 1 else 1
     how = evaluations.Options(iou, lenient, partial, seed=seed, jobs=jobs)
     return evaluations.evaluate_files([task], how)
+
+
+def _files(derived: Path, images: Path) -> SubsetFiles:
+    partial = find_partial(derived)
+    return SubsetFiles(partial or derived, images, derived if partial else None)
 
 
 def _as_list(subsets: Names) -> Sequence[str]:

@@ -144,4 +144,4 @@ def show(
         return
     console.print_status(status)
     if evaluator:
-        console.print_evaluator(settings, subsets)
+        console.print_evaluator(settings, status)

@@ -24,10 +24,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SubsetFiles:
-    """Where a subset is: its annotation file, and the folder that its `file_name`s are below."""
+    """Where a subset is: its annotation file, and the folder that its `file_name`s are below.
+
+    `whole`: the annotation file of the whole subset, where `annotations` holds less.
+    """
 
     annotations: Path
     images: Path
+    whole: Path | None = None
 
 
 class Dataset(Mapping[str, "Subset"]):

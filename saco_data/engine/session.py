@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from saco_data import executors
 from saco_data.config.settings import Settings
 from saco_data.dataset.index import Index
-from saco_data.engine import provenance
+from saco_data.engine import partial_copy, provenance
 from saco_data.engine.events import Reporter, Result, Stages
 from saco_data.engine.pipeline import Pipeline
 from saco_data.engine.planner import IsDue
@@ -118,6 +118,8 @@ def go(
                     changed = {name: result.changed for name, result in results.items()}
                     ledger.end_run(number, code, changed)
                     all_stages = indices is None and (stages is None or stages == Stages())
+                    if indices is None:
+                        partial_copy.complete_folders(settings, ledger, bound)
                     if all_stages and not stopping.asked:
                         provenance.write(settings, ledger)
                 break

@@ -11,7 +11,7 @@ from saco_data.catalog.manifest import Manifest
 from saco_data.config.settings import Settings
 from saco_data.config.subset import SubsetConfig
 from saco_data.dataset.index import Index, read
-from saco_data.dataset.pruned import sidecar
+from saco_data.dataset.pruned import partial, sidecar
 from saco_data.sources import Source
 from saco_data.storage import folders
 from saco_data.storage.files import stamp
@@ -45,6 +45,11 @@ class Subset:
     def derived_stamp(self) -> list[Any]:
         """The stamps of the pruned annotations and of their sidecar."""
         return [*stamp(self.config.derived), *stamp(sidecar(self.config.derived))]
+
+    def partial_stamp(self) -> list[Any]:
+        """The stamps of the partial annotations and of their sidecar; [] where there are none."""
+        path = partial(self.config.derived)
+        return [*stamp(path), *stamp(sidecar(path))]
 
     def has_raw_files(self) -> bool:
         """Whether its raw folder has files; hidden ones are notes of ours and do not count."""

@@ -211,10 +211,10 @@ def _render(data: _Data, now: int, images: str) -> str:
         totals["files"] += each.status.total
         totals["bytes"] += each.bytes
         totals["image_nps"] += each.status.image_nps[0]
-        totals["image_nps_kept"] += each.status.image_nps[1]
+        totals["image_nps_usable"] += each.status.usable[0]
         totals["masks"] += each.status.masks[0]
-        totals["masks_kept"] += each.status.masks[1]
-    style, script = _template("page.css"), _template("page.js")
+        totals["masks_usable"] += each.status.usable[1]
+    style, script = template_text("page.css"), template_text("page.js")
     return environment.get_template("page.html.j2").render(
         data=data,
         totals=totals,
@@ -234,14 +234,16 @@ def _render(data: _Data, now: int, images: str) -> str:
         version=metadata.version("saco-data"),
         style=Markup(style),  # noqa: S704 - a file of this package
         script=Markup(script),  # noqa: S704
-        style_hash=_hash(style),
-        script_hash=_hash(script),
+        style_hash=hash_of(style),
+        script_hash=hash_of(script),
     )
 
 
-def _template(name: str) -> str:
+def template_text(name: str) -> str:
+    """The text of a file beside the templates."""
     return resources.files("saco_data.report").joinpath("templates", name).read_text("utf-8")
 
 
-def _hash(text: str) -> str:
+def hash_of(text: str) -> str:
+    """The sha256 of a script or style as a Content-Security-Policy names it."""
     return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()

@@ -49,6 +49,8 @@ class SubsetCard:
     losses: dict[str, int]
     unfinished: dict[str, int]
     complete: bool
+    # Of the kept ones, those whose picture is here: image-NPs, masks.
+    usable: tuple[int, int]
     names: list[str]
 
     def as_json(self, subset: str) -> dict[str, Any]:
@@ -58,8 +60,8 @@ class SubsetCard:
             "annotation_sha256": self.annotation_sha256,
             "annotation_revision": self.annotation_revision,
             "files": {"total": self.files, "kept": len(self.names)},
-            "image_nps": {"total": self.image_nps[0], "kept": self.image_nps[1]},
-            "masks": {"total": self.masks[0], "kept": self.masks[1]},
+            "image_nps": _counts(self.image_nps, self.usable[0]),
+            "masks": _counts(self.masks, self.usable[1]),
             "losses": self.losses,
             "unfinished": self.unfinished,
             "keep_list": keep_list_name(subset),
@@ -100,6 +102,10 @@ class Card:
             line = f"{name} {each.annotation_sha256} {keep_list_sha256(each.names)}\n"
             digest.update(line.encode())
         return digest.hexdigest()
+
+
+def _counts(of: tuple[int, int], usable: int) -> dict[str, int]:
+    return {"total": of[0], "kept": of[1], "usable": usable}
 
 
 def keep_list_name(subset: str) -> str:
@@ -168,6 +174,7 @@ def _describe(subset: Subset, snapshot: Snapshot) -> SubsetCard:
         {r.value: n for r, n in by_reason.items() if r.state is State.GONE},
         unfinished,
         state.complete,
+        state.usable,
         names,
     )
 
