@@ -304,7 +304,7 @@ def test_ctrl_c_ends_a_run_cleanly_and_keeps_finished_work(tmp_path: Path) -> No
         assert process.poll() is None
         time.sleep(0.005)
     process.send_signal(signal.SIGINT)
-    _, talk = process.communicate(timeout=60)
+    _, talk = process.communicate(timeout=300)
     if process.returncode != 0:  # it may have been done already
         assert process.returncode == 130
         assert "run again" in talk and "Traceback" not in talk

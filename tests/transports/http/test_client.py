@@ -306,8 +306,8 @@ def test_closing_early_leaves_nothing_running(tmp_path: Path) -> None:
             assert next(replies).reason is Reason.HTTP_404
             replies.close()
         before = server.bytes_sent
-        time.sleep(0.3)
-        assert server.bytes_sent - before < 300_000
+        time.sleep(1)  # in which 400 kB would come
+        assert server.bytes_sent - before < 100_000
         assert not (tmp_path / "a").exists()
 
 
