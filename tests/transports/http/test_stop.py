@@ -22,7 +22,7 @@ from tests.helpers.folders import config
 from tests.helpers.stopping import stop_when
 
 DATA = random.Random(8).randbytes(3 << 20)
-SLOW = 50_000  # bytes a second: a minute for DATA
+SLOW = 200_000  # bytes a second: 15 seconds for DATA
 FOREVER = 7200  # seconds
 
 

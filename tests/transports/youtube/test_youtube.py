@@ -304,7 +304,7 @@ def test_an_authority_that_the_user_did_not_name_is_refused(
 
 
 def test_stopping_keeps_the_part(start: Start, mp4: Path, tmp_path: Path) -> None:
-    start({GOOD: Video(mp4, speed=mp4.stat().st_size // 3600)})  # an hour for the video
+    start({GOOD: Video(mp4, speed=mp4.stat().st_size // 300)})  # 5 minutes for all
     stop = stop_when(lambda: any(tmp_path.glob(".partial/*.part")))
     with pytest.raises(Stopped):
         fetch(GOOD, tmp_path / "v.mp4", stop=stop)
