@@ -62,7 +62,9 @@ def prepared(root: Path, *masks: dict[str, Any]) -> Dataset:
 
 @pytest.fixture
 def nga(tmp_path: Path) -> Subset:
-    return prepared(tmp_path)["nga"]
+    subset = prepared(tmp_path)["nga"]
+    assert isinstance(subset, Subset)
+    return subset
 
 
 def test_items_come_in_the_order_of_the_file(nga: Subset) -> None:

@@ -43,7 +43,7 @@ def work() -> None:
 
 
 def look(subset: Subset) -> None:
-    assert_type(saco.load("data/silver")["nga"], Subset)
+    subset = saco.load("data/silver")["nga"]  # Any: a subset of pictures or one of videos
     assert_type(subset[0], Item)
     assert_type(subset[:10], list[Item])
     assert_type(list(subset.pictures()), list[Picture])
