@@ -1,4 +1,4 @@
-"""Says how to install an optional part of this package, in the way the package was installed."""
+"""Says how to install parts of this package, in the way the package was installed."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ def how_to_install(extra: str) -> str:
     """
     installed = metadata.distribution(NAME)
     record = json.loads(installed.read_text("direct_url.json") or "{}")
-    return f"{_pip()} install {_arguments(extra, record, installed.requires or ())}"
+    return f"{pip_command()} install {_arguments(extra, record, installed.requires or ())}"
 
 
-def _pip() -> str:
-    """`pip`, if that is the one of the running Python."""
+def pip_command() -> str:
+    """How a shell calls the pip of the running Python: `pip`, if that is the one it finds."""
     beside = Path(sys.executable).parent
     found = shutil.which("pip")
     if found is not None and Path(found).parent == beside:
