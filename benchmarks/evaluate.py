@@ -193,8 +193,18 @@ def official_algorithm(truth: Path, found: Path) -> None:
         if n or m:
             rows, columns = linear_sum_assignment(-ious)
             scores = ious[rows, columns]
-            tp = np.array([(scores >= each).sum() for each in thresholds])
-            result |= {"masks": np.array([tp, m - tp, n - tp])}
+            hits: list[Any] = []
+            wrong: list[Any] = []
+            missed: list[Any] = []
+            perfect: list[int] = []
+            for threshold in thresholds:
+                count = (scores >= threshold).sum()
+                hits.append(count)
+                wrong.append(m - count)
+                missed.append(n - count)
+                perfect.append(int(count == m == n))
+            tp, fp, fn = (np.array(each, np.int64) for each in (hits, wrong, missed))
+            result |= {"masks": np.array([tp, fp, fn]), "perfect": np.array(perfect)}
             precision, recall = tp / (m + 1e-4), tp / (n + 1e-4)
             result |= {"f1": 2 * precision * recall / (precision + recall + 1e-4)}
         results.append(np.asarray([result]).reshape(1, 1, 1))

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from saco_data.catalog import registry
+from saco_data.catalog.manifest import Manifest
 from saco_data.config import settings as config
 from saco_data.config.settings import Settings
 from saco_data.dataset.dataset import Dataset, Subset, SubsetFiles
@@ -54,6 +55,8 @@ def read_config(source: Config = None) -> Settings:
 def load(source: Config = None) -> Dataset:
     """A prepared copy: `load("data/silver")["nga"]` holds the image-NPs of a subset.
 
+    `load("data/sa-v")["sa-v/val"]` holds videos: their frames, objects and masks.
+
     `source`: the folder of a copy (it has `images/` and `annotations/`), else a config. Subsets
     whose annotations for evaluation are not there yet are left out; one that lacks pictures holds
     only the items whose picture is there, and `saco.evaluate` says so. Nothing is read before it is
@@ -62,8 +65,10 @@ def load(source: Config = None) -> Dataset:
     if isinstance(source, str | Path) and Path(source).is_dir():
         root = Path(source)
         found = {
-            each.id: _files(
-                root / "annotations" / each.annotations.file, root / "images" / each.name
+            each.id: _files_of(
+                each,
+                root / "annotations" / each.annotations.file,
+                root / (each.products or f"images/{each.name}"),
             )
             for each in registry.builtin().manifests
         }
@@ -71,14 +76,22 @@ def load(source: Config = None) -> Dataset:
     else:
         settings = read_config(source)
         subsets = [settings.subset(name) for name in settings.registry.ids]
-        found = {each.id: _files(each.derived, each.images) for each in subsets}
+        found = {each.id: _files_of(each.manifest, each.derived, each.images) for each in subsets}
         item = str(settings.silver)
-    there = {name: files for name, files in found.items() if files.annotations.is_file()}
+    there = {name: files for name, files in found.items() if files.annotations.exists()}
     if not there:
         raise UsageError(
             "holds no prepared subset", item=item, remedy="Run `saco prepare`, or name its folder"
         )
     return Dataset(there)
+
+
+def _files_of(manifest: Manifest, annotations: Path, images: Path) -> SubsetFiles:
+    facts = manifest.annotations
+    if facts.folder and facts.pictures:
+        return SubsetFiles(images / facts.folder, images, pictures=images / facts.pictures)
+    partial = find_partial(annotations)
+    return SubsetFiles(partial or annotations, images, whole=annotations if partial else None)
 
 
 def plan(source: Config = None, subsets: Names = ()) -> Table:
@@ -159,11 +172,6 @@ def evaluate(
         jobs = evaluations.processors() if threading.active_count() == 1 else 1
     how = evaluations.Options(iou, lenient, partial, seed=seed, jobs=jobs)
     return evaluations.evaluate_files([task], how)
-
-
-def _files(derived: Path, images: Path) -> SubsetFiles:
-    partial = find_partial(derived)
-    return SubsetFiles(partial or derived, images, derived if partial else None)
 
 
 def _as_list(subsets: Names) -> Sequence[str]:

@@ -185,7 +185,8 @@ def test_make_targets_that_are_named_exist() -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_lines_are_short_enough_to_read_anywhere(page: Path) -> None:
     for number, line in enumerate(page.read_text().splitlines(), 1):
-        assert len(line) <= 120, f"{page.name}:{number} has {len(line)} characters"
+        is_address = re.fullmatch(r"\s*`https?://\S+`", line)
+        assert len(line) <= 120 or is_address, f"{page.name}:{number} has {len(line)} characters"
 
 
 @pytest.fixture(scope="module")

@@ -12,7 +12,7 @@ import click
 
 from saco_data.cli.common import Options, json_option
 from saco_data.cli.evaluate_choice import Choice
-from saco_data.cli.evaluate_masks import evaluate_masks, is_folders
+from saco_data.cli.evaluate_masks import evaluate_masks, find_truth, is_folders
 
 if TYPE_CHECKING:
     from saco_data.evaluation.files import Options as How
@@ -89,17 +89,20 @@ def evaluate(
     how = How(iou, lenient, partial, seed=seed, jobs=processors())
     try:
         verb, named = _verb(predictions)
+        choice = Choice(options, subset, tuple(truths), ran, iou, metric)
+        prepared = find_truth(choice) if not verb and metric != "cgf1" else None
+        truths = truths if prepared is None else [prepared]
         if metric == "jf" or (metric is None and not verb and is_folders(named, truths)):
             evaluate_masks(
                 named,
                 truths,
+                name=choice.settings.subset(subset).id if prepared else "",
                 skip_first_and_last=not every_frame,
                 partial=partial,
                 to=to,
                 as_json=as_json,
             )
             return
-        choice = Choice(options, subset, tuple(truths), ran, iou, metric)
         if verb == "check":
             _check(choice, named, how, as_json)
         elif verb == "compare":

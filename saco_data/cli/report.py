@@ -68,12 +68,13 @@ def preview(options: Options, subset: str | None, seed: int, as_json: bool) -> N
     Example: saco preview sav
     """
     from saco_data.report import preview as previews
+    from saco_data.report.console import readable
 
     settings = options.settings()
     name = settings.registry.find(subset or settings.keys.saco_subset_show).id
     drawn = previews.draw(settings, name, seed)
     for remark in drawn.skipped:
-        click.echo(f"{name}: {remark}", err=True)
+        click.echo(readable(name, remark), err=True)
     if as_json:
         sheets = [str(path) for path in drawn.sheets]
         click.echo(

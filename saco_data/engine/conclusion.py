@@ -10,7 +10,7 @@ from saco_data.dataset.index import Index
 from saco_data.engine import freshness, gone_policy, partial_copy
 from saco_data.engine.events import Reporter, Result, Stages
 from saco_data.engine.subset import Subset
-from saco_data.model.errors import Blocked, SacoError, most_severe
+from saco_data.model.errors import Blocked, Incomplete, SacoError, most_severe
 from saco_data.model.items import SubsetFacts
 from saco_data.model.reasons import Effect
 from saco_data.model.snapshot import Snapshot
@@ -62,13 +62,20 @@ def conclude(
     result.error = error
     if index is not None and error is None and stages.process and not stopped:
         facts.ended = freshness.describe_end(subset, result.stamped)
-    facts.waits = [error.reason, str(error)] if isinstance(error, Blocked) else []
+    facts.waits = _describe_wait(error)
     ledger.set_facts(subset.id, facts)
     ledger.commit()
     result.code = _code(subset, snapshot, error, stages)
     if error is not None:
         reporter.note(subset.id, _describe(error))
     reporter.end(subset.id, result.code)
+
+
+def _describe_wait(error: BaseException | None) -> list[str]:
+    """Reason and message of what stopped a subset early: why its other files are pending."""
+    if not isinstance(error, Blocked | Incomplete):
+        return []
+    return [str(getattr(error, "reason", "")), str(error)]
 
 
 def _prune(subset: Subset, index: Index, snapshot: Snapshot, facts: SubsetFacts) -> dict[str, str]:
@@ -79,8 +86,7 @@ def _prune(subset: Subset, index: Index, snapshot: Snapshot, facts: SubsetFacts)
     gone = gone_policy.find_removable(subset, snapshot)
     removed = pruned.removed_sha256(gone)
     if not _is_up_to_date(subset, index, facts, gone):
-        to = subset.config.derived
-        done = pruned.run(index.path, index.sha256, to, index.products, gone)
+        done = subset.derive(index, gone)
         facts.image_nps_kept, facts.masks_kept = done.image_nps, done.masks
         facts.keep_list_sha256 = done.keep_list_sha256
     facts.derived_from = index.sha256

@@ -11,6 +11,7 @@ import queue
 import threading
 import time
 from collections.abc import Container, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 from saco_data.dataset.index import Index
@@ -29,7 +30,7 @@ from saco_data.sources.requirements import missing_raw_media
 from saco_data.state.ledger import Ledger, LedgerDamaged
 
 COMMIT_SECONDS = 0.5
-STOPPING = "stopping: the work under way is finished first; Ctrl-C again stops at once"
+STOPPING = "stopping: the work under way is finished first; a second signal stops at once"
 
 
 class Pipeline:
@@ -120,7 +121,7 @@ class Pipeline:
                 self.reporter.begin(result.steps)
                 self._conclude(subset)
                 return None
-            index = self._planner.read_index(subset, result)
+            index = self._read_index(subset, result)
             planned = self._planner.plan(subset, index, result)
             result.steps = planned.steps
             self._indices[subset.id] = index
@@ -145,6 +146,20 @@ class Pipeline:
                 result.error = error
             self._conclude(subset)
             return None
+
+    def _read_index(self, subset: Subset, result: Result) -> Index:
+        """The index of a subset; while it is made from an archive, events are recorded."""
+        if not subset.manifest.is_listed:
+            return self._planner.read_index(subset, result, self.stop)
+        with ThreadPoolExecutor(1, thread_name_prefix="index") as pool:
+            reading = pool.submit(self._planner.read_index, subset, result, self.stop)
+            try:
+                while not reading.done():
+                    self._drain(wait=True)
+            except BaseException:
+                self.stop.set()
+                raise
+            return reading.result()
 
     def _drain(self, *, wait: bool) -> None:
         """Records the events that have arrived; with `wait`, waits until the next commit is due."""

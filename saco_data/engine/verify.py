@@ -17,7 +17,6 @@ from saco_data.model.reasons import Effect, Reason, State
 from saco_data.model.records import Outcome, Product
 from saco_data.state.ledger import Ledger
 from saco_data.state.lock import Lock
-from saco_data.storage.names import UnsafeName
 
 CHECKS_A_TASK = 64
 TASK_SECONDS = 600.0
@@ -75,19 +74,15 @@ def _verify(subset: Subset, ledger: Ledger, executor: Executor, reporter: Report
 
 
 def discard(subset: Subset, product: Product, reason: Reason) -> None:
-    """Deletes a finished file if the reason proves it unusable.
+    """Deletes a finished file if the reason proves it unusable, and its name in the official view.
 
-    Other names of the same file (raw file, official view) are deleted too.
+    A raw file is not touched, although it may be the same file (`files.link_or_copy`).
     """
     if not reason.has(Effect.DISCARD_PRODUCT):
         return
     path, view = subset.config.images / product.file_name, subset.config.frames_view
-    others = []
-    with contextlib.suppress(UnsafeName):
-        others.append(subset.source.raw_path(subset.source.key_of(product)))
     if view is not None:
-        others.append(view / product.file_name)
-    for other in others:
+        other = view / product.file_name
         with contextlib.suppress(OSError):
             if other.samefile(path):
                 other.unlink()

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from saco_data.evaluation.assignment import linear_sum_assignment
 from saco_data.evaluation.ground_truth import Shape
 from saco_data.evaluation.segmentations import Rle, as_coco, coco
 from saco_data.model.errors import SacoError
@@ -27,7 +28,7 @@ from saco_data.model.errors import SacoError
 # Ten thresholds; the ninth is 0.8999999999999999, as for the official evaluator.
 THRESHOLDS: NDArray[np.float64] = np.linspace(0.5, 0.95, 10)
 PATIENCE = 120.0  # seconds for one image-NP
-_WORTH_FORKING = 30_000_000  # characters of RLE; a tenth of a second of work
+_WORTH_FORKING = 250_000_000  # characters of RLE: two seconds of work; a fork copies their pages
 
 Work = tuple[Any, list[Shape], list[Shape]]  # (image id, predictions, ground truth)
 
@@ -73,15 +74,9 @@ def _scores(work: Work) -> NDArray[np.float64]:
     if 1 in ious.shape:
         best: NDArray[np.float64] = ious.max(keepdims=True).reshape(1)
         return best
-    row, column = _assignment()(-ious)
+    row, column = linear_sum_assignment()(-ious)
     pairs: NDArray[np.float64] = ious[row, column]
     return pairs
-
-
-def _assignment() -> Any:
-    from scipy.optimize import linear_sum_assignment
-
-    return linear_sum_assignment
 
 
 def _true_positives(scores: Sequence[NDArray[np.float64]]) -> NDArray[np.int32]:
@@ -94,7 +89,7 @@ def _true_positives(scores: Sequence[NDArray[np.float64]]) -> NDArray[np.int32]:
 def _in_processes(work: Sequence[Work], chunks: Sequence[slice]) -> NDArray[np.int32]:
     # Imported once, for all processes.
     coco()
-    _assignment()
+    linear_sum_assignment()
     context = multiprocessing.get_context("fork")
     at = context.RawArray("q", len(chunks))  # the item that each process is at
     running: list[tuple[Any, Connection]] = []

@@ -12,8 +12,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-BATCH = 1 << 17  # characters that are decoded together: they stay in the processor's cache
-_MOST_DIGITS = 7  # of five bits; longer numbers are no run of any picture
+BATCH = 1 << 16  # characters that are decoded together: they stay in the processor's cache
+_MOST_DIGITS = 8  # of five bits
+_LONGEST = 1 << 30  # pixels; no run of any picture is longer
 
 OK, CHARACTERS, CUT, NEGATIVE, FILL = range(5)
 WORDS = {
@@ -92,12 +93,12 @@ def _totals(
     from the fourth run on, the difference to the run before the last.
     """
     is_last = codes < 32  # the last character of a number, which has the sign
-    numbers = _numbers(codes, is_last)[is_last]
+    numbers: NDArray[np.int32] = _numbers(codes, is_last)[is_last]
     starts = np.concatenate(([0], ends[:-1]))
     count = np.add.reduceat(is_last, starts, dtype=np.int64)
     first = np.cumsum(count) - count
     # Every second number belongs to one chain of differences; the very first stands alone.
-    alone = numbers[first]
+    alone = numbers[first].astype(np.int64)
     numbers[first] = 0
     totals, least = alone.copy(), alone
     for parity in (0, 1):
@@ -109,36 +110,37 @@ def _totals(
             continue
         start = start[here]
         # Each part begins anew: what the parts before it have summed up is taken off.
-        chain[start[1:]] -= np.add.reduceat(chain, start)[:-1]
-        runs = np.cumsum(chain)
+        runs = chain.astype(np.int64)
+        runs[start[1:]] -= np.add.reduceat(runs, start)[:-1]
+        np.cumsum(runs, out=runs)
         totals[here] += np.add.reduceat(runs, start)
         least[here] = np.minimum(least[here], np.minimum.reduceat(runs, start))
     return totals, least
 
 
-def _numbers(codes: NDArray[np.uint8], is_last: NDArray[np.bool_]) -> NDArray[np.int64]:
+def _numbers(codes: NDArray[np.uint8], is_last: NDArray[np.bool_]) -> NDArray[np.int32]:
     """At the last character of each number its value; elsewhere anything."""
     digits = (codes & 31).astype(np.int32)
     value = (digits ^ 16) - 16  # five bits with a sign
     # Most numbers have one or two characters: done for all at once.
     follows = ~is_last[:-1]
     value[1:] += follows * (value[1:] * 31 + digits[:-1])
-    numbers = value.astype(np.int64)
     long = np.flatnonzero(follows[1:] & follows[:-1] & is_last[2:]) + 2
     if len(long):
-        numbers[long] = _long_numbers(codes, long)
-    return numbers
+        value[long] = _long_numbers(codes, long)
+    return value
 
 
-def _long_numbers(codes: NDArray[np.uint8], last: NDArray[np.int64]) -> NDArray[np.int64]:
+def _long_numbers(codes: NDArray[np.uint8], last: NDArray[np.int64]) -> NDArray[np.int32]:
     """The numbers of three and more characters that end at `last`."""
     value = ((codes[last] & 31).astype(np.int64) ^ 16) - 16
     more = np.arange(len(last))
     for back in range(1, _MOST_DIGITS + 1):
         before = last[more] - back
         more = more[(before >= 0) & (codes[before] >= 32)]
-        if not len(more):
-            return value
         value[more] = (value[more] << 5) | (codes[last[more] - back] & 31)
-    value[more] = -(1 << 40)  # too long for a run: reported as a negative one
-    return value
+        if not len(more):
+            break
+    # What no run of a picture can be is reported as a negative one.
+    value[np.abs(value) > _LONGEST] = -_LONGEST
+    return value.astype(np.int32)

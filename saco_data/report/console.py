@@ -17,6 +17,7 @@ from saco_data.config.settings import Settings
 from saco_data.dataset.pruned import find_partial
 from saco_data.engine.status import Status
 from saco_data.model.finding import Finding
+from saco_data.model.outside import printable, without_secrets
 from saco_data.model.reasons import Reason, State
 from saco_data.model.records import Outcome
 from saco_data.model.words import human, lasting
@@ -147,10 +148,9 @@ class Lines:
 
 
 def readable(subset: str, text: str) -> str:
-    """A note as it is printed: subset first, paths relative, control characters replaced."""
+    """A note as it is printed: subset first, paths relative, safe to print and to remember."""
     text = text.removeprefix(f"{subset}: ").replace(f"{Path.cwd()}/", "")
-    # Text from outside must not control the terminal.
-    text = "".join(char if char.isprintable() or char == "\n" else "\ufffd" for char in text)
+    text = printable(without_secrets(text))
     return f"{subset}: {text}" if subset else text
 
 
@@ -165,7 +165,7 @@ def stdout() -> Console:
 
 def print_hanging(console: Console, name: str, text: str) -> None:
     """Prints a line with a name; a terminal gets it wrapped and indented below the name."""
-    head = f"  {name:<12}" if name else 5 * " "
+    head, text = f"  {name:<12}" if name else 5 * " ", readable("", text)
     if not console.is_terminal:
         print(f"{head}{text}")
         return
@@ -184,7 +184,7 @@ def print_finding(finding: Finding) -> None:
     text = readable("", f"{finding.name}: {finding.what}")
     console.print(text, markup=False, highlight=False, soft_wrap=True)
     if finding.remedy:
-        print_hanging(console, "", f"{readable('', finding.remedy)}")
+        print_hanging(console, "", finding.remedy)
 
 
 def print_status(status: Status) -> None:

@@ -28,13 +28,14 @@ from saco_data.engine import status
 from saco_data.model import words
 from saco_data.model.errors import AnnotationError
 from saco_data.model.items import Item
+from saco_data.model.outside import without_secrets
 from saco_data.model.reasons import Reason, State
 from saco_data.model.words import human
 from saco_data.report import charts, gallery
 from saco_data.report.file_table import FileTable
 from saco_data.report.gallery import Gallery
 from saco_data.state.ledger import Ledger
-from saco_data.storage import files
+from saco_data.storage import files, folders
 
 FILE_NAME = "report.html"
 LIMIT = 19_000_000  # bytes of the whole page
@@ -96,6 +97,7 @@ def write(settings: Settings, subsets: Sequence[str], to: Path | None = None) ->
     with Ledger(settings.state, read_only=True) as ledger:
         now = ledger.now()
         data = _gather(settings, ledger, subsets)
+    folders.sweep(to.parent, below=False, idle_seconds=folders.IDLE_SECONDS)
     images = settings.silver / "images"
     html = _render(data, now, quote(os.path.relpath(images, to.parent)))
     content = html.encode("utf-8", "replace")
@@ -147,7 +149,7 @@ def _note_losses(
         loss = losses.setdefault(item.reason, Loss(item.reason))
         loss.count += 1
         loss.subsets[known.subset] += 1
-        message = plain(item.detail[:300])
+        message = plain(without_secrets(item.detail)[:300])
         counts.setdefault(item.reason, Counter())[message] += 1
         examples.setdefault((item.reason, message), plain(key))
     for reason, messages in counts.items():

@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 from saco_data.config.settings import Settings
-from saco_data.dataset.derive import coverage
 from saco_data.dataset.pruned import keep_list_sha256
 from saco_data.engine import status
 from saco_data.engine.subset import Subset, bind
@@ -27,7 +26,7 @@ from saco_data.model.reasons import State
 from saco_data.model.snapshot import Snapshot
 from saco_data.share.paragraph import write_paragraph
 from saco_data.state.ledger import Ledger
-from saco_data.storage import files
+from saco_data.storage import files, folders
 
 NAME = "card.json"
 _SOFTWARE = ("saco-data", "av", "pillow", "numpy", "simplejpeg")
@@ -132,6 +131,7 @@ def make(settings: Settings, subsets: Sequence[str]) -> Card:
 def write(settings: Settings, card: Card, folder: Path | None = None) -> Path:
     """Writes a card's folder, by default `<silver_path>/card`; returns the path of its JSON."""
     folder = folder or settings.silver / "card"
+    folders.sweep(folder, below=False, idle_seconds=folders.IDLE_SECONDS)
     for subset, each in card.subsets.items():
         lines = "".join(f"{name}\n" for name in each.names)
         files.write_if_changed(folder / keep_list_name(subset), lines.encode())
@@ -156,8 +156,7 @@ def _describe(subset: Subset, snapshot: Snapshot) -> SubsetCard:
     known_for = (facts.keep_list_sha256, facts.derived_from)
     if known_for != (keep_list_sha256(names), facts.sha256):
         # Derived annotations are missing or name files that are missing: count here.
-        kept = coverage(path, set(names).__contains__)
-        nps, masks = kept.image_nps, kept.masks
+        nps, masks = subset.coverage(set(names))
     by_reason = dict(sorted(state.reasons.items()))
     unfinished = {r.value: n for r, n in by_reason.items() if r.state is not State.GONE}
     if state.states[State.PENDING]:

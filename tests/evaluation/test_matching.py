@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import time
 from typing import Any
 
@@ -38,3 +40,16 @@ def test_chunks_hold_each_item_once() -> None:
     for jobs in range(1, 9):
         chunks = matching._chunks(np.array([5, 1, 1, 90, 1, 1]), jobs)
         assert [at for chunk in chunks for at in range(6)[chunk]] == list(range(6))
+
+
+def test_the_assignment_is_that_of_scipy() -> None:
+    code = (
+        "import sys; from saco_data.evaluation.assignment import linear_sum_assignment;"
+        "f = linear_sum_assignment(); print('scipy.optimize' in sys.modules, f.__module__);"
+        "import numpy as np; from scipy.optimize import linear_sum_assignment as g;"
+        "r = np.random.default_rng(0); m = [r.integers(0, 3, (a, b)) / 2 for a in range(1, 6)"
+        " for b in range(1, 6)];"
+        "print(all(np.array_equal(f(-x), g(-x)) for x in m))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[1] == "True", done.stdout
