@@ -15,6 +15,7 @@ from saco_data.config import settings as config
 from saco_data.config.settings import Settings
 from saco_data.dataset.dataset import Dataset, Subset, SubsetFiles
 from saco_data.dataset.predictions import Predictions
+from saco_data.dataset.pruned import find_partial
 from saco_data.engine import forecast, session
 from saco_data.engine import status as statuses
 from saco_data.engine.events import Reporter, Silent, Stages
@@ -57,7 +58,8 @@ def load(source: Config = None) -> Dataset:
     `load("data/sa-v")["sa-v/val"]` holds videos: their frames, objects and masks.
 
     `source`: the folder of a copy (it has `images/` and `annotations/`), else a config. Subsets
-    whose annotations for evaluation are not there yet are left out. Nothing is read before it is
+    whose annotations for evaluation are not there yet are left out; one that lacks pictures holds
+    only the items whose picture is there, and `saco.evaluate` says so. Nothing is read before it is
     needed. Raises UsageError where there is no subset at all.
     """
     if isinstance(source, str | Path) and Path(source).is_dir():
@@ -87,8 +89,9 @@ def load(source: Config = None) -> Dataset:
 def _files_of(manifest: Manifest, annotations: Path, images: Path) -> SubsetFiles:
     facts = manifest.annotations
     if facts.folder and facts.pictures:
-        return SubsetFiles(images / facts.folder, images, images / facts.pictures)
-    return SubsetFiles(annotations, images)
+        return SubsetFiles(images / facts.folder, images, pictures=images / facts.pictures)
+    partial = find_partial(annotations)
+    return SubsetFiles(partial or annotations, images, whole=annotations if partial else None)
 
 
 def plan(source: Config = None, subsets: Names = ()) -> Table:
@@ -146,8 +149,11 @@ def evaluate(
     processor, and only one where this process has several threads, which forked ones disturb.
     Raises PredictionError, AnnotationError, UsageError.
     """
+    copy = None
     if isinstance(ground_truth, Subset):
-        paths = [ground_truth.files.annotations]
+        files = ground_truth.files
+        paths = [files.whole or files.annotations]
+        copy = files.annotations if files.whole else None
     elif isinstance(ground_truth, str | Path):
         paths = [Path(ground_truth)]
     else:
@@ -158,6 +164,7 @@ def evaluate(
         name or (manifest.id if manifest else paths[0].stem),
         Path(predictions),
         tuple(paths),
+        copy,
         published=manifest.annotations.evaluated if manifest else None,
         ran=Path(ran) if ran is not None else None,
     )

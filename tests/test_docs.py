@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import configparser
 import importlib
+import json
 import re
 import runpy
 import subprocess
@@ -95,6 +96,18 @@ def test_the_python_examples_run(folder: Path) -> None:
         command = [sys.executable, "-c", code]
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
         assert done.returncode == 0 and done.stdout, done.stderr
+
+
+def test_the_example_runs_over_the_demo(folder: Path) -> None:
+    example = ROOT / "examples" / "colours.py"
+    assert len(example.read_text().splitlines()) < 30
+    command = [sys.executable, str(example)]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    number, interval_from = done.stdout.splitlines()[1].split()[1::3][:2]
+    assert 0 < float(number) < 90 and float(interval_from) >= 0
+    assert "on 22 of " in done.stdout and done.stdout.strip().endswith(".html")
+    assert len(json.loads((folder / "geode.result.json").read_text())["subsets"]["geode"]) > 10
 
 
 def test_every_public_name_of_python_is_documented() -> None:

@@ -70,12 +70,14 @@ def get_annotations(
 def _make_file_getter(
     settings: Settings, source: str
 ) -> Callable[[str], tuple[int, dict[str, Any]]]:
+    from saco_data.report.console import readable
+
     fetch = make_fetcher(settings, source)
 
     def get(subset: str) -> tuple[int, dict[str, Any]]:
         fetched = fetch(subset)
         for warning in fetched.warnings:
-            click.echo(f"{subset}: warning: {warning}", err=True)
+            click.echo(readable(subset, f"warning: {warning}"), err=True)
         if fetched.kept_as:
             click.echo(f"{subset}: the earlier file is kept as {fetched.kept_as}", err=True)
         return 0, fetched.as_json()

@@ -11,10 +11,21 @@ from typing import Any
 import yaml
 
 from saco_data.model.errors import ConfigError
+from saco_data.model.outside import without_secrets
 
 _PLACEHOLDER = re.compile(r"<[A-Z][A-Z0-9_ -]*>")
-# User and password of an address. One slash: an address that was read as a path.
-_USER = re.compile(r"(:/{1,2})[^/]*@")
+# An address of object storage and the like, which would become a folder of that name.
+_ADDRESS = re.compile(
+    r"(https?|s3[an]?|gs|gcs|az|adl|abfss?|wasbs?|hdfs|oss|r2|b2|swift|file)://", re.IGNORECASE
+)
+# Keys that name a path, and cannot be a URL either; and those that may be a URL too.
+_ONLY_PATH = re.compile(
+    r"path_annotations|silver_path|cookies_path|sav_links_file|directory_save"
+    r"|[a-z0-9_]+(?<!_download)_path|collections\.[^.]+\.(path|manifests)"
+)
+_RAW = re.compile(r"[a-z0-9_]+_(raw|download_path)|collections\.[^.]+\.raw\..+")
+MAX_PATH_BYTES, MAX_PART_BYTES = 4096, 255
+_MAX_NODES = 20_000  # of a config, with what its aliases repeat
 _VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
 
 
@@ -39,13 +50,22 @@ def read(text: str, file: Path | None) -> tuple[dict[str, Any], Where]:
     name = str(file or "config")
     try:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
-        content = yaml.safe_load(text)
+        if node is not None:
+            _check_size(node, name)
+        content = yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader
+    except RecursionError:
+        raise ConfigError(
+            "is nested too deep", item=f"{name}:1", remedy="Write lines of the form `key: value`"
+        ) from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = mark.line + 1 if mark else 1
         problem = getattr(error, "problem", None) or str(error).splitlines()[0]
+        written = text.splitlines()[line - 1 : line]
+        key = re.match(r"\s*([\w.-]+)\s*:", written[0]) if written else None
+        item = f"{name}:{line}: {key[1]}" if key else f"{name}:{line}"
         raise ConfigError(
-            f"is not YAML ({problem})", item=f"{name}:{line}", remedy="Correct that line"
+            f"is not YAML ({problem})", item=item, remedy="Correct that line"
         ) from error
     if content is None:
         return {}, Where(file, {})
@@ -56,6 +76,46 @@ def read(text: str, file: Path | None) -> tuple[dict[str, Any], Where]:
     lines: dict[str, int] = {}
     _note_lines(node, "", lines, name)
     return content, Where(file, lines)
+
+
+class _Loader(yaml.SafeLoader):
+    """Names the line of a value that looks like a date or a number, and is none."""
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep=deep)
+        except (ValueError, OverflowError, TypeError) as error:
+            what = f"a value cannot be read: {str(error)[:100]}"
+            raise yaml.constructor.ConstructorError(None, None, what, node.start_mark) from error
+
+
+def _check_size(root: yaml.Node, name: str) -> None:
+    """Raises ConfigError where aliases make the content endless, or very large."""
+    count = 0
+    pending: list[tuple[yaml.Node, frozenset[int]]] = [(root, frozenset())]
+    while pending:
+        node, above = pending.pop()
+        count += 1
+        if id(node) in above or count > _MAX_NODES:
+            what = "an alias contains itself" if id(node) in above else "aliases repeat too much"
+            line = node.start_mark.line + 1
+            key = _key_at(root, node)
+            raise ConfigError(
+                what, item=f"{name}:{line}{key}", remedy="Write the values without & and *"
+            )
+        above |= {id(node)}
+        if isinstance(node, yaml.MappingNode):
+            pending += [(each, above) for pair in node.value for each in pair]
+        elif isinstance(node, yaml.SequenceNode):
+            pending += [(each, above) for each in node.value]
+
+
+def _key_at(root: yaml.Node, node: yaml.Node) -> str:
+    """The top key on or above the line of a node, as the end of an item."""
+    if not isinstance(root, yaml.MappingNode):
+        return ""
+    above = [key for key, _ in root.value if key.start_mark.line <= node.start_mark.line]
+    return f": {above[-1].value}" if above else ""
 
 
 def _note_lines(node: yaml.MappingNode, prefix: str, lines: dict[str, int], name: str) -> None:
@@ -82,6 +142,8 @@ def expand(value: Any, key: str, where: Where) -> Any:
         return {name: expand(inner, f"{key}.{name}", where) for name, inner in value.items()}
     if not isinstance(value, str):
         return value
+    if why := _unusable(value):
+        raise where.error(key, why, "Correct the value; see docs/config.md")
     left_over = _PLACEHOLDER.search(value)
     if left_over:
         raise where.error(
@@ -96,13 +158,36 @@ def expand(value: Any, key: str, where: Where) -> Any:
             raise where.error(key, f"${name} is not set", f"Set {name}, or write the value itself")
         return os.environ[name]
 
-    if is_url(value):
+    if is_url(value) and not _ONLY_PATH.fullmatch(key):
         return value  # a signed URL may contain a dollar sign
+    address = _ADDRESS.match(value)
+    if address and (_ONLY_PATH.fullmatch(key) or _RAW.fullmatch(key)):
+        raise where.error(
+            key,
+            f"{address[0]} is an address, and a path is needed: buckets do not work here yet",
+            "Write the path of a folder or file; a bucket can be mounted as a folder",
+        )
     value = _VARIABLE.sub(variable, value)
     home = os.path.expanduser(value)  # noqa: PTH111 - the text may not be a path
     if home.startswith("~"):
         raise where.error(key, f"{value!r} names an unknown home", "Write the whole path")
     return home
+
+
+def _unusable(value: str) -> str:
+    """Why no path and no other value of a config can be this text; "" if it can."""
+    try:
+        encoded = value.encode()
+    except UnicodeEncodeError:
+        return "holds half a surrogate pair"
+    if b"\0" in encoded:
+        return "holds a null character"
+    if not is_url(value) and (
+        len(encoded) >= MAX_PATH_BYTES
+        or ("/" in value and max(map(len, encoded.split(b"/"))) > MAX_PART_BYTES)
+    ):
+        return f"is too long for a path ({len(encoded)} bytes)"
+    return ""
 
 
 def is_url(value: str) -> bool:
@@ -111,9 +196,9 @@ def is_url(value: str) -> bool:
 
 
 def without_user(value: str) -> str:
-    """A URL or path without user and password.
+    """A URL or path without user, password and query: see `model.outside.without_secrets`.
 
     >>> without_user("ftp://me:secret@host/a")
     'ftp://host/a'
     """
-    return _USER.sub(r"\1", value)
+    return without_secrets(value)

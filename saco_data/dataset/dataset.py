@@ -27,12 +27,14 @@ if TYPE_CHECKING:
 class SubsetFiles:
     """Where a subset is: its annotation file, and the folder that its `file_name`s are below.
 
+    `whole`: the annotation file of the whole subset, where `annotations` holds less.
     `pictures`, the folder of the frames of videos, is given where the masks are files too: then
     `annotations` is their folder.
     """
 
     annotations: Path
     images: Path
+    whole: Path | None = None
     pictures: Path | None = None
 
 

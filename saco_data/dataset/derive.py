@@ -85,6 +85,7 @@ def _choose(document: Document, keeps: Callable[[str], bool]) -> _Chosen:
     removed: dict[str, list[Id]] = {}
     removed_ids: set[Id] = set()
     images: list[msgspec.Raw] = []
+    kept_ids: list[Id] = []
     verdicts: dict[str, bool] = {}
     for raw, pair in document.pairs():
         name = pair.file_name
@@ -94,9 +95,12 @@ def _choose(document: Document, keeps: Callable[[str], bool]) -> _Chosen:
             keep = verdicts[name] = keeps(name)
         if keep:
             images.append(raw)
+            kept_ids.append(pair.id)
         else:
             removed.setdefault(name, []).append(pair.id)
             removed_ids.add(pair.id)
+    # Of two pairs with one id, one may stay: so do the masks.
+    removed_ids.difference_update(kept_ids)
     masks = [raw for raw, mask in document.annotations() if mask.image_id not in removed_ids]
     return _Chosen(images, masks, removed)
 

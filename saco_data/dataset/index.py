@@ -5,14 +5,17 @@ An entry of `images[]` is an image-NP pair, so one file appears many times.
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from saco_data.catalog.manifest import Manifest
 from saco_data.dataset import raw_json
-from saco_data.dataset.raw_json import Pair, plain
+from saco_data.dataset.raw_json import Document, Id, Pair
 from saco_data.model.records import Product
+from saco_data.model.words import plain
 
 _MAX_WARNINGS = 20  # about pairs that disagree
 
@@ -43,8 +46,13 @@ def read(path: Path, manifest: Manifest) -> Index:
     firsts: dict[str, Pair] = {}
     disagreements: list[str] = []
     image_nps = 0
+    ids: set[Id] = set()
+    repeated: set[Id] = set()
     for _, pair in document.pairs():
         image_nps += 1
+        if pair.id in ids:
+            repeated.add(pair.id)
+        ids.add(pair.id)
         first = firsts.setdefault(pair.file_name, pair)
         if first is pair:
             raw_json.check_picture(pair, path)
@@ -53,6 +61,8 @@ def read(path: Path, manifest: Manifest) -> Index:
                 f"{path.name}: pairs {plain(str(first.id))} and {plain(str(pair.id))} disagree "
                 f"about {plain(pair.file_name)}; the first is used"
             )
+    del ids
+    disagreements += _shared_ids(document, repeated)
     masks = count_masks(document, manifest)
     products = {name: _product(pair) for name, pair in firsts.items()}
     published = manifest.annotations
@@ -84,6 +94,23 @@ def _has_mask(segmentation: Any) -> bool:
     if isinstance(segmentation, dict):
         return bool(segmentation.get("counts"))
     return isinstance(segmentation, list) and any(segmentation)
+
+
+def _shared_ids(document: Document, repeated: set[Id]) -> Iterator[str]:
+    """Warnings about pairs of different files with one id: their masks cannot be told apart."""
+    if not repeated:
+        return
+    names: dict[Id, set[str]] = {}
+    for _, pair in document.pairs():
+        if pair.id in repeated:
+            names.setdefault(pair.id, set()).add(pair.file_name)
+    shared = ((number, files) for number, files in names.items() if len(files) > 1)
+    for number, files in itertools.islice(shared, _MAX_WARNINGS):
+        shown = ", ".join(plain(name) for name in sorted(files)[:3])
+        yield (
+            f"{document.path.name}: the id {plain(str(number))} stands for pairs of different "
+            f"files ({shown}): their masks cannot be told apart, and stay while one of them stays"
+        )
 
 
 def _is_same_picture(one: Pair, other: Pair) -> bool:

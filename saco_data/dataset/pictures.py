@@ -6,6 +6,7 @@ from pathlib import Path
 
 from PIL import Image, ImageOps
 
+from saco_data.config.regular import require_regular
 from saco_data.storage.names import UnsafeName, safe_join
 
 
@@ -22,7 +23,9 @@ def open_picture(
     applied is turned. Raises NoPicture.
     """
     try:
-        with Image.open(safe_join(root, name)) as image:
+        path = safe_join(root, name)
+        require_regular(path)
+        with Image.open(path) as image:
             fits = image.size == size
             if longest:
                 image.draft("RGB", (longest, longest))

@@ -30,7 +30,7 @@ from saco_data.sources.requirements import missing_raw_media
 from saco_data.state.ledger import Ledger, LedgerDamaged
 
 COMMIT_SECONDS = 0.5
-STOPPING = "stopping: the work under way is finished first; Ctrl-C again stops at once"
+STOPPING = "stopping: the work under way is finished first; a second signal stops at once"
 
 
 class Pipeline:

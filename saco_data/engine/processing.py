@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import threading
 from collections.abc import Mapping
 from concurrent.futures import Future
@@ -12,10 +13,13 @@ from typing import Any
 from saco_data.engine.recorder import Recorder
 from saco_data.executors import LOST, why_lost
 from saco_data.media import process
+from saco_data.model.errors import OutputError
 from saco_data.model.reasons import Effect, Reason
 from saco_data.model.records import Arrival, Asset, Outcome
 from saco_data.storage.disk_errors import explain_errors
+from saco_data.storage.fetched import is_fetched
 
+_log = logging.getLogger(__name__)
 IMAGE_SECONDS = 120.0
 # Enough for a two-hour video that must be decoded in full.
 VIDEO_SECONDS = 1800.0
@@ -26,8 +30,9 @@ class Processing:
 
     A slot is taken before an asset is requested and released when its products are made: this
     bounds disk and memory. `known`: remembered facts of assets by key. `from_earlier_run`: keys of
-    assets whose raw file was on disk before this run. `damaged`: assets whose raw file proved
-    unusable and is to be fetched again. `error`: what went wrong after an arrival was submitted.
+    assets whose raw file was on disk before this run. `damaged`: arrivals whose raw file proved
+    unusable, with the reason; they are to be fetched again. `error`: what went wrong after an
+    arrival was submitted.
     """
 
     def __init__(self, recorder: Recorder, known: Mapping[str, dict[str, Any]]) -> None:
@@ -39,7 +44,7 @@ class Processing:
         self.executor = recorder.executor
         self.known = known
         self.from_earlier_run: set[str] = set()
-        self.damaged: list[Asset] = []
+        self.damaged: list[tuple[Arrival, str]] = []
         self.error: BaseException | None = None
         # Assets of which the source has another version, while their old products are on disk.
         self._renewed = set(self.plan.renewed.values())
@@ -99,11 +104,11 @@ class Processing:
             if done.cancelled():
                 return
             outcomes = self._read_outcomes(arrival, done)
-            if self._must_fetch_again(arrival, outcomes):
-                self._remove_raw(arrival, outcomes)
-                self.damaged.append(arrival.asset)
-                return
             # The products are on disk by now: the ledger may lag behind the disk, never lead.
+            if self._must_fetch_again(arrival, outcomes):
+                self.recorder.record_unusable(outcomes)
+                self.damaged.append((arrival, outcomes[0].detail or outcomes[0].reason.sentence))
+                return
             self.recorder.record(outcomes)
             self._remove_raw(arrival, outcomes)
         except BaseException as error:
@@ -116,7 +121,7 @@ class Processing:
         return {name: self.plan.digests[name] for name in names & self.plan.digests.keys()}
 
     def _must_fetch_again(self, arrival: Arrival, outcomes: list[Outcome]) -> bool:
-        """Whether a raw file of ours from an earlier run is unusable, and this run may fetch."""
+        """Whether a raw file from an earlier run is unusable, and this run may fetch."""
         return (
             self.stages.fetch
             and arrival.owned
@@ -135,12 +140,21 @@ class Processing:
             ]
 
     def _remove_raw(self, arrival: Arrival, outcomes: list[Outcome]) -> None:
-        """Removes a raw file of ours that is no longer needed, or that cannot be used."""
+        """Removes a raw file that we fetched and that is no longer needed, or just came unusable.
+
+        An unusable one from an earlier run stays until another copy has arrived.
+        """
         if not (arrival.owned and isinstance(arrival.raw, Path)):
             return
         reasons = {outcome.reason for outcome in outcomes}
         no_longer_needed = self.config.removes_videos and reasons == {Reason.OK}
-        unusable = all(reason.has(Effect.DISCARD_RAW) for reason in reasons)
+        has_just_come = arrival.asset.key not in self.from_earlier_run
+        unusable = (
+            self.stages.fetch
+            and has_just_come
+            and all(reason.has(Effect.DISCARD_RAW) for reason in reasons)
+            and is_fetched(arrival.raw)
+        )
         if unusable:
             # A product may be the same file under another name (`files.link_or_copy`).
             for product in arrival.asset.products:
@@ -153,9 +167,14 @@ class Processing:
 
 
 def remove_raw_file(path: Path) -> None:
-    """Removes a raw file if it is there. Raises DiskFull, OutputError."""
-    with explain_errors(path):
-        path.unlink(missing_ok=True)
+    """Removes a raw file that we fetched; one of the user stays, and one that cannot be removed."""
+    if not is_fetched(path):
+        return
+    try:
+        with explain_errors(path):
+            path.unlink(missing_ok=True)
+    except OutputError as error:
+        _log.warning("%s", error)
 
 
 def _describe_asset(subset: str, arrival: Arrival) -> Outcome:

@@ -10,11 +10,12 @@ from collections.abc import Iterable, Iterator
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from saco_data.catalog.licences import licence_of
 from saco_data.config.settings import Settings
 from saco_data.model.items import Item
+from saco_data.model.outside import without_secrets
+from saco_data.state.damage import describe_damage
 from saco_data.state.ledger import Ledger
 from saco_data.storage import files, folders
 from saco_data.storage.files import stamp
@@ -51,14 +52,19 @@ def write(settings: Settings, ledger: Ledger) -> Path | None:
     import pyarrow.parquet
 
     # Temporary files of a run that was killed while writing.
-    folders.sweep(path.parent)
+    folders.sweep(path.parent, below=False)
     with (
         files.open_atomic(path) as file,
         pyarrow.parquet.ParquetWriter(file, _schema(), compression="zstd") as writer,
     ):
         for subset in settings.registry.ids:
             for rows in _batches(settings, ledger, subset):
-                writer.write_batch(pyarrow.RecordBatch.from_pylist(rows, schema=_schema()))
+                try:
+                    batch = pyarrow.RecordBatch.from_pylist(rows, schema=_schema())
+                    writer.write_batch(batch)
+                except (pyarrow.ArrowException, ValueError, TypeError, OverflowError) as error:
+                    what = f"an entry of {subset} has an invalid value: {error}"
+                    raise describe_damage(what[:300], ledger.path) from error
     files.write_if_changed(note, _format_note(signature, path))
     return path
 
@@ -129,7 +135,7 @@ def _make_row(item: Item, raw: Item | None, licence: str) -> dict[str, Any]:
         "source": without_secrets(item.origin) or None,
         "bytes": item.bytes,
         "sha256": item.sha256,
-        "licence": licence_of(facts, licence),
+        "licence": _as_text(licence_of(facts, licence)),
         "rights_holder": _as_text(common.get("uploader")),
         "retrieved": item.since,
         "frame_pts": _as_int64(facts.get("pts")),
@@ -142,7 +148,10 @@ def _make_row(item: Item, raw: Item | None, licence: str) -> dict[str, Any]:
 
 
 def _as_text(value: object) -> str | None:
-    return value[:1000] if isinstance(value, str) and value else None
+    if not (isinstance(value, str) and value):
+        return None
+    # A fact may hold half a surrogate pair, which UTF-8 lacks.
+    return value[:1000].encode("utf-8", "replace").decode()
 
 
 def _as_int64(value: object) -> int | None:
@@ -151,22 +160,12 @@ def _as_int64(value: object) -> int | None:
 
 
 def _as_float(value: object) -> float | None:
-    return float(value) if isinstance(value, int | float) else None
+    try:
+        return float(value) if isinstance(value, int | float) else None
+    except OverflowError:
+        return None
 
 
 def _join(facts: dict[str, Any], names: Iterable[str]) -> str | None:
     parts = [f"{name} {facts[name]}" for name in names if facts.get(name) not in (None, "")]
-    return "; ".join(parts) or None
-
-
-def without_secrets(origin: str) -> str:
-    """An origin without user, password and query; the id in a YouTube address (`v`) stays."""
-    if "://" not in origin or not ("?" in origin or "@" in origin):
-        return origin
-    try:
-        parts = urlsplit(origin)
-    except ValueError:
-        return ""
-    host = parts.netloc.rpartition("@")[2]
-    query = urlencode([(name, value) for name, value in parse_qsl(parts.query) if name == "v"])
-    return urlunsplit((parts.scheme, host, parts.path, query, parts.fragment))
+    return _as_text("; ".join(parts))

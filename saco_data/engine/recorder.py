@@ -11,7 +11,7 @@ from saco_data.engine.events import Event, Learned, Stages
 from saco_data.engine.subset import Subset
 from saco_data.executors import Executor
 from saco_data.model.errors import Blocked
-from saco_data.model.reasons import State
+from saco_data.model.reasons import Effect, State
 from saco_data.model.records import Asset, Outcome, Product
 from saco_data.planning.decisions import SubsetPlan
 
@@ -39,12 +39,26 @@ class Recorder:
         self.executor = executor
         self.post = post
         self._renewed_assets = set(plan.renewed.values())
+        self._unusable: dict[str, Outcome] = {}
 
     def record(self, outcomes: Iterable[Outcome]) -> None:
         """Records outcomes, without those that would replace a finished product by a failure."""
-        recorded = [outcome for outcome in outcomes if not self._keeps_finished(outcome)]
+        recorded = [
+            self._with_first_cause(outcome)
+            for outcome in outcomes
+            if not self._keeps_finished(outcome)
+        ]
         if recorded:
             self.post(Learned(self.subset.id, recorded))
+
+    def record_unusable(self, outcomes: Iterable[Outcome]) -> None:
+        """Records that the raw file on disk cannot be used; another copy is fetched next.
+
+        If that fails, what is wrong with the file on disk stays the reason.
+        """
+        told = list(outcomes)
+        self.record(told)
+        self._unusable |= {outcome.key: outcome for outcome in told}
 
     def record_asset(self, outcome: Outcome, asset: Asset) -> None:
         """Records that an asset could not be fetched, for itself and for each of its products."""
@@ -62,6 +76,18 @@ class Recorder:
         """Verifies files of products that the ledger does not know as done."""
         digests = ((product, self.plan.digests.get(product.file_name)) for product in products)
         return verify.check_all(self.subset, digests, self.executor)
+
+    def _with_first_cause(self, outcome: Outcome) -> Outcome:
+        first = None if outcome.is_asset else self._unusable.get(outcome.key)
+        if (
+            first is None
+            or outcome.state in (State.DONE, State.GONE)
+            or outcome.reason.has(Effect.DISCARD_RAW)
+        ):
+            return outcome
+        why = outcome.detail or outcome.reason.sentence
+        detail = f"{first.detail}; another copy could not be fetched: {why}"
+        return replace(first, detail=detail, tried=False)
 
     def _spread(self, outcome: Outcome, asset: Asset) -> Iterable[Outcome]:
         facts = dict(outcome.facts)

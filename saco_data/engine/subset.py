@@ -13,7 +13,7 @@ from saco_data.config.subset import SubsetConfig
 from saco_data.dataset import listing, pruned, raw_json
 from saco_data.dataset.derive import coverage
 from saco_data.dataset.index import Index, count_masks, read
-from saco_data.dataset.pruned import Pruned, sidecar
+from saco_data.dataset.pruned import Pruned, partial, sidecar
 from saco_data.sources import Source
 from saco_data.storage import folders
 from saco_data.storage.files import stamp
@@ -75,6 +75,11 @@ class Subset:
         if self.manifest.is_listed:
             return stamp(self.config.pristine)
         return [*stamp(self.config.derived), *stamp(sidecar(self.config.derived))]
+
+    def partial_stamp(self) -> list[Any]:
+        """The stamps of the partial annotations and of their sidecar; [] where there are none."""
+        path = partial(self.config.derived)
+        return [*stamp(path), *stamp(sidecar(path))]
 
     def has_raw_files(self) -> bool:
         """Whether its raw folder has files; hidden ones are notes of ours and do not count."""

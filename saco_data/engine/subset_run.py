@@ -5,11 +5,12 @@ It never touches the ledger: all that it must know is given to it, all outcomes 
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Generator, Iterable, Mapping
 
 from saco_data import sources
-from saco_data.engine import verify
+from saco_data.engine import cleaning, verify
 from saco_data.engine.events import Ended, Event, Stages
 from saco_data.engine.processing import Processing, remove_raw_file
 from saco_data.engine.recorder import Recorder
@@ -22,6 +23,9 @@ from saco_data.model.reasons import State
 from saco_data.model.records import Arrival, Asset, Outcome, Product
 from saco_data.planning.decisions import Decision, SubsetPlan
 from saco_data.storage import folders
+from saco_data.storage.fetched import is_fetched
+
+_log = logging.getLogger(__name__)
 
 
 class SubsetRun:
@@ -64,6 +68,7 @@ class SubsetRun:
 
     def _run(self) -> None:
         plan, processing = self.plan, self.processing
+        cleaning.sweep_subset(self.config)
         self.recorder.record(step.outcome for step in plan.steps if step.outcome)
         wanted = [Decision.PROCESS] if self.stages.process else []
         if self.stages.fetch:
@@ -78,22 +83,51 @@ class SubsetRun:
         processing.from_earlier_run = on_disk - renewed
         try:
             for key in renewed:
-                folders.park_old_raw(self.source.raw_path(key))
+                self._set_aside(key, "")
             self._fetch(todo)
+            processing.from_earlier_run = set()
+            self._fetch(
+                [
+                    arrival.asset
+                    for arrival, why in processing.damaged
+                    if self._set_aside(arrival.asset.key, why)
+                ]
+            )
         except Blocked as blocked:
-            self.recorder.record_blocked(processing.damaged, blocked)
+            self.recorder.record_blocked([each.asset for each, _ in processing.damaged], blocked)
             raise
         finally:
-            if renewed:
+            if renewed or processing.damaged:
                 folders.sweep(self.config.raw_folder)
-        processing.from_earlier_run = set()
-        self._fetch(processing.damaged)
+
+    def _set_aside(self, key: str, damage: str) -> bool:
+        """Makes place for another copy of a raw file; returns whether that is possible.
+
+        A file that we fetched is renamed until the other copy has arrived. One of the user stays
+        as it is, and the other copy is put beside it. `damage`: what is wrong with the file; "" if
+        it is only older than that of its source.
+        """
+        path = self.source.raw_path(key)
+        what = damage or "its source has another version"
+        if is_fetched(path):
+            is_possible = folders.park_old_raw(path)
+            then = "kept until another copy has arrived" if damage else ""
+        else:
+            then = "left as it is, because saco-data did not fetch it; another copy goes to "
+            try:
+                then += str(self.source.fetch_beside(key))
+                is_possible = True
+            except OSError:
+                is_possible = False
+        if not is_possible:
+            then = "left as it is, because its folder cannot be written"
+        if then:
+            _log.warning("%s: %s; %s", path, what, then, extra={"subset": self.subset.id})
+        return is_possible
 
     def _finish_earlier_run(self) -> None:
         """Does what a killed run left to do: links in the official view, removal of videos."""
         view = self.config.frames_view
-        for folder in (self.config.images, self.config.raw_folder):
-            folders.sweep(folder)
         unfinished = {step.asset.key for step in self.plan.steps if step.decision != Decision.KEEP}
         for asset in self.plan.assets(Decision.KEEP):
             if view is not None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from saco_data import executors
 from saco_data.config.settings import Settings
-from saco_data.engine import gone_policy
+from saco_data.engine import gone_policy, partial_copy
 from saco_data.engine.events import Reporter
 from saco_data.engine.subset import Subset, bind
 from saco_data.executors import LOST, Executor, why_lost
@@ -17,7 +17,6 @@ from saco_data.model.reasons import Effect, Reason, State
 from saco_data.model.records import Outcome, Product
 from saco_data.state.ledger import Ledger
 from saco_data.state.lock import Lock
-from saco_data.storage.names import UnsafeName
 
 CHECKS_A_TASK = 64
 TASK_SECONDS = 600.0
@@ -42,6 +41,7 @@ def run(settings: Settings, names: Sequence[str], reporter: Reporter) -> int:
             executor.close(now=True)
             raise
         executor.close()
+        partial_copy.complete_folders(settings, ledger, bind(settings, names))
     return most_severe(codes)
 
 
@@ -64,23 +64,25 @@ def _verify(subset: Subset, ledger: Ledger, executor: Executor, reporter: Report
             discard(subset, products[outcome.key], outcome.reason)
     reporter.note(subset.id, f"{len(known)} verified, {damaged} damaged")
     snapshot = ledger.snapshot(subset.id)
+    if damaged and snapshot.facts.derived_from == index.sha256:
+        gone = gone_policy.find_removable(subset, snapshot)
+        partial_copy.update(subset, index, ledger, snapshot.facts, gone)
+        ledger.set_facts(subset.id, snapshot.facts)
+        if note := partial_copy.describe(subset, snapshot.facts):
+            reporter.note(subset.id, note)
     return most_severe([*codes, *gone_policy.exit_codes(subset, snapshot)])
 
 
 def discard(subset: Subset, product: Product, reason: Reason) -> None:
-    """Deletes a finished file if the reason proves it unusable.
+    """Deletes a finished file if the reason proves it unusable, and its name in the official view.
 
-    Other names of the same file (raw file, official view) are deleted too.
+    A raw file is not touched, although it may be the same file (`files.link_or_copy`).
     """
     if not reason.has(Effect.DISCARD_PRODUCT):
         return
     path, view = subset.config.images / product.file_name, subset.config.frames_view
-    others = []
-    with contextlib.suppress(UnsafeName):
-        others.append(subset.source.raw_path(subset.source.key_of(product)))
     if view is not None:
-        others.append(view / product.file_name)
-    for other in others:
+        other = view / product.file_name
         with contextlib.suppress(OSError):
             if other.samefile(path):
                 other.unlink()

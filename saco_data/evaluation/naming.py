@@ -9,7 +9,7 @@ from typing import Any
 from saco_data.catalog.manifest import Manifest
 from saco_data.config.settings import Settings
 from saco_data.config.subset import SubsetConfig
-from saco_data.dataset.pruned import sidecar
+from saco_data.dataset.pruned import find_partial, sidecar
 from saco_data.model.errors import AnnotationError, UsageError
 
 Named = tuple[Path, Manifest | None]
@@ -76,13 +76,13 @@ def annotation_files(config: SubsetConfig) -> tuple[Path, Path | None]:
     Raises AnnotationError where there is neither.
     """
     derived, whole = config.derived, config.pristine
-    partial = derived.parent.with_name("annotations_partial") / derived.name
-    is_less = partial.is_file() or sidecar(derived).is_file()
+    partial = find_partial(derived)
     if whole.is_file():
-        here = partial if partial.is_file() else derived
-        return whole, here if is_less and here.is_file() else None
+        if partial is None and derived.is_file() and sidecar(derived).is_file():
+            return whole, derived
+        return whole, partial
     if derived.is_file():
-        return derived, partial if partial.is_file() else None
+        return derived, partial
     raise AnnotationError(
         "the annotation file is missing",
         item=str(whole),

@@ -19,6 +19,14 @@ _LATEX = {each: f"\\{each}" for each in "&%$#_{}"} | {"\\": r"\textbackslash{}"}
 
 def as_text(result: Result) -> str:
     """The numbers with their coverage, and below what must be known to read them."""
+    lines = [numbers(result)]
+    for name, each in result.subsets.items():
+        lines += [f"{plain(name)}: {line}" for line in _below(each)]
+    return "\n".join(lines)
+
+
+def numbers(result: Result) -> str:
+    """The numbers with their coverage: one line for each subset, and their mean."""
     width = max(8, *map(len, result.subsets))
     lines = [f"{'':{width}}    cgF1  IL_MCC    pmF1  95 % of cgF1"]
     for name, each in result.subsets.items():
@@ -27,8 +35,6 @@ def as_text(result: Result) -> str:
         lines.append(f"{plain(name):{width}}  {_row(each.headline)}  {_interval(each)}  {where}")
     if len(result.subsets) > 1:
         lines.append(f"{mean_name(len(result.subsets)):{width}}  {_row(result.average)}")
-    for name, each in result.subsets.items():
-        lines += [f"{plain(name)}: {line}" for line in _below(each)]
     return "\n".join(lines)
 
 

@@ -11,12 +11,12 @@ from saco_data.model.errors import AnnotationError
 from saco_data.model.reasons import Reason
 
 
-def check_content(data: bytes, name: str) -> tuple[int, int]:
+def check_content(data: bytes, name: str, *, vouched: bool = False) -> tuple[int, int]:
     """The (width, height) of a picture or mask; (0, 0) for another kind.
 
     Pictures and masks are decoded in full. SA-V's JSON must have masks that agree with its own
-    statistics. Of a video the first frame is decoded and the packets are read to the end. Raises
-    ImageError.
+    statistics. Of a video the first frame is decoded and the packets are read to the end.
+    `vouched`: a checksum proves that the bytes are those of the source. Raises ImageError.
     """
     kind = PurePosixPath(name).suffix
     if kind == ".txt":
@@ -26,7 +26,7 @@ def check_content(data: bytes, name: str) -> tuple[int, int]:
     elif kind == ".mp4":
         _check_video(data, name)
     else:
-        return check_image(data, name=name)
+        return check_image(data, name=name, vouched=vouched)
     return 0, 0
 
 

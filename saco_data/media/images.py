@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import simplejpeg
 from PIL import Image, UnidentifiedImageError
 
+from saco_data.media.jpeg_noise import without_noise
 from saco_data.model.reasons import Reason
 from saco_data.model.records import MAX_PIXELS
 
@@ -53,14 +54,16 @@ def encode_jpeg(
     return _encode(image, quality)
 
 
-def check_image(data: bytes | memoryview, *, name: str) -> tuple[int, int]:
+def check_image(data: bytes | memoryview, *, name: str, vouched: bool = False) -> tuple[int, int]:
     """Decodes a whole picture strictly and returns its (width, height) in pixels, as stored.
 
-    EXIF orientation is not applied. Raises ImageError: NOT_MEDIA where the data is not a picture,
-    CORRUPT_IMAGE where it is cut, damaged, or so large that decoding could exhaust memory.
+    `vouched`: a checksum says that the bytes are those that were published, so that only a picture
+    that is cut counts as damaged. EXIF orientation is not applied. Raises ImageError: NOT_MEDIA
+    where the data is not a picture, CORRUPT_IMAGE where it is cut, damaged, or so large that
+    decoding could exhaust memory.
     """
     if bytes(data[:3]) == JPEG_START:
-        return _check_jpeg(data, name)
+        return _check_jpeg(data, name, vouched=vouched)
     return _check_other(data, name)
 
 
@@ -88,22 +91,40 @@ def _encode(image: Image.Image, quality: int = 75) -> bytes:
     return buffer.getvalue()
 
 
-def _check_jpeg(data: bytes | memoryview, name: str) -> tuple[int, int]:
+def _check_jpeg(data: bytes | memoryview, name: str, *, vouched: bool) -> tuple[int, int]:
     try:
         # Pillow reads the header: simplejpeg's does not know every subsampling.
         with Image.open(io.BytesIO(data), formats=["JPEG"]) as image:
             width, height = image.size
         _check_pixels(width, height, name)
-        # Grey at an eighth of the size is fastest, and still reads every bit, so finds all damage.
-        simplejpeg.decode_jpeg(data, colorspace="GRAY", min_factor=8, strict=True)
     except ImageError:
         raise
     except Exception as error:
         # For untrusted bytes the decoders raise many kinds of exceptions.
+        raise ImageError(Reason.CORRUPT_IMAGE, f"{name}: {error}") from error
+    try:
+        _decode_strictly(data)
+    except Exception as error:
         padding = PADDED_END.fullmatch(str(error))
-        if padding is None or int(padding[1]) > MAX_PADDING:
+        is_padded = padding is not None and int(padding[1]) <= MAX_PADDING
+        is_noise = str(error).startswith("Corrupt JPEG data") and vouched
+        if not (is_padded or is_noise or _decodes_without_noise(data)):
             raise ImageError(Reason.CORRUPT_IMAGE, f"{name}: {error}") from error
     return width, height
+
+
+def _decode_strictly(data: bytes | memoryview) -> None:
+    # Grey at an eighth of the size is fastest, and still reads every bit, so finds all damage.
+    simplejpeg.decode_jpeg(data, colorspace="GRAY", min_factor=8, strict=True)
+
+
+def _decodes_without_noise(data: bytes | memoryview) -> bool:
+    """Whether what the decoder complains of holds no pixels."""
+    try:
+        _decode_strictly(without_noise(data))
+    except Exception:
+        return False  # as above
+    return True
 
 
 def _check_other(data: bytes | memoryview, name: str) -> tuple[int, int]:

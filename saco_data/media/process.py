@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+from saco_data.config.regular import require_regular
 from saco_data.media.content import check_content
 from saco_data.media.images import ImageError, encode_jpeg, resize_like_official
 from saco_data.model.reasons import Reason
@@ -78,7 +79,7 @@ def _make_image(job: Job, product: Product) -> Outcome:
     path = safe_join(job.images, product.file_name)
     try:
         data = raw.read_bytes() if isinstance(raw, Path) else raw
-        found = check_content(data, product.file_name)
+        found = check_content(data, product.file_name, vouched=job.arrival.vouched)
         content = resize_like_official(data, product.pixels) if job.how == "resize" else data
     except ImageError as error:
         return _failed(job, product, error.reason, str(error))
@@ -199,6 +200,7 @@ def _check_one(each: Check) -> Outcome:
         return Outcome(each.subset, name, reason, detail)
 
     try:
+        require_regular(each.path)
         data = each.path.read_bytes()
     except OSError as error:
         return failed(Reason.PRODUCT_LOST, f"cannot be read ({error.strerror})")
@@ -206,7 +208,8 @@ def _check_one(each: Check) -> Outcome:
     if each.sha256 is not None and digest != each.sha256:
         return failed(Reason.WRONG_DIGEST, "the file changed since it was written")
     try:
-        found = check_content(data, name)
+        # It was checked when it was made, and has not changed since.
+        found = check_content(data, name, vouched=each.sha256 is not None)
     except ImageError as error:
         return failed(error.reason, str(error))
     if not fits(found, each.product, rotated=each.product.video is None):

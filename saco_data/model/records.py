@@ -69,6 +69,7 @@ class Arrival:
 
     `owned`: the file is in a folder of ours, so it may be linked to, and removed if the config
     says so. `origin` contains no secret. `facts` go to the ledger: ETag, version id, fps...
+    `vouched`: a checksum of its archive says that the bytes are those that were packed.
     """
 
     asset: Asset
@@ -76,6 +77,7 @@ class Arrival:
     origin: str
     owned: bool = False
     facts: dict[str, Any] = field(default_factory=dict)
+    vouched: bool = False
 
 
 @dataclass(frozen=True, slots=True)

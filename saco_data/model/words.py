@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from datetime import UTC, datetime
 
-# Control characters of C0 and C1, line separators, marks that change the direction of text, and
-# halves of surrogate pairs.
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]+")
+from saco_data.model.outside import label
 
 
 def number(value: int) -> str:
@@ -60,6 +57,7 @@ ENDINGS: dict[int | None, str] = {
     5: "disk full",
     6: "another run was at work",
     130: "stopped by Ctrl-C",
+    143: "stopped by SIGTERM",
     None: "did not end",
 }
 
@@ -76,4 +74,4 @@ def human(size: int) -> str:
 
 def plain(text: str) -> str:
     """Text from outside, safe to print: U+FFFD for what would hide, break or turn round a line."""
-    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
+    return label(text)

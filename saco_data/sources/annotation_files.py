@@ -5,7 +5,9 @@ An existing file that differs is kept under a name with its digest, and the user
 
 from __future__ import annotations
 
+import contextlib
 import copy
+import difflib
 import json
 import shutil
 from dataclasses import asdict, dataclass
@@ -15,16 +17,18 @@ from typing import TYPE_CHECKING, Any, Literal
 from saco_data.config.subset import SubsetConfig
 from saco_data.config.yaml_text import without_user
 from saco_data.dataset.index import read
-from saco_data.model.errors import Blocked, Incomplete
+from saco_data.model.errors import AnnotationError, Blocked, Incomplete
+from saco_data.model.outside import one_line
 from saco_data.model.reasons import Reason
-from saco_data.storage import files
+from saco_data.storage import files, folders
+from saco_data.storage.folders import nearest_existing
 
 if TYPE_CHECKING:
     from saco_data.transports.services.hugging_face import Hub
 
 
 NOTE = ".saco-annotations.json"
-STAGING = ".saco-download"
+STAGING = folders.STAGING
 
 
 @dataclass(frozen=True)
@@ -140,6 +144,13 @@ class Annotations:
             # A copy: a closed hub raises the same error for each subset.
             told = copy.copy(error)
             told.what, told.item = f"the annotation file is missing: {error.what}", str(path)
+            if isinstance(error, Incomplete) and (where := _find_mistype(config)):
+                raise AnnotationError(
+                    f"the annotation file is missing{where}",
+                    item=str(path),
+                    remedy=f"Correct {_key_of(config)}; or, to download the files: {error.what}. "
+                    f"{error.remedy}",
+                ) from error
             raise told from error
 
     def install(
@@ -190,6 +201,31 @@ class Annotations:
             "origin": fetched.origin,
         }
         files.write_if_changed(path, json.dumps(known, indent=1, sort_keys=True).encode())
+
+
+def _key_of(config: SubsetConfig) -> str:
+    given = config.settings.places.annotation_file
+    return "--annotation_file" if given else "path_annotations in the config"
+
+
+def _find_mistype(config: SubsetConfig) -> str:
+    """What suggests that the path of the annotations is mistyped, in words; "" if nothing does."""
+    if config.settings.places.annotation_file:
+        return ", and the command names it"
+    folder = config.downloaded.parent
+    if folder.is_dir():
+        others = sorted(each.name for each in folder.glob("*.json"))[:3]
+        return f"; the folder holds {', '.join(map(one_line, others))}" if others else ""
+    there = nearest_existing(folder)
+    missing = folder.relative_to(there).parts[0]
+    with contextlib.suppress(OSError):
+        names = [each.name for each in there.iterdir() if each.is_dir()]
+        if near := difflib.get_close_matches(missing, names, n=1, cutoff=0.75):
+            return f"; {there} has no {missing}, but {near[0]}"
+    written = Path(config.keys.path_annotations)
+    if written.is_absolute() and there != folder.parent:
+        return f"; {there} has no {missing}"
+    return ""
 
 
 def read_notes(path: Path) -> dict[str, dict[str, str]]:

@@ -4,21 +4,34 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import logging
 import re
 import zipfile
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from saco_data.config.regular import require_regular
 from saco_data.model.errors import SacoError
 from saco_data.model.reasons import Reason
 from saco_data.model.records import Arrival, Asset, Outcome, Product
+from saco_data.sources import wrong_medium
 from saco_data.sources.base import Context
+from saco_data.sources.elsewhere import Elsewhere
 from saco_data.sources.raw_medium import RawMediumSource
 from saco_data.transports.base import Stopped
 
 if TYPE_CHECKING:
     from saco_data.transports.archive import Member
+
+log = logging.getLogger(__name__)
+
+_DOUBT = ", which is not known to be the published archive: make sure that it is whole"
+
+
+def _stem(origin: str) -> str:
+    """The name of an archive without its endings: often that of the folder that was packed."""
+    return origin.rpartition("/")[2].partition(".")[0]
 
 
 class ArchiveSource(RawMediumSource):
@@ -71,6 +84,7 @@ class ArchiveSource(RawMediumSource):
 
         prefix = f"{raw}/" if raw.is_dir() else ""
         try:
+            require_regular(raw)
             if not prefix and not zipfile.is_zipfile(raw):
                 return sizes
             for member in archive.members(
@@ -94,10 +108,12 @@ class ArchiveSource(RawMediumSource):
         if not wanted:
             return
         raw = self.require_raw()
-        with contextlib.suppress(Stopped):
+        with contextlib.suppress(Stopped), wrong_medium.explain_damage(self, raw):
             if isinstance(raw, str):
                 with self.open_http() as http:
                     remote = http.open(raw, stop=context.stop)
+                    if self._is_published():
+                        wrong_medium.check_not_refused(self, remote)
                     yield from self._fetch_members(remote, wanted, context)
             else:
                 yield from self._fetch_members(raw, wanted, context)
@@ -121,33 +137,93 @@ class ArchiveSource(RawMediumSource):
         # The user may name any folder above the files: match against the whole path.
         prefix = f"{medium}/" if folder else ""
         origin = medium.origin if is_remote else str(medium)
-        reader = archive.members(
-            medium,
-            lambda name: self.key_of_member(prefix + name, wanted) is not None,
-            checkpoint=self.config.folder / checkpoint if is_remote else None,
-            # Only at the published address: mirrors may have packed the same files again.
-            md5=self.manifest.raw.md5 if self._is_published() else None,
-            stop=context.stop,
-        )
-        for member in reader:
-            if context.stop.is_set():
-                return
-            key = self.key_of_member(prefix + member.name, wanted)
-            if key is None:
-                continue
-            asset = wanted.pop(key)
-            member_origin = f"{origin}#{member.name}"
-            if member.refusal:
-                yield self.outcome(asset, Reason.ARCHIVE_DAMAGED, member.refusal, member_origin)
-            elif folder:
-                yield Arrival(asset, folder / member.name, member_origin)
-            else:
-                yield self._extract(asset, member, member_origin, keep=is_remote)
-            if not wanted:
-                return
+        seen = wrong_medium.Seen(len(wanted))
+        elsewhere = Elsewhere({key: self.name_of(key) for key in wanted}, self._slash)
+
+        def is_wanted(name: str) -> bool:
+            seen.note(name)
+            if self.key_of_member(prefix + name, wanted) is not None:
+                return True
+            elsewhere.add(name)
+            return False
+
+        def read(
+            wanted_name: Callable[[str], bool], key_of: Callable[[str], str | None], md5: str | None
+        ) -> Iterator[Arrival | Outcome]:
+            for member in archive.members(
+                medium,
+                wanted_name,
+                checkpoint=self.config.folder / checkpoint if is_remote else None,
+                md5=md5,
+                stop=context.stop,
+            ):
+                if context.stop.is_set():
+                    return
+                key = key_of(member.name)
+                if key is None:
+                    continue
+                asset = wanted.pop(key)
+                member_origin = f"{origin}#{member.name}"
+                if member.refusal:
+                    yield self.outcome(asset, Reason.ARCHIVE_DAMAGED, member.refusal, member_origin)
+                elif folder:
+                    yield Arrival(asset, folder / member.name, member_origin)
+                else:
+                    yield self._extract(asset, member, member_origin, keep=is_remote)
+                if not wanted:
+                    return
+
+        # Only at the published address: mirrors may have packed the same files again.
+        md5 = self.manifest.raw.md5 if self._is_published() else None
+        yield from read(is_wanted, lambda name: self.key_of_member(prefix + name, wanted), md5)
+        if context.stop.is_set():
+            return
+        moved = {
+            place: key
+            for place, key in elsewhere.only_places(wanted).items()
+            if self._may_be_elsewhere(f"{_stem(origin)}/{place}")
+        }
+        if moved:
+            log.warning(
+                "%s: %d files are in another place than expected, such as %s; they are used",
+                origin,
+                len(moved),
+                min(moved),
+                extra={"subset": self.name},
+            )
+            yield from read(
+                moved.__contains__,
+                lambda name: key if (key := moved.get(name)) in wanted else None,
+                None,
+            )
+        if context.stop.is_set():
+            return
+        if seen.wanted == len(wanted) and not any(map(elsewhere.places, wanted)):
+            seen.check(self, origin, is_folder=folder is not None)
         missing = Reason.NOT_IN_FOLDER if folder else Reason.NOT_IN_ARCHIVE
-        for asset in wanted.values():
-            yield self.outcome(asset, missing, f"no such file in {origin}", origin)
+        doubt = "" if folder or self._is_published() else _DOUBT
+        for key, asset in wanted.items():
+            if places := elsewhere.places(key):
+                detail = f"{origin} has it in another place: {', '.join(places[:3])}"
+                yield self.outcome(asset, Reason.ELSEWHERE, detail, origin)
+            else:
+                yield self.outcome(asset, missing, f"no such file in {origin}{doubt}", origin)
+
+    def name_of(self, key: str) -> str:
+        """The path, or its last parts, by which an asset is known in the archive."""
+        return key
+
+    def _may_be_elsewhere(self, path: str) -> bool:
+        """Whether a file of the right name in another place can only be the wanted one.
+
+        A picture of another size is refused later. A video at another frame rate would give wrong
+        frames: it must be below the folder that the manifest names.
+        """
+        members = self.manifest.raw.members
+        if not self.manifest.frames or members is None:
+            return True
+        folder = members.member.partition("(?P<key>")[0].replace("\\", "").casefold()
+        return folder in path.replace("\\", "/").casefold()
 
     def _is_published(self) -> bool:
         return self.raw() == self.manifest.endpoints.get("archive")
@@ -160,11 +236,11 @@ class ArchiveSource(RawMediumSource):
 
         try:
             if not keep and not self.manifest.frames:
-                return Arrival(asset, member.read(), origin)
+                return Arrival(asset, member.read(), origin, vouched=member.vouched)
             path = self.raw_path(asset.key)
             member.save(path)
         except ArchiveDamaged as error:
             if not error.alone:
                 raise
             return self.outcome(asset, error.reason, error.what, origin)
-        return Arrival(asset, path, origin, owned=True)
+        return Arrival(asset, path, origin, owned=True, vouched=member.vouched)

@@ -7,6 +7,9 @@ not). It yields lazily: the next asset is fetched when the consumer asks, which 
 from __future__ import annotations
 
 import contextlib
+import errno
+import functools
+import os
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -22,6 +25,7 @@ from saco_data.model.finding import Finding, ok
 from saco_data.model.reasons import Reason, State
 from saco_data.model.records import Arrival, Asset, Outcome, Product
 from saco_data.sources.diagnosis import check_address
+from saco_data.storage.fetched import keep_note
 from saco_data.storage.names import UnsafeName, safe_join
 
 if TYPE_CHECKING:
@@ -36,6 +40,10 @@ class Context:
     stop: threading.Event = field(default_factory=threading.Event)
     # Remembered facts of an asset by key (ETag, version id, fingerprint), from the ledger.
     known: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+
+# The folder, below that of the raw files, of copies that are used instead of the user's own.
+BESIDE = "fetched_again"
 
 
 def version_of(facts: Mapping[str, Any]) -> dict[str, Any]:
@@ -55,6 +63,11 @@ class Source(ABC):
     def __init__(self, config: SubsetConfig) -> None:
         self.config = config
         self.manifest: Manifest = config.manifest
+        keep_note(
+            config.raw_folder, config.settings.state / "fetched" / config.id.replace("/", ".")
+        )
+        # The user's raw files that are not to be used.
+        self._unusable: set[Path] = set()
 
     @property
     def name(self) -> str:
@@ -66,8 +79,33 @@ class Source(ABC):
         return product.video if product.video is not None else product.file_name
 
     def raw_path(self, key: str) -> Path:
-        """The path of the raw file of an asset. Raises UnsafeName."""
-        return safe_join(self.config.raw_folder, key)
+        """The path of the raw file of an asset. Raises UnsafeName.
+
+        It is the copy in the folder `BESIDE` where there is one, or where one is to be fetched.
+        """
+        path = safe_join(self.config.raw_folder, key)
+        if self._has_beside:
+            beside = safe_join(self.config.raw_folder / BESIDE, key)
+            if path in self._unusable or beside.is_file():
+                return beside
+        return path
+
+    @functools.cached_property
+    def _has_beside(self) -> bool:
+        return os.path.isdir(self.config.raw_folder / BESIDE)  # noqa: PTH112 - never raises
+
+    def fetch_beside(self, key: str) -> Path:
+        """Leaves the user's own raw file of an asset as it is: another copy goes beside it.
+
+        Returns the path of that copy. Raises OSError where its folder cannot be written.
+        """
+        path, folder = self.raw_path(key), self.config.raw_folder / BESIDE
+        folder.mkdir(exist_ok=True)
+        if not os.access(folder, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
+        self._has_beside = True
+        self._unusable.add(path)
+        return self.raw_path(key)
 
     def location(self) -> str:
         """Where the source fetches from now; a verdict "gone" holds for this location only."""

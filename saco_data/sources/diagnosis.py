@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from saco_data.config.regular import require_regular
 from saco_data.model.errors import UsageError
 from saco_data.model.finding import Finding, fail, ok, warn
 from saco_data.model.reasons import State
@@ -67,13 +68,17 @@ def check_local(name: str, raw: Path) -> Finding:
             if next(raw.iterdir(), None) is None:
                 return fail(name, f"{raw} is empty", "Extract the archive there again")
             return ok(name, f"folder {raw}")
+        require_regular(raw)
         with raw.open("rb") as file:
             head = file.read(512)
     except OSError as error:
         return fail(name, f"{raw} cannot be read ({error.strerror})", "Make it readable")
     at, mark = _TAR_MARK
     if not head.startswith(_MAGIC) and head[at : at + len(mark)] != mark:
-        return fail(name, f"{raw} is not an archive", "Download it again; it may be a web page")
+        from saco_data.transports.archive.kinds import describe
+
+        what, remedy = describe(head, str(raw))
+        return fail(name, f"{raw} {what}", remedy)
     return ok(name, f"archive {raw}")
 
 

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
+from saco_data.config.regular import require_regular
 from saco_data.config.subset import SubsetConfig
 from saco_data.config.yaml_text import is_url, without_user
 from saco_data.model.errors import Blocked
@@ -32,6 +33,7 @@ class InaturalistSource(ArchiveSource):
     def __init__(self, config: SubsetConfig) -> None:
         super().__init__(config)
         self._keys: dict[str, str] = {}
+        self._names: dict[str, str] = {}
 
     def location(self) -> str:
         mapping = self._mapping_address()
@@ -41,6 +43,9 @@ class InaturalistSource(ArchiveSource):
     def key_of_member(self, name: str, wanted: Collection[str]) -> str | None:
         key = self._keys.get("/".join(name.split("/")[-_DEPTH:]))
         return key if key in wanted else None
+
+    def name_of(self, key: str) -> str:
+        return self._names.get(key, key)
 
     def local_sizes(self, keys: Collection[str]) -> dict[str, int]:
         # Members are not looked up: about 670,000 names, and the mapping may not be downloaded yet.
@@ -53,7 +58,8 @@ class InaturalistSource(ArchiveSource):
         self.require_raw()  # before any download
         mapping = self.mapping()
         known = [asset for asset in assets if asset.key in mapping]
-        self._keys = {mapping[asset.key]: asset.key for asset in known}
+        self._names = {asset.key: mapping[asset.key] for asset in known}
+        self._keys = {name: key for key, name in self._names.items()}
         for asset in assets:
             if asset.key not in mapping:
                 detail = "the official mapping does not name it"
@@ -109,6 +115,7 @@ class InaturalistSource(ArchiveSource):
 
 def read(path: Path) -> dict[str, str]:
     """The mapping of names in a file. Raises OSError, and ValueError for other content."""
+    require_regular(path)
     content = untrusted_json.parse(path.read_bytes())
     if not isinstance(content, dict) or not content:
         raise ValueError("not a JSON object of names")

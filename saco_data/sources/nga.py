@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from saco_data.config.yaml_text import without_user
 from saco_data.model.errors import Blocked
 from saco_data.model.reasons import Reason, State
 from saco_data.model.records import Arrival, Asset, Outcome, Product
 from saco_data.sources import documents
 from saco_data.sources.base import Context, Source, version_of
 from saco_data.storage import files
+from saco_data.storage.fetched import is_fetched
 
 if TYPE_CHECKING:
     from saco_data.transports.base import Failure, Reply
@@ -97,7 +99,10 @@ class NgaSource(Source):
             path, row = self.raw_path(uuid), rows.get(uuid)
             # A run may have been killed before this check.
             if row and _find_excess(path, row):
-                path.unlink()
+                if is_fetched(path):
+                    path.unlink()
+                else:
+                    self.fetch_beside(uuid)
                 continue
             asset = wanted.pop(uuid)
             yield Arrival(asset, path, "", owned=True, facts=row.facts if row else {})
@@ -176,7 +181,7 @@ class NgaSource(Source):
             if failure.reason.state is State.GONE:
                 raise documents.missing(failure.what, failure.item) from None
             raise
-        version = json.dumps({"url": url, "version": remote.identity}).encode()
+        version = json.dumps({"url": without_user(url), "version": remote.identity}).encode()
         if is_stored and remote.identity and files.has_content(note, version):
             return
         # Truncated, it would make pictures look gone: compare with the size of the first answer.

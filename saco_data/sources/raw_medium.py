@@ -50,6 +50,13 @@ class RawMediumSource(Source):
                 remedy="Correct the path that names it",
                 reason=Reason.RAW_MISSING,
             )
+        if isinstance(raw, Path) and not (raw.is_file() or raw.is_dir()):
+            raise Blocked(
+                f"{raw} is a pipe, socket or device, not a file",
+                item=self.name,
+                remedy="Name the archive itself, or the extracted folder",
+                reason=Reason.RAW_MISSING,
+            )
         if isinstance(raw, str) and not is_url(raw):
             raise Blocked(
                 f"`endpoints: {self.name}_archive` is not a URL of http(s)",
@@ -86,6 +93,11 @@ class RawMediumSource(Source):
             raw = self.require_raw()
         except Blocked as error:
             return f"{error.what}. {error.remedy}"
+        if isinstance(raw, Path) and raw.is_file():
+            from saco_data.transports.archive import zips
+
+            if problem := zips.find_problem(raw):
+                return f"{raw} {problem}. {zips.DOWNLOAD}"
         ends = expiry(raw) if isinstance(raw, str) else None
         if ends is not None and ends < time.time():
             return f"the link expired on {when(ends)}. {self.manifest.access.steps}"

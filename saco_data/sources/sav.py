@@ -6,6 +6,7 @@ import csv
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from saco_data.config.regular import require_regular
 from saco_data.config.yaml_text import is_url
 from saco_data.model.errors import Blocked
 from saco_data.model.reasons import Reason
@@ -47,6 +48,7 @@ def find_link(path: Path, archive: str) -> str:
     remedy = "Download the links file again and name it in the config (`sav_links_file`, or "
     remedy += "`links_file` of a collection)"
     try:
+        require_regular(path)
         with path.open(newline="", encoding="utf-8-sig") as file:
             for row in csv.DictReader(file, delimiter="\t"):
                 link = (row.get("cdn_link") or "").strip()

@@ -18,6 +18,7 @@ from saco_data.model.reasons import Reason
 from saco_data.model.records import Arrival, Asset, Outcome
 from saco_data.sources.base import Context, Source
 from saco_data.sources.diagnosis import check_yt_dlp
+from saco_data.sources.youtube_witness import Witness
 from saco_data.storage.names import UnsafeName
 
 if TYPE_CHECKING:
@@ -30,6 +31,40 @@ _ID = re.compile(r"[A-Za-z0-9_-]{11}")
 _SAME = ("fps", "width", "height", "frames")
 # So many refused videos (HTTP 403) in a row mean that the source is closed.
 MAX_DENIALS = 5
+
+
+class _Series:
+    """Notices that one video after the other fails in the same way, and none works."""
+
+    def __init__(self) -> None:
+        self._works = False
+        self._denials = 0
+        self._errors: list[str] = []
+
+    def judge(self, reply: Reply) -> Reply:
+        """The reply, or that the source is closed. Raises Blocked where yt-dlp must be mended."""
+        self._works = self._works or reply.reason is Reason.OK
+        self._denials = self._denials + 1 if reply.reason is Reason.HTTP_ERROR else 0
+        if self._denials == MAX_DENIALS:
+            detail = f"{MAX_DENIALS} videos in a row were refused: {reply.detail}"
+            return replace(reply, reason=Reason.THROTTLED, detail=detail)
+        if reply.reason is not Reason.EXTRACTOR_ERROR:
+            self._errors.clear()
+            return reply
+        error = reply.detail.replace(reply.key, "")
+        self._errors = [error] if error not in self._errors else [*self._errors, error]
+        if len(self._errors) == MAX_DENIALS and not self._works:
+            from saco_data.transports.youtube.messages import remedy_for
+
+            raise Blocked(
+                f"yt-dlp failed for {MAX_DENIALS} videos in a row in the same way: {reply.detail}",
+                item="yt-dlp",
+                remedy=remedy_for(reply.detail),
+                reason=Reason.EXTRACTOR_ERROR,
+            )
+        return reply
+
+
 _CLOSED = {
     Reason.BOT_CHECK: "YouTube asks to confirm that this is not a bot",
     Reason.THROTTLED: "YouTube asks for fewer requests",
@@ -104,11 +139,8 @@ class Yt1bSource(Source):
             if facts.get("bytes") != path.stat().st_size:
                 try:
                     facts = fingerprint(path)
-                except NotVideoError as error:
-                    extra = {"subset": self.name}
-                    log.warning("%s: %s; it is downloaded again", path, error, extra=extra)
-                    missing.append((asset, path))
-                    continue
+                except NotVideoError:
+                    facts = {}  # processing reports the fault
             yield self._arrival(asset, path, facts)
         if missing:
             yield from self._download(missing, context)
@@ -126,25 +158,27 @@ class Yt1bSource(Source):
             requests_per_second=rates.requests_per_second,
             stop=context.stop,
         )
-        not_before, denials = 0.0, 0
+        not_before = 0.0
         with YoutubeSession(options) as session:
+            series = _Series()
+            witness = Witness(session, self.location(), context.known)
             for asset, path in missing:
                 if context.stop.wait(max(0.0, not_before - time.monotonic())):
                     return
                 try:
                     reply = session.fetch(Request(asset.key, self.location() + asset.key, path))
+                    not_before = time.monotonic() + random.uniform(*rates.sleep_seconds)  # noqa: S311
+                    reply = series.judge(reply)
+                    settled = witness.judge(asset, reply)
                 except Stopped:
                     return
-                not_before = time.monotonic() + random.uniform(*rates.sleep_seconds)  # noqa: S311
-                denials = denials + 1 if reply.reason is Reason.HTTP_ERROR else 0
-                if denials == MAX_DENIALS:
-                    detail = f"{MAX_DENIALS} videos in a row were refused: {reply.detail}"
-                    reply = replace(reply, reason=Reason.THROTTLED, detail=detail)
-                if reply.reason is not Reason.OK:
-                    yield self._fail_or_raise(asset, reply)
-                    continue
-                self._warn_if_changed(asset.key, reply.facts, context.known.get(asset.key, {}))
-                yield self._arrival(asset, path, reply.facts)
+                for each, said in settled:
+                    if said.reason is not Reason.OK:
+                        yield self._fail_or_raise(each, said)
+                        continue
+                    self._warn_if_changed(each.key, said.facts, context.known.get(each.key, {}))
+                    yield self._arrival(each, path, said.facts)
+            witness.close()
 
     def _fail_or_raise(self, asset: Asset, reply: Reply) -> Outcome:
         """The outcome of a video that was not fetched. Raises Blocked if the source is closed."""

@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from saco_data.model.errors import DiskFull, OutputError
+from saco_data.model.errors import DiskFull, DiskTrouble, OutputError
 from saco_data.storage.names import UnsafeName
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -22,6 +22,9 @@ _REFUSED = (
     errno.ENOTEMPTY,
     errno.ELOOP,
 )
+# The device or the server of the folder has trouble; neither config nor permissions are wrong.
+_TROUBLE = (errno.EIO, errno.ESTALE, getattr(errno, "EREMOTEIO", errno.EIO))
+_AWKWARD = frozenset(':*?"<>|')  # characters that file systems of Windows refuse
 _NETWORK = (errno.ENETDOWN, errno.ENETUNREACH, errno.EHOSTDOWN, errno.EHOSTUNREACH)
 
 
@@ -43,10 +46,24 @@ def explain_errors(path: Path) -> Iterator[None]:
             ) from error
         if error.errno == errno.ENAMETOOLONG:
             raise UnsafeName(f"name too long: {path.name[:80]!r}...") from error
+        if error.errno in _TROUBLE:
+            raise DiskTrouble(
+                f"the disk does not answer as it should ({os.strerror(error.errno or 0)})",
+                item=str(path),
+                remedy="Run again; if it comes back, check the disk or mount it again",
+            ) from error
+        if error.errno == errno.EINVAL and (refused := _AWKWARD & set(path.name)):
+            raise OutputError(
+                f"this file system refuses {' '.join(sorted(refused))} in names, as exFAT, NTFS "
+                "and CIFS do",
+                item=str(path),
+                remedy="Choose a folder on another file system in the config; `saco doctor` tries "
+                "each folder",
+            ) from error
         if error.errno not in _REFUSED and (not error.errno or _is_not_from_writing(error)):
             raise
         raise OutputError(
-            f"cannot write ({os.strerror(error.errno)})",
+            f"cannot write ({os.strerror(error.errno or 0)})",
             item=str(path),
             remedy="Make the folder writable or choose another in the config"
             if error.errno in _REFUSED

@@ -13,22 +13,25 @@ import filecmp
 import hashlib
 import itertools
 import os
-import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from saco_data.config.regular import require_regular
+from saco_data.storage import fetched
 from saco_data.storage.disk_errors import explain_errors
 
 CHUNK = 1 << 20  # bytes to read at a time
-_TEMPORARY = re.compile(r"^\..*\.\d+-\d+\.saco-tmp$")
+_TEMPORARY = ".saco-tmp"  # the end of the name of every temporary file
 _counter = itertools.count()
 
 
 @contextlib.contextmanager
-def open_atomic(path: Path) -> Iterator[BinaryIO]:
+def open_atomic(path: Path, *, is_raw: bool = False) -> Iterator[BinaryIO]:
     """A binary file that appears as `path`, complete and on disk, when the context ends.
+
+    `is_raw`: it is a raw file that we fetch (see `storage.fetched`).
 
     After an exception nothing appears and an existing file stays. Folders are created as needed.
     Raises DiskFull or OutputError if the system refuses.
@@ -41,6 +44,8 @@ def open_atomic(path: Path) -> Iterator[BinaryIO]:
                 yield file
                 file.flush()
                 os.fsync(file.fileno())
+            if is_raw:
+                fetched.record(temporary, path)
             # Not the folder: if a power failure undoes the rename, the next run writes it again.
             temporary.replace(path)
         except BaseException:
@@ -48,9 +53,9 @@ def open_atomic(path: Path) -> Iterator[BinaryIO]:
             raise
 
 
-def write_atomic(path: Path, content: bytes) -> None:
+def write_atomic(path: Path, content: bytes, *, is_raw: bool = False) -> None:
     """Writes `content` by `open_atomic`."""
-    with open_atomic(path) as file:
+    with open_atomic(path, is_raw=is_raw) as file:
         file.write(content)
 
 
@@ -89,16 +94,21 @@ def link_or_copy(source: Path, path: Path) -> None:
                 raise
             copy_if_changed(source, path)
             return
-        temporary.replace(path)
+        try:
+            temporary.replace(path)
+        finally:
+            # Also after a rename that did nothing, as between two links to one file.
+            temporary.unlink(missing_ok=True)
 
 
 def publish(part: Path, path: Path) -> None:
-    """Renames a complete and checked file to its final name; durable on return.
+    """Renames a complete and checked file that we fetched to its final name; durable on return.
 
     `part` lies on the same file system. Raises DiskFull or OutputError if the system refuses.
     """
     with explain_errors(path):
         _sync(part)
+        fetched.record(part, path)
         part.replace(path)
         try:
             _sync(path.parent)
@@ -110,7 +120,7 @@ def publish(part: Path, path: Path) -> None:
 
 def is_temporary(name: str) -> bool:
     """Whether a file name is a temporary one of ours, left by a killed run."""
-    return _TEMPORARY.match(name) is not None
+    return name.startswith(".") and name.endswith(_TEMPORARY)
 
 
 def has_content(path: Path, content: bytes) -> bool:
@@ -123,6 +133,7 @@ def has_content(path: Path, content: bytes) -> bool:
 
 def sha256_of(path: Path) -> str:
     """The sha256 of a file in hex digits."""
+    require_regular(path)
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -139,7 +150,7 @@ def stamp(path: Path) -> list[Any]:
 def _temporary_path(path: Path) -> Path:
     # Process number and counter: two writers never share a temporary file.
     stem = os.fsencode(path.name)[:180].decode(errors="ignore")
-    return path.with_name(f".{stem}.{os.getpid()}-{next(_counter)}.saco-tmp")
+    return path.with_name(f".{stem}.{os.getpid()}-{next(_counter)}{_TEMPORARY}")
 
 
 def _create(path: Path) -> BinaryIO:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from saco_data.config import settings as config
+from saco_data.config.settings import parse, subset_keys
 from saco_data.model.errors import ConfigError, UsageError
 from tests.helpers.names import SILVER
 
@@ -175,3 +176,36 @@ def test_without_a_config_the_error_says_what_to_do(
     monkeypatch.delenv("SACO_CONFIG", raising=False)
     with pytest.raises(UsageError, match="--config"):
         config.find(tmp_path)
+
+
+PATH_KEYS = [
+    "path_annotations",
+    "silver_path",
+    "cookies_path",
+    "sav_links_file",
+    "directory_save",
+    *(key for key, kind in subset_keys().items() if kind is str),
+]
+
+
+@pytest.mark.parametrize("scheme", ["s3", "gs", "az", "hdfs", "file", "S3"])
+@pytest.mark.parametrize("key", PATH_KEYS)
+def test_a_bucket_in_a_path_key_is_refused_by_name(key: str, scheme: str) -> None:
+    with pytest.raises(ConfigError) as told:
+        parse(f"jobs: 1\n{key}: {scheme}://bucket/silver\n", Path("/x/C.yaml"))
+    assert f":2: {key}" in str(told.value) and f"{scheme}://" in str(told.value)
+    assert told.value.exit_code == 2
+
+
+@pytest.mark.parametrize("key", ["path", "manifests", "raw: {one"])
+def test_a_bucket_in_a_collection_is_refused(key: str) -> None:
+    end = "}" if "{" in key else ""
+    with pytest.raises(ConfigError, match="gs://"):
+        parse(f"collections:\n  birds:\n    {key}: gs://bucket/x{end}\n", Path("/x/C.yaml"))
+
+
+def test_a_url_where_only_a_path_fits_is_refused() -> None:
+    with pytest.raises(ConfigError, match="https://"):
+        parse("silver_path: https://host/silver\n", Path("/x/C.yaml"))
+    settings = parse("bdd100k_raw: https://host/a.zip\n", Path("/x/C.yaml"))
+    assert settings.subset("bdd100k").raw == "https://host/a.zip"

@@ -122,17 +122,21 @@ def test_a_video_on_disk_needs_no_request(start: Start, mp4: Path, tmp_path: Pat
     assert proxy.requests == []
 
 
-def test_a_file_on_disk_that_is_not_a_video_is_fetched_again(
+def test_a_file_on_disk_that_is_not_a_video_is_left_to_processing(
     start: Start, mp4: Path, tmp_path: Path
 ) -> None:
-    start({IDS[0]: mp4})
+    _, proxy = start({IDS[0]: mp4})
     source = fetcher(tmp_path)
     path = source.raw_path(IDS[0])
     path.parent.mkdir(parents=True)
     path.write_bytes(b"half a file")
     (arrival,) = source.fetch(assets(IDS[0]), Context())
-    assert isinstance(arrival, Arrival)
-    assert path.read_bytes() == mp4.read_bytes()
+    assert isinstance(arrival, Arrival) and arrival.raw == path
+    assert path.read_bytes() == b"half a file" and proxy.requests == []
+    assert source.fetch_beside(IDS[0]) == source.raw_path(IDS[0]) != path
+    (other,) = source.fetch(assets(IDS[0]), Context())
+    assert isinstance(other, Arrival) and other.raw == source.raw_path(IDS[0])
+    assert path.read_bytes() == b"half a file"
 
 
 @pytest.mark.parametrize(
@@ -312,3 +316,68 @@ def test_the_location_is_the_watch_address_and_can_be_configured(tmp_path: Path)
     assert fetcher(tmp_path).location() == WATCH
     moved = fetcher(tmp_path, more="endpoints: {yt1b_watch: 'https://m.youtube.com/watch?v='}\n")
     assert moved.location() == "https://m.youtube.com/watch?v="
+
+
+def known(*ids: str) -> Context:
+    """A context in which an earlier run fetched these videos."""
+    return Context(known={each: {"frames": 20} for each in ids})
+
+
+@pytest.mark.parametrize("fault", [Fault.UNAVAILABLE, Fault.REMOVED, Fault.LIVE_OVER])
+def test_nothing_is_gone_while_a_video_known_good_does_not_play(
+    start: Start, mp4: Path, tmp_path: Path, fault: Fault
+) -> None:
+    site, _ = start(dict.fromkeys(IDS, mp4))
+    site.everything = fault
+    for wanted in (IDS[:2], IDS):
+        with pytest.raises(Blocked, match="calls every video not available") as told:
+            list(fetcher(tmp_path).fetch(assets(*wanted), known("good_video0", "good_video1")))
+        assert told.value.reason is Reason.THROTTLED
+
+
+@pytest.mark.parametrize("fault", [Fault.UNAVAILABLE, Fault.REMOVED, Fault.LIVE_OVER])
+@pytest.mark.parametrize("witness", ["known good", "this run", "none ever"])
+def test_what_is_gone_counts_once_another_video_plays(
+    start: Start, mp4: Path, tmp_path: Path, fault: Fault, witness: str
+) -> None:
+    wanted: dict[str, Path | Video | Fault] = {IDS[0]: fault, IDS[1]: fault}
+    others: dict[str, Path | Video | Fault] = {}
+    context = known("gone_video0")
+    if witness == "known good":
+        context, others = known("gone_video0", "good_video0"), {"good_video0": mp4}
+    elif witness == "this run":
+        wanted[IDS[2]] = mp4
+    else:
+        context = Context()
+    start({**wanted, **others})
+    results = list(fetcher(tmp_path).fetch(assets(*wanted), context))
+    found = {each.key: each.state for each in results if isinstance(each, Outcome)}
+    assert found == {IDS[0]: State.GONE, IDS[1]: State.GONE}
+    assert len(results) == len(wanted)
+
+
+def test_the_same_extractor_error_each_time_closes_the_source(
+    start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from yt_dlp.utils import ExtractorError
+
+    from saco_data.transports.youtube.downloader import Downloader
+
+    def broken(self: Downloader, url: str, **_: object) -> None:
+        self.params["logger"].warning("No supported JavaScript runtime could be found.")
+        raise ExtractorError("Requested format is not available", expected=True)
+
+    start({})
+    monkeypatch.setattr(Downloader, "extract_info", broken)
+    got: list[Arrival | Outcome] = []
+    with pytest.raises(Blocked, match="JavaScript runtime") as told:
+        got.extend(fetcher(tmp_path).fetch(assets(*IDS), Context()))
+    assert "deno" in told.value.remedy and told.value.exit_code == 4
+
+
+def test_an_extractor_error_among_videos_that_work_stays_with_its_video(
+    start: Start, mp4: Path, tmp_path: Path
+) -> None:
+    start({IDS[0]: mp4, **dict.fromkeys(IDS[1:], Fault.UPCOMING)})
+    results = list(fetcher(tmp_path).fetch(assets(*IDS), Context()))
+    assert [isinstance(each, Arrival) for each in results] == [True, *[False] * 5]

@@ -22,6 +22,7 @@ class Fault(StrEnum):
     AGE = "age"
     GEO = "geo"
     UPCOMING = "upcoming"
+    LIVE_OVER = "live_over"
     PAID = "paid"
     BOT_CHECK = "bot_check"
     RATE_LIMITED = "rate_limited"
@@ -75,6 +76,7 @@ _WORDS: dict[Fault, tuple[str, str, str]] = {
         "The uploader has not made this video available in your country",
     ),
     Fault.UPCOMING: ("LIVE_STREAM_OFFLINE", "This live event will begin in 3 days.", ""),
+    Fault.LIVE_OVER: ("UNPLAYABLE", "This live stream recording is not available.", ""),
     Fault.PAID: ("UNPLAYABLE", "This video requires payment to watch.", ""),
     Fault.BOT_CHECK: (
         "LOGIN_REQUIRED",

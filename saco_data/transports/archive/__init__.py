@@ -22,6 +22,7 @@ from pathlib import Path
 from saco_data.model.errors import Blocked
 from saco_data.model.reasons import Reason
 from saco_data.storage.disk_errors import explain_errors
+from saco_data.transports.archive import kinds
 from saco_data.transports.archive.folder import folder_members
 from saco_data.transports.archive.gzips import Gunzip
 from saco_data.transports.archive.index import Index
@@ -74,9 +75,9 @@ def members(
         return
     gzipped = head.startswith(GZIP)
     if not gzipped and not looks_like_tar(head):
-        raise ArchiveDamaged(
-            "is neither a zip, a tar nor a tar.gz" if head else "is empty", item=reader.origin
-        )
+        what, remedy = kinds.describe(head, reader.origin)
+        foreign = kinds.is_packed(head)
+        raise ArchiveDamaged(what, item=reader.origin, remedy=remedy, foreign=foreign)
     index = Index(checkpoint if reader.seekable else None, reader.identity, reader.size)
     raw = Raw(reader, windowed=not gzipped, md5=md5, begun=begun, stop=stop)
     try:
@@ -96,7 +97,7 @@ def _open_local(path: Path) -> LocalFile:
         return LocalFile(path)
     except OSError as error:
         raise Blocked(
-            f"cannot be read ({os.strerror(error.errno or 0)})",
+            f"cannot be read ({error.strerror or error})",
             item=str(path),
             remedy="Put the archive there, or correct the path in the config",
             reason=Reason.RAW_MISSING,

@@ -68,7 +68,7 @@ def _member(top: Path, name: str, path: Path, link: bool) -> Member:
     if not stat.S_ISREG(status.st_mode):
         return Member(name, 0, "not a regular file")
     size = status.st_size
-    return Member(name, size, refusal_of(name, size), lambda: _pieces(path, size))
+    return Member(name, size, refusal_of(name, size), _pieces=lambda: _pieces(path, size))
 
 
 def _pieces(path: Path, size: int) -> Iterator[bytes]:

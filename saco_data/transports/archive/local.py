@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+from saco_data.config.regular import require_regular
 from saco_data.transports.archive.safety import PIECE
 
 
@@ -15,6 +16,7 @@ class LocalFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        require_regular(path)
         status = path.stat()
         self.size: int | None = status.st_size
         self.identity = f"{status.st_ino}-{status.st_size}-{status.st_mtime_ns}"

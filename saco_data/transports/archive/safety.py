@@ -20,16 +20,24 @@ class ArchiveDamaged(Failure):
     """An archive, or one member of it, is cut or damaged: a missing member may still be in it.
 
     `cut`: it ends too early, and all before that is sound. `alone`: only one member is damaged, and
-    all others can still be read.
+    all others can still be read. `foreign`: it is whole, but not the archive that was published.
     """
 
     def __init__(
-        self, what: str, *, item: str = "", remedy: str = "", cut: bool = False, alone: bool = False
+        self,
+        what: str,
+        *,
+        item: str = "",
+        remedy: str = "",
+        cut: bool = False,
+        alone: bool = False,
+        foreign: bool = False,
     ) -> None:
         remedy = remedy or "Run again; if it stays so, download the archive again"
         super().__init__(what, item=item, remedy=remedy, reason=Reason.ARCHIVE_DAMAGED)
         self.cut = cut
         self.alone = alone
+        self.foreign = foreign
 
 
 @dataclass(slots=True)
@@ -37,12 +45,14 @@ class Member:
     """A wanted member. `name` as stored (posix, without a leading `./`), `size` in bytes.
 
     `refusal` says why the member may not be taken (a link, a device, an unsafe name, encrypted...);
-    "" when it may. The content can be read once, and only until the next member is asked for.
+    "" when it may. `vouched`: reading it compares a checksum. The content can be read once,
+    and only until the next member is asked for.
     """
 
     name: str
     size: int
     refusal: str = ""
+    vouched: bool = False
     _pieces: Callable[[], Iterator[bytes]] | None = field(default=None, repr=False)
 
     def read(self) -> bytes:
@@ -62,7 +72,7 @@ class Member:
         Raises ArchiveDamaged, DiskFull, OutputError; `to` then stays as it was.
         """
         written = 0
-        with open_atomic(to) as file:
+        with open_atomic(to, is_raw=True) as file:
             for piece in self._open():
                 written += file.write(piece)
         return written

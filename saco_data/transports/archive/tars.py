@@ -76,7 +76,7 @@ def _deliver(stream: Stream, entry: Entry, seen: set[str]) -> Iterator[Member]:
     refusal = refusal_of(entry.name, entry.size) or entry.refusal
     if not refusal:
         stream.goto(entry.data)
-    member = Member(entry.name, entry.size, refusal, lambda: stream.pieces(entry.size))
+    member = Member(entry.name, entry.size, refusal, _pieces=lambda: stream.pieces(entry.size))
     yield member
     member.close()
 

@@ -6,12 +6,16 @@ import contextlib
 import functools
 import io
 import logging
+import lzma
 import stat
 import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
+from saco_data.model.errors import Blocked
+from saco_data.model.reasons import Reason
 from saco_data.storage.files import CHUNK
 from saco_data.transports.archive.safety import ArchiveDamaged, Member, plain_name, refusal_of
 from saco_data.transports.base import RangeReader
@@ -22,10 +26,14 @@ BLOCK = 64 << 10
 _UTF8 = 0x800  # the flag of a name in UTF-8
 _UNICODE_PATH = 0x7075
 
+NO_MEMBERS = "is a zip that names no members"
+DOWNLOAD = "Download it again, or extract it with another program and name the folder"
+
 _log = logging.getLogger(__name__)
 _DAMAGE = (
     zipfile.BadZipFile,
     zlib.error,
+    lzma.LZMAError,
     struct.error,
     EOFError,
     ValueError,
@@ -43,6 +51,10 @@ def zip_members(reader: RangeReader, wanted: Callable[[str], bool]) -> Iterator[
     except (*_DAMAGE, NotImplementedError) as error:
         raise ArchiveDamaged(f"is not a whole zip ({error})", item=reader.origin) from error
     with archive:
+        if not archive.filelist:
+            raise Blocked(
+                NO_MEMBERS, item=reader.origin, remedy=DOWNLOAD, reason=Reason.RAW_MISSING
+            )
         infos = sorted(archive.infolist(), key=lambda info: info.header_offset)
         ends = [info.header_offset for info in infos[1:]] + [archive.start_dir]
         chosen: list[tuple[zipfile.ZipInfo, str, int]] = []
@@ -60,13 +72,35 @@ def zip_members(reader: RangeReader, wanted: Callable[[str], bool]) -> Iterator[
         for info, name, end in chosen:
             refusal = _refusal(info, name, end)
             read = functools.partial(_pieces, archive, info, name, reader.origin)
-            member = Member(name, info.file_size, refusal, read)
+            member = Member(name, info.file_size, refusal, vouched=True, _pieces=read)
             yield member
             member.close()
 
 
+def find_problem(path: Path) -> str:
+    """Why a local file that begins like a zip cannot be used; "" if it can, or is another file."""
+    try:
+        with path.open("rb") as file:
+            if file.read(2) != b"PK":
+                return ""
+        with zipfile.ZipFile(path) as archive:
+            return "" if archive.filelist else NO_MEMBERS
+    except (*_DAMAGE, NotImplementedError) as error:
+        return f"is not a whole zip ({error})"
+    except OSError:
+        return ""  # told elsewhere
+
+
 def _names(info: zipfile.ZipInfo) -> Iterator[str]:
-    """Possible names of a member, the likeliest first: many writers do not name the encoding."""
+    """Possible names of a member, the likeliest first; with "/" for backslashes."""
+    for name in _decoded_names(info):
+        yield name
+        if "\\" in name:
+            yield plain_name(name.replace("\\", "/"))
+
+
+def _decoded_names(info: zipfile.ZipInfo) -> Iterator[str]:
+    """Possible names of a member: many writers do not name the encoding."""
     told = bool(info.flag_bits & _UTF8)
     stored = info.orig_filename
     raw = stored.encode("utf-8" if told else "cp437")
@@ -115,7 +149,9 @@ def _pieces(
             while piece := file.read(CHUNK):
                 left -= len(piece)
                 yield piece
-    except (*_DAMAGE, NotImplementedError, RuntimeError) as error:
+    except (*_DAMAGE, NotImplementedError, RuntimeError, OSError) as error:
+        if isinstance(error, OSError) and error.errno:
+            raise  # of the disk; bz2 has errors of this class without a number
         what = f"{name} is damaged ({error})"
         raise ArchiveDamaged(what, item=origin, alone=True) from error
     if left:

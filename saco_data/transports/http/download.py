@@ -219,7 +219,7 @@ class Download:
             digests.update(small)
             head, tail = small[: content.EDGE], small[-content.EDGE :]
             content.check(request.expect, self.url, len(small), digests, head, tail)
-            await self.session.on_disk(lambda: files.write_atomic(request.to, small))
+            await self.session.on_disk(lambda: files.write_atomic(request.to, small, is_raw=True))
             if part.exists:
                 await self.session.on_disk(part.discard)
         return digests.position, digests.sha256()

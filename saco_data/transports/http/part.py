@@ -64,16 +64,17 @@ class Part:
             version = Version(str(note["etag"]), str(note["last_modified"]), note["size"])
             if (
                 note["url"] == self.origin
-                and isinstance(version.size, int | None)
+                and _is_size(version.size)
                 and (version.validator or vouched)
                 and all(a < b for a, b in spans)
                 and all(a[1] < b[0] for a, b in pairwise(spans))
                 and (not spans or self.path.stat().st_size >= spans[-1][1])
                 and (not spans or spans[0][0] >= 0)
+                and (not spans or version.size is None or spans[-1][1] <= version.size)
             ):
                 self.spans, self.version = spans, version
                 self.resumed = bool(spans)
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, LookupError, TypeError, ArithmeticError, RecursionError):
             pass  # no note, or an unreadable one: start at the first byte
 
     def open(self) -> int:
@@ -139,3 +140,7 @@ class Part:
         for path in (self.note, self.path):
             with contextlib.suppress(FileNotFoundError):
                 path.unlink()
+
+
+def _is_size(value: object) -> bool:
+    return value is None or (type(value) is int and value >= 0)

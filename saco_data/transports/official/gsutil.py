@@ -174,7 +174,7 @@ def _save_next(
     # crc32c needs another library, so it is the second choice.
     name = next((name for name in ("md5", "crc32c") if name in described.digests), "")
     digest = _hasher(name) if name else None
-    with files.open_atomic(request.to) as file:
+    with files.open_atomic(request.to, is_raw=True) as file:
         left = described.size
         while left:
             piece = _read(process, min(left, _PIECE), stop)

@@ -15,6 +15,8 @@ from botocore.exceptions import NoCredentialsError, PartialCredentialsError
 from pydantic import SecretStr
 from yarl import URL
 
+from saco_data.model.safe_logging import guard
+
 
 def _is_without_signature(record: logging.LogRecord) -> bool:
     return record.levelno > logging.DEBUG
@@ -22,6 +24,7 @@ def _is_without_signature(record: logging.LogRecord) -> bool:
 
 # At debug level this one logger prints the key id and every signature.
 logging.getLogger("botocore.auth").addFilter(_is_without_signature)
+guard("botocore.endpoint", "botocore.hooks", "botocore.httpsession", "botocore.parsers")
 
 
 class Signer:

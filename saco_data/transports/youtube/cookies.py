@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from saco_data.config.regular import require_regular
 from saco_data.model.reasons import Reason
 
 _HEADER = re.compile(r"#( Netscape)? HTTP Cookie File")
@@ -72,6 +73,7 @@ def check_cookies(path: Path) -> list[Problem]:
 def read_cookies(path: Path) -> str:
     """The text of a cookies file that `check_cookies` found usable, with plain line ends."""
     try:
+        require_regular(path)
         return path.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise _UnusableError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from saco_data.model.outside import printable, without_secrets
 from saco_data.model.reasons import Reason
 
 # First match wins, so the order is the argument: whatever speaks of the client (bot check,
@@ -35,6 +36,12 @@ _TABLE: tuple[tuple[str, Reason], ...] = (
     (r"account associated with this video has been terminated", Reason.ACCOUNT_TERMINATED),
     (r"has closed their (YouTube|Google) account", Reason.ACCOUNT_TERMINATED),
     (r"video has been removed (by|for|because)\b", Reason.VIDEO_UNAVAILABLE),
+    # A live stream that is over, and whose recording was not kept.
+    (
+        r"live (stream|event)( recording)? (is not|isn't|is no longer) available",
+        Reason.VIDEO_UNAVAILABLE,
+    ),
+    (r"live (stream|event) (has ended|is over)", Reason.VIDEO_UNAVAILABLE),
     (r"no longer available due to a \w+ claim", Reason.VIDEO_UNAVAILABLE),
     (r"has blocked it on copyright grounds", Reason.VIDEO_UNAVAILABLE),
     (
@@ -68,6 +75,11 @@ _PATTERNS = tuple(
     for text, reason in _TABLE
 )
 NO_ANSWER = "Failed to extract any player response"
+# Warnings of yt-dlp that tell why it finds no video.
+_CAUSE = re.compile(
+    r"JavaScript runtime|JS runtime|\bSABR\b|PO Token|challenge|nsig|signature extraction",
+    re.IGNORECASE,
+)
 # Reasons that may only be due to expired cookies.
 _DUE_TO_LOGIN = frozenset(
     (
@@ -83,10 +95,10 @@ _ADVICE = re.compile(
     re.DOTALL,
 )
 _PREFIX = re.compile(r"^\s*(ERROR:\s*)?(\[[\w:+-]+\]\s*)?([\w-]{11}:\s+)?")
-_ANSI = re.compile(r"\x1b\[[0-9;]*m")
+_LONGEST = 4000  # characters of a message that are looked at
 _MEDIA_URL = re.compile(r"(https?://[\w.-]*googlevideo\.com)\S*")
+_QUERY = re.compile(r"\?v=[\w-]*")
 _MEDIA_PATH = re.compile(r"/(videoplayback|api/manifest)\b[^\s'\")]*")
-_QUERY = re.compile(r"(/[^\s?'\"]*)\?[^\s'\")]+")
 
 
 def classify(message: str, warnings: Iterable[str] = ()) -> Reason:
@@ -105,13 +117,31 @@ def classify(message: str, warnings: Iterable[str] = ()) -> Reason:
     return reason
 
 
+def causes(warnings: Iterable[str]) -> list[str]:
+    """The warnings that tell why yt-dlp finds no video, each once."""
+    return [each for each in dict.fromkeys(warnings) if _CAUSE.search(each)]
+
+
+def remedy_for(detail: str) -> str:
+    """What to do when yt-dlp fails with this message for every video."""
+    if re.search("JavaScript runtime|JS runtime|challenge", detail, re.IGNORECASE):
+        return (
+            "Install deno (https://deno.com) and `pip install --upgrade 'yt-dlp[default]'`, then "
+            "run again"
+        )
+    return "Run `pip install --upgrade 'yt-dlp[default]'`, then run again"
+
+
 def clean(message: str, secrets: Iterable[str] = ()) -> str:
     """A message without prefix, advice for the command line, URL queries and the given secrets."""
-    text = _ADVICE.sub("", _PREFIX.sub("", _ANSI.sub("", message)))
+    text = printable(message)
     for secret in secrets:
         text = text.replace(secret, "***")
-    text = _QUERY.sub(r"\1", _MEDIA_PATH.sub(r"/\1", _MEDIA_URL.sub(r"\1", text)))
-    text = " ".join(text.split())
+    # White space first: several of the patterns would try each blank of a long row.
+    text = " ".join(text.split())[:_LONGEST]
+    text = _ADVICE.sub("", _PREFIX.sub("", text))
+    text = without_secrets(_MEDIA_PATH.sub(r"/\1", _MEDIA_URL.sub(r"\1", text)))
+    text = _QUERY.sub("", text).strip()
     return text if len(text) <= 300 else f"{text[:297]}..."
 
 

@@ -25,14 +25,18 @@ from saco_data.transports.base import Reply, Request, Stopped
 from saco_data.transports.youtube.cookies import check_cookies, cookie_values, read_cookies
 from saco_data.transports.youtube.downloader import Downloader, Log
 from saco_data.transports.youtube.fingerprint import NotVideoError, fingerprint
-from saco_data.transports.youtube.messages import NO_ANSWER, classify, clean
+from saco_data.transports.youtube.messages import NO_ANSWER, causes, classify, clean
 
 log = logging.getLogger(__name__)
 
 VIDEO_ID = re.compile(r"[A-Za-z0-9_-]{11}")
 # Up to 720p and 30 frames a second in H.264, video only; else the best with sound. Needs no ffmpeg.
 SELECTOR = "bv[height<=720][fps<=30][ext=mp4][vcodec^=avc1]/b[height<=720][fps<=30][ext=mp4]"
-_NOT_RECORDED = ("is_live", "is_upcoming", "post_live")
+_NOT_RECORDED = {
+    "is_live": "the video is a live event that is not over",
+    "is_upcoming": "the video is a live event that is not over",
+    "post_live": "the live event is over, and its recording is not ready yet",
+}
 
 
 @dataclass(frozen=True)
@@ -114,6 +118,20 @@ class YoutubeSession:
                 folder.rmdir()  # not while parts of other videos are in it
         return Reply(video_id, reason, detail, origin=request.url)
 
+    def look(self, video_id: str, url: str) -> Reply:
+        """What YouTube says of a video, without downloading it. Raises Stopped."""
+        self._log.warnings.clear()
+        try:
+            found = self._downloader.extract_info(url, download=False, process=False)
+        except (Stopped, SacoError):
+            raise
+        except YoutubeDLError as error:
+            return Reply(video_id, *self._explain(error), origin=url)
+        except Exception as error:
+            detail = self._clean(f"yt-dlp failed: {type(error).__name__}: {error}")
+            return Reply(video_id, Reason.EXTRACTOR_ERROR, detail, origin=url)
+        return Reply(video_id, *(_refusal(found, video_id) or (Reason.OK, "")), origin=url)
+
     def _download(self, request: Request) -> Reply:
         downloader, video_id = self._downloader, request.key
         # Not processed yet: yt-dlp would follow a pointer to another video, and download that.
@@ -155,8 +173,12 @@ class YoutubeSession:
         reason = classify(str(message), self._log.warnings)
         if reason is Reason.BOT_CHECK and self._is_expired:
             reason = Reason.CREDENTIALS_EXPIRED
-        # This message does not say why; the last warning does.
-        why = [message, *self._log.warnings[-1:]] if NO_ANSWER in str(message) else [message]
+        why = [message]
+        if NO_ANSWER in str(message):
+            # This message does not say why; the last warning does.
+            why += self._log.warnings[-1:]
+        elif reason is Reason.EXTRACTOR_ERROR:
+            why += causes(self._log.warnings)
         return reason, ": ".join(self._clean(str(part)) for part in why)
 
     def _clean(self, text: str) -> str:
@@ -223,8 +245,8 @@ def _refusal(found: dict[str, Any] | None, video_id: str) -> tuple[Reason, str] 
         return Reason.EXTRACTOR_ERROR, "YouTube answered with no video"
     if found.get("_type", "video") != "video" or found.get("id") != video_id:
         return Reason.UNAUTHORIZED, "YouTube offers another video instead, such as a trailer"
-    if found.get("live_status") in _NOT_RECORDED:
-        return Reason.EXTRACTOR_ERROR, "the video is a live event that is not over"
+    if why := _NOT_RECORDED.get(found.get("live_status") or ""):
+        return Reason.EXTRACTOR_ERROR, why
     return None
 
 

@@ -346,6 +346,7 @@ VERDICTS = {
     Fault.GEO: Reason.UNAUTHORIZED,
     Fault.PAID: Reason.UNAUTHORIZED,
     Fault.UPCOMING: Reason.EXTRACTOR_ERROR,
+    Fault.LIVE_OVER: Reason.VIDEO_UNAVAILABLE,
     Fault.BOT_CHECK: Reason.BOT_CHECK,
     Fault.RATE_LIMITED: Reason.THROTTLED,
     Fault.ACCOUNT_BLOCKED: Reason.THROTTLED,
@@ -390,6 +391,8 @@ def test_a_video_that_returns_is_downloaded(start: Start, mp4: Path, tmp_path: P
 
 
 GONE = [
+    ("This live stream recording is not available.", Reason.VIDEO_UNAVAILABLE),
+    ("This live event has ended.", Reason.VIDEO_UNAVAILABLE),
     ("Video unavailable", Reason.VIDEO_UNAVAILABLE),
     ("Video unavailable.", Reason.VIDEO_UNAVAILABLE),
     ("Video unavailable. This video is not available", Reason.VIDEO_UNAVAILABLE),
@@ -492,7 +495,6 @@ NOT_GONE = [
         Reason.EXTRACTOR_ERROR,
     ),
     ("This live event will begin in 3 days.", Reason.EXTRACTOR_ERROR),
-    ("This live stream recording is not available.", Reason.EXTRACTOR_ERROR),
     ("Premieres in 21 hours", Reason.EXTRACTOR_ERROR),
     ("We're processing this video. Check back later.", Reason.EXTRACTOR_ERROR),
     ("An error occurred. Please try again later. (Playback ID: x)", Reason.EXTRACTOR_ERROR),
