@@ -35,6 +35,10 @@ def update(
         if name not in known or known[name].state is not State.DONE
     }
     facts.usable_of = [index.sha256, len(index.products) - len(missing)]
+    if subset.manifest.is_listed:
+        # No annotation file is derived from a listing.
+        facts.usable = [*subset.coverage(index.products.keys() - missing.keys())]
+        return
     if missing.keys() <= gone.keys():
         if facts.partial_lacks:
             _remove(subset)

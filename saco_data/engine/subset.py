@@ -40,7 +40,10 @@ class Subset:
     def read_index(self) -> Index:
         """The products that annotations or listing name. Raises AnnotationError."""
         if self.manifest.is_listed:
-            return listing.read(self.config.pristine, self.manifest)
+            source = self.source
+            return listing.read(
+                self.config.pristine, self.manifest, source.archives(), source.is_wanted
+            )
         return read(self.config.pristine, self.manifest)
 
     def derive(self, index: Index, gone: Mapping[str, str], to: Path | None = None) -> Pruned:
