@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 from collections import Counter
@@ -147,7 +148,9 @@ class Lines:
 
 def readable(subset: str, text: str) -> str:
     """A note as it is printed: subset first, paths relative, control characters replaced."""
-    text = text.removeprefix(f"{subset}: ").replace(f"{Path.cwd()}/", "")
+    text = text.removeprefix(f"{subset}: ")
+    with contextlib.suppress(FileNotFoundError):  # the working directory was deleted
+        text = text.replace(f"{Path.cwd()}/", "")
     # Text from outside must not control the terminal.
     text = "".join(char if char.isprintable() or char == "\n" else "\ufffd" for char in text)
     return f"{subset}: {text}" if subset else text
