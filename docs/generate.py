@@ -28,6 +28,7 @@ _PRODUCTS = {
     "copy": "the picture, bytes unchanged",
     "resize": "the picture, resized only where its size is not the annotated one",
     "frames": "the annotated frames of the video, as JPEG",
+    "member": "the members of the archive, unchanged: pictures, masks, text",
 }
 
 
@@ -43,15 +44,16 @@ def own_manifests() -> list[Manifest]:
 
 
 def list_needs() -> str:
-    """What a user must do once for each subset: the list in README.md."""
-    hubs = [each.facts.hub_dataset for each in own_collections() if each.facts.hub_dataset]
+    """What a user must do once for each subset of Silver: the list in README.md."""
+    silver = builtin().collections[DEFAULT_COLLECTION]
+    hubs = [silver.facts.hub_dataset] if silver.facts.hub_dataset else []
     first = [
         f"**Annotations**: accept the terms of the dataset `{name}` on Hugging Face, and set "
         "`HF_TOKEN` in the environment."
         for name in hubs
     ]
-    closed = [each for each in own_manifests() if each.access.kind != "open"]
-    opened = [each.title for each in own_manifests() if each.access.kind == "open"]
+    closed = [each for each in silver.manifests if each.access.kind != "open"]
+    opened = [each.title for each in silver.manifests if each.access.kind == "open"]
     lines = [f"**{each.title}**: {_access(each)}" for each in closed]
     last = f"**{', '.join(opened)}**: nothing to do."
     return _joined(_item(each) for each in [*first, *lines, last])
@@ -139,12 +141,19 @@ def main() -> None:
 
 def _subset(manifest: Manifest) -> str:
     facts, raw = manifest.annotations, manifest.raw
-    counts = f"{facts.image_nps:,} image-NPs, {facts.masks:,} masks"
-    files = f", {facts.files:,} files" if facts.files else ""
+    numbers = {
+        "image-NPs": facts.image_nps,
+        "videos": facts.videos,
+        "objects": facts.objects,
+        "masks": facts.masks,
+        "files": facts.files,
+    }
+    counts = ", ".join(f"{count:,} {what}" for what, count in numbers.items() if count)
+    name = "the archive's own listing" if manifest.is_listed else f"`{facts.file}`"
     archive = f" in `{raw.archive}`" if raw.archive else ""
     size = f" ({raw.bytes / 1e9:.3g} GB)" if raw.bytes else ""
     items = [
-        f"Annotations: `{facts.file}`: {counts}{files}",
+        f"Annotations: {name}: {counts}",
         f"Raw files: `{raw.layout}`{archive}{size}",
         f"Product: {_PRODUCTS[manifest.process]}",
         f"Gone means: {manifest.gone}" if manifest.gone else "",

@@ -13,11 +13,20 @@ from typing import TYPE_CHECKING, Any
 from saco_data.model.version import __version__
 
 if TYPE_CHECKING:
-    from saco_data.api import load, plan, prepare, read_config, status
+    from saco_data.api import Predictions, evaluate, load, plan, prepare, read_config, status
 
-__all__ = ["__version__", "load", "plan", "prepare", "read_config", "status"]
+__all__ = [
+    "Predictions",
+    "__version__",
+    "evaluate",
+    "load",
+    "plan",
+    "prepare",
+    "read_config",
+    "status",
+]
 
-_HOMES = dict.fromkeys(("load", "plan", "prepare", "read_config", "status"), "saco_data.api")
+_HOMES = dict.fromkeys((name for name in __all__ if name != "__version__"), "saco_data.api")
 
 
 def __getattr__(name: str) -> Any:

@@ -5,21 +5,38 @@ Functions return records, print nothing, and raise the errors of `saco_data.mode
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
 from saco_data.catalog import registry
+from saco_data.catalog.manifest import Manifest
 from saco_data.config import settings as config
 from saco_data.config.settings import Settings
-from saco_data.dataset.dataset import Dataset, SubsetFiles
+from saco_data.dataset.dataset import Dataset, Subset, SubsetFiles
+from saco_data.dataset.predictions import Predictions
+from saco_data.dataset.pruned import find_partial
 from saco_data.engine import forecast, session
 from saco_data.engine import status as statuses
 from saco_data.engine.events import Reporter, Silent, Stages
 from saco_data.engine.forecast import Table
 from saco_data.engine.session import Finished
 from saco_data.engine.status import Status
+from saco_data.evaluation import files as evaluations
+from saco_data.evaluation import naming
+from saco_data.evaluation.results import Result
 from saco_data.model.errors import UsageError
 from saco_data.state.ledger import Ledger
+
+__all__ = [
+    "Predictions",
+    "evaluate",
+    "load",
+    "plan",
+    "prepare",
+    "read_config",
+    "status",
+]
 
 Config = str | Path | Settings | None
 Names = str | Sequence[str]
@@ -38,15 +55,20 @@ def read_config(source: Config = None) -> Settings:
 def load(source: Config = None) -> Dataset:
     """A prepared copy: `load("data/silver")["nga"]` holds the image-NPs of a subset.
 
+    `load("data/sa-v")["sa-v/val"]` holds videos: their frames, objects and masks.
+
     `source`: the folder of a copy (it has `images/` and `annotations/`), else a config. Subsets
-    whose annotations for evaluation are not there yet are left out. Nothing is read before it is
+    whose annotations for evaluation are not there yet are left out; one that lacks pictures holds
+    only the items whose picture is there, and `saco.evaluate` says so. Nothing is read before it is
     needed. Raises UsageError where there is no subset at all.
     """
     if isinstance(source, str | Path) and Path(source).is_dir():
         root = Path(source)
         found = {
-            each.id: SubsetFiles(
-                root / "annotations" / each.annotations.file, root / "images" / each.name
+            each.id: _files_of(
+                each,
+                root / "annotations" / each.annotations.file,
+                root / (each.products or f"images/{each.name}"),
             )
             for each in registry.builtin().manifests
         }
@@ -54,14 +76,22 @@ def load(source: Config = None) -> Dataset:
     else:
         settings = read_config(source)
         subsets = [settings.subset(name) for name in settings.registry.ids]
-        found = {each.id: SubsetFiles(each.derived, each.images) for each in subsets}
+        found = {each.id: _files_of(each.manifest, each.derived, each.images) for each in subsets}
         item = str(settings.silver)
-    there = {name: files for name, files in found.items() if files.annotations.is_file()}
+    there = {name: files for name, files in found.items() if files.annotations.exists()}
     if not there:
         raise UsageError(
             "holds no prepared subset", item=item, remedy="Run `saco prepare`, or name its folder"
         )
     return Dataset(there)
+
+
+def _files_of(manifest: Manifest, annotations: Path, images: Path) -> SubsetFiles:
+    facts = manifest.annotations
+    if facts.folder and facts.pictures:
+        return SubsetFiles(images / facts.folder, images, pictures=images / facts.pictures)
+    partial = find_partial(annotations)
+    return SubsetFiles(partial or annotations, images, whole=annotations if partial else None)
 
 
 def plan(source: Config = None, subsets: Names = ()) -> Table:
@@ -98,6 +128,50 @@ def status(source: Config = None, subsets: Names = ()) -> Status:
     settings = read_config(source)
     with Ledger(settings.state, read_only=True) as ledger:
         return statuses.read(settings, ledger, settings.registry.select(_as_list(subsets)))
+
+
+def evaluate(
+    predictions: str | Path,
+    ground_truth: Subset | str | Path | Sequence[str | Path],
+    *,
+    iou: str = "segm",
+    ran: str | Path | None = None,
+    lenient: bool = False,
+    partial: bool = False,
+    seed: int = 0,
+    jobs: int | None = None,
+) -> Result:
+    """The official numbers of a prediction file, with coverage and intervals, as fractions.
+
+    `ground_truth`: a subset of a copy, an annotation file, or three of them (Gold). `ran`: a file
+    with the image ids that the model ran on; by default the one that `Predictions` wrote. The
+    other parameters are those of `saco eval`. `jobs`: processes; by default one for each
+    processor, and only one where this process has several threads, which forked ones disturb.
+    Raises PredictionError, AnnotationError, UsageError.
+    """
+    copy = None
+    if isinstance(ground_truth, Subset):
+        files = ground_truth.files
+        paths = [files.whole or files.annotations]
+        copy = files.annotations if files.whole else None
+    elif isinstance(ground_truth, str | Path):
+        paths = [Path(ground_truth)]
+    else:
+        paths = [Path(each) for each in ground_truth]
+    manifest = naming.of_annotation_file(paths[0], registry.builtin().manifests)
+    name = ground_truth.name if isinstance(ground_truth, Subset) else None
+    task = evaluations.Task(
+        name or (manifest.id if manifest else paths[0].stem),
+        Path(predictions),
+        tuple(paths),
+        copy,
+        published=manifest.annotations.evaluated if manifest else None,
+        ran=Path(ran) if ran is not None else None,
+    )
+    if jobs is None:
+        jobs = evaluations.processors() if threading.active_count() == 1 else 1
+    how = evaluations.Options(iou, lenient, partial, seed=seed, jobs=jobs)
+    return evaluations.evaluate_files([task], how)
 
 
 def _as_list(subsets: Names) -> Sequence[str]:

@@ -47,3 +47,10 @@ def test_the_import_is_quick_and_names_are_listed() -> None:
     assert done.stdout == "[] True\n"
     with pytest.raises(AttributeError):
         saco.nothing  # noqa: B018
+
+
+def test_no_package_hides_a_public_name() -> None:
+    # `import saco_data.NAME` would put the package in the place of the function.
+    folder = Path(saco.__file__).parent
+    inside = {each.stem for each in folder.iterdir()}
+    assert not inside & set(saco.__all__) - {"__version__"}

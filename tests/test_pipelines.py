@@ -122,7 +122,7 @@ def test_cron_mails_only_what_needs_a_person(home: TinySubset) -> None:
     assert nowhere.returncode and "/nowhere" in nowhere.stderr
 
 
-@pytest.mark.parametrize("code", [0, 1, 2, 3, 4, 5, 6, 130])
+@pytest.mark.parametrize("code", [0, 1, 2, 3, 4, 5, 6, 130, 143])
 def test_cron_mails_the_exit_codes_that_the_table_gives_to_a_person(
     home: TinySubset, code: int
 ) -> None:

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 
 from saco_data.model.errors import ManifestError
 
@@ -21,14 +28,32 @@ class _Facts(BaseModel):
 
 
 class Annotations(_Facts):
-    """The annotation file, its format, and its published counts."""
+    """The file that names the products, its format, and the published counts.
 
-    format: Literal["saco"] = "saco"
+    `saco` and `coco`: an annotation file. `listing`: what an archive holds; the file is written
+    when the archive is read for the first time.
+    """
+
+    format: Literal["saco", "coco", "listing"] = "saco"
     file: Annotated[str, Field(pattern=r"^[\w.-]+\.json$")]
-    image_nps: Annotated[int, Field(gt=0)]
-    masks: Annotated[int, Field(gt=0)]
+    image_nps: Annotated[int, Field(ge=0)] = 0
+    # Of these, the ones that the official evaluation counts (annotated exhaustively).
+    evaluated: Annotated[int, Field(gt=0)] | None = None
+    masks: Annotated[int, Field(gt=0)] | None = None
     files: Annotated[int, Field(gt=0)] | None = None
+    videos: Annotated[int, Field(gt=0)] | None = None
+    objects: Annotated[int, Field(gt=0)] | None = None
+    # The folder of masks among the products: `<folder>/<video>/<object>/<frame>.png`.
+    folder: str | None = None
+    # The folder of pictures among the products: `<pictures>/<video>/<frame>.jpg`.
+    pictures: str | None = None
     roboflow_project: str | None = None
+
+    @model_validator(mode="after")
+    def _check_counts(self) -> Self:
+        if self.format == "saco" and not (self.image_nps and self.masks):
+            raise ValueError("write the published numbers: image_nps and masks")
+        return self
 
 
 def _check_key_group(value: str) -> str:
@@ -116,7 +141,8 @@ class Manifest(_Facts):
     name: Annotated[str, Field(pattern=NAME)]
     collection: Annotated[str, Field(pattern=NAME)]
     title: str
-    process: Literal["copy", "resize", "frames"]
+    # `member`: products are the members of an archive as they are: pictures, masks, text.
+    process: Literal["copy", "resize", "frames", "member"]
     evaluator: Literal["cgf1", "jf", "miou"]
     # The registered name of the source's code; None where `raw.members` suffices.
     source: str | None = None
@@ -124,6 +150,8 @@ class Manifest(_Facts):
     clients: tuple[str, ...] = ()
     annotations: Annotations
     raw: Raw
+    # The folder of the products below the collection's; `images/<name>` by default.
+    products: Annotated[str, Field(pattern=r"^[\w-][\w./-]*$")] | None = None
     endpoints: dict[str, str] = Field(default_factory=dict)
     pinned: dict[str, Digest] = Field(default_factory=dict)
     access: Access
@@ -150,6 +178,11 @@ class Manifest(_Facts):
     def frames(self) -> bool:
         """Whether the products are frames of videos."""
         return self.process == "frames"
+
+    @property
+    def is_listed(self) -> bool:
+        """Whether the archive's own listing names the products."""
+        return self.annotations.format == "listing"
 
 
 def read(path: Path, collection: str) -> Manifest:

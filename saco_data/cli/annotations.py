@@ -70,12 +70,14 @@ def get_annotations(
 def _make_file_getter(
     settings: Settings, source: str
 ) -> Callable[[str], tuple[int, dict[str, Any]]]:
+    from saco_data.report.console import readable
+
     fetch = make_fetcher(settings, source)
 
     def get(subset: str) -> tuple[int, dict[str, Any]]:
         fetched = fetch(subset)
         for warning in fetched.warnings:
-            click.echo(f"{subset}: warning: {warning}", err=True)
+            click.echo(readable(subset, f"warning: {warning}"), err=True)
         if fetched.kept_as:
             click.echo(f"{subset}: the earlier file is kept as {fetched.kept_as}", err=True)
         return 0, fetched.as_json()
@@ -119,7 +121,7 @@ def make_fetcher(settings: Settings, source: str) -> Callable[[str], Fetched]:
 
     at = Annotations()
     if source == "hub":
-        return lambda name: at.from_hub(settings.subset(name))
+        return lambda name: at.fetch(settings.subset(name))
     if source == "roboflow":
         from saco_data.sources import roboflow_export
 

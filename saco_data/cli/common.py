@@ -66,6 +66,14 @@ class Options:
             warnings = Warnings(logged)
             warnings.listen()
             context.call_on_close(warnings.close)
+        from saco_data.config.settings import exposed_secrets
+
+        if exposed := exposed_secrets(settings):
+            logged.note(
+                "",
+                f"warning: {settings.file}: others on this machine can read it, and it holds "
+                f"{', '.join(exposed)}. Run `chmod 600 {settings.file}`, or use the environment",
+            )
         return logged
 
     @property
@@ -144,7 +152,4 @@ def show(
         return
     console.print_status(status)
     if evaluator:
-        from saco_data.model.reasons import State
-
-        ready = [each.subset for each in status.subsets if each.states[State.DONE]]
-        console.print_evaluator(settings, ready)
+        console.print_evaluator(settings, status)

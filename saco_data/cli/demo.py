@@ -19,14 +19,16 @@ _NEEDS = ("trustme", "moto", "flask", "flask_cors")
 @json_option
 @click.pass_obj
 def demo(options: Options, folder: Path, as_json: bool) -> None:
-    """Run all stages on a built-in miniature Silver.
+    """Run all stages on a built-in miniature Silver, and evaluate a prediction.
 
     All servers run on this machine; no other is contacted. Example: saco demo /tmp/try
     """
     from saco_data.config import settings as config
+    from saco_data.evaluation import tables
     from saco_data.model.errors import UsageError
     from saco_data.report import page
     from saco_data.sandbox import demo as sandbox
+    from saco_data.sandbox import imperfect
 
     if missing := [name for name in _NEEDS if not find_spec(name)]:
         raise UsageError(
@@ -46,4 +48,8 @@ def demo(options: Options, folder: Path, as_json: bool) -> None:
             report = page.write(settings, sandbox.SUBSETS).path
             click.echo(f"The report, for any browser: {report}", err=True)
     show(settings, sandbox.SUBSETS, as_json)
+    if code == 0 and not as_json:
+        result = imperfect.evaluate(settings, sandbox.SUBSETS, folder.absolute() / "predictions")
+        click.echo("\nA deliberately imperfect prediction (what is missing counts as not found):")
+        click.echo(tables.numbers(result))
     sys.exit(code)

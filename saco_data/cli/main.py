@@ -49,11 +49,23 @@ def saco(context: click.Context, config: Path | None, quiet: bool, verbose: bool
     context.obj = Options(config, quiet, verbose)
     # Its warnings about retries would break into the progress display.
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
+    _print_logs_safely(verbose)
     if verbose:
-        logging.basicConfig(level=logging.DEBUG, stream=sys.stderr)
         # These libraries log whole requests at this level, keys included.
         for name in ("botocore", "boto3", "urllib3", "asyncio", "aiohttp", "httpx", "httpcore"):
             logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def _print_logs_safely(verbose: bool) -> None:
+    """Keeps secrets and control characters out of log messages, of whichever library they are."""
+    from saco_data.model.safe_logging import SafeFormatter
+
+    if logging.lastResort is not None:  # prints warnings of libraries where no handler is set
+        logging.lastResort.setFormatter(SafeFormatter())
+    if verbose:
+        handler = logging.StreamHandler(sys.stderr)
+        handler.setFormatter(SafeFormatter(logging.BASIC_FORMAT))
+        logging.basicConfig(level=logging.DEBUG, handlers=[handler])
 
 
 def main() -> None:

@@ -60,7 +60,7 @@ def card(options: Options, subsets: Sequence[str], to: Path | None, as_json: boo
 
 @click.command()
 @click.argument(
-    "copies", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="A B..."
+    "copies", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="A [B]..."
 )
 @click.option("--subset", "subsets", multiple=True, help="Only this subset; may be repeated.")
 @click.option(
@@ -78,16 +78,13 @@ def intersect(
     to: Path | None,
     as_json: bool,
 ) -> None:
-    """Write annotation files with only the files that several copies have.
+    """Write annotation files with only the files that one copy has, or that several all have.
 
     A, B...: cards or keep-lists of the laboratories. All of them get the same bytes.
     Example: saco intersect our/card their/card
     """
-    from saco_data.model.errors import UsageError
     from saco_data.share import intersect as intersection
 
-    if len(copies) < 2:
-        raise UsageError("an intersection needs two copies", remedy="Name two or more")
     settings, names = options.select(subsets)
     loaded = [intersection.load(path, settings.registry.ids) for path in copies]
     written = intersection.intersect(settings, loaded, names, to.absolute() if to else None)

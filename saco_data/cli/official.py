@@ -96,8 +96,10 @@ def _run(
     command = Path(sys.argv[0]).stem
     reporter = Logged(Lines(), Log(settings.state))
     code = session.run(settings, [subset], command, reporter, stages=stages, indices=indices)
-    if unfinished := reasons.read(settings, [subset]):
-        reasons.show(unfinished, sys.stderr)
+    unfinished = reasons.read(settings, [subset])
+    # After `download_videos.py`, frames that are still to be made are no trouble.
+    if shown := [each for each in unfinished if code or each.examples]:
+        reasons.show(shown, sys.stderr)
     return code
 
 

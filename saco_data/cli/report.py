@@ -19,23 +19,36 @@ from saco_data.cli.common import Options, json_option, subsets_argument
     metavar="FILE",
     help="Where to write it.  [default: .saco/report.html in silver_path]",
 )
+@click.option(
+    "--eval",
+    "result",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="RESULT",
+    help="Instead: the errors of a model, from what `saco eval --to RESULT` wrote.",
+)
 @json_option
 @click.pass_obj
-def write_report(options: Options, subsets: Sequence[str], to: Path | None, as_json: bool) -> None:
+def write_report(
+    options: Options, subsets: Sequence[str], to: Path | None, result: Path | None, as_json: bool
+) -> None:
     """Write an HTML page: coverage, losses, pictures with masks, runs, licences.
 
     One file that needs no network. Example: saco report --to silver.html
     """
-    from saco_data.report import page
+    from saco_data.report import mistakes_page, page
 
     settings, names = options.select(subsets)
-    written = page.write(settings, names, to.absolute() if to else None)
+    place = to.absolute() if to else None
+    if result is None:
+        written, rows = page.write(settings, names, place), "files"
+    else:
+        written, rows = mistakes_page.write(settings, result, place), "items"
     if as_json:
         click.echo(json.dumps({**vars(written), "path": str(written.path)}, indent=1))
         return
     click.echo(written.path)
     click.echo(
-        f"{written.pictures} pictures, {written.rows} files, {written.bytes / 1e6:.1f} MB: "
+        f"{written.pictures} pictures, {written.rows} {rows}, {written.bytes / 1e6:.1f} MB: "
         "open it with any browser",
         err=True,
     )
@@ -55,12 +68,13 @@ def preview(options: Options, subset: str | None, seed: int, as_json: bool) -> N
     Example: saco preview sav
     """
     from saco_data.report import preview as previews
+    from saco_data.report.console import readable
 
     settings = options.settings()
     name = settings.registry.find(subset or settings.keys.saco_subset_show).id
     drawn = previews.draw(settings, name, seed)
     for remark in drawn.skipped:
-        click.echo(f"{name}: {remark}", err=True)
+        click.echo(readable(name, remark), err=True)
     if as_json:
         sheets = [str(path) for path in drawn.sheets]
         click.echo(

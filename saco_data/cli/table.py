@@ -14,10 +14,12 @@ TABLE = {
     "verify": "stages:verify",
     "prepare": "stages:prepare",
     "sync": "sync:sync",
+    "eval": "evaluate:evaluate",
     "status": "look:status",
     "history": "memory:history",
     "card": "memory:card",
     "intersect": "memory:intersect",
     "report": "report:write_report",
     "preview": "report:preview",
+    "convert": "convert:convert",
 }

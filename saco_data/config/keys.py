@@ -30,6 +30,8 @@ class CollectionKeys(BaseModel):
     manifests: str | None = Field(default=None, min_length=1)
     # The raw media that the user has, by subset: a folder, an archive or a URL.
     raw: dict[str, str] = Field(default_factory=dict)
+    # The links file of a collection whose links expire.
+    links_file: str | None = Field(default=None, min_length=1)
     update_annotation: bool = True
     remove_downloaded_videos: bool = False
 

@@ -12,16 +12,16 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import SecretStr, ValidationError
 
 from saco_data.catalog import registry
 from saco_data.catalog.manifest import DEFAULT_COLLECTION
 from saco_data.catalog.registry import Registry
 from saco_data.config.keys import CollectionKeys, Keys
+from saco_data.config.regular import require_regular
 from saco_data.config.subset import Places, SubsetConfig, endpoint_key
-from saco_data.config.yaml_text import Where, expand, read
+from saco_data.config.yaml_text import Where, expand, read, without_user
 from saco_data.model.errors import ConfigError, ManifestError, UsageError
-from saco_data.storage.files import require_regular
 
 FILE_NAME = "CONFIG_FRAMES.yaml"
 # Keys under `endpoints` that belong to no single subset: the annotation hub, Roboflow's REST API.
@@ -82,6 +82,24 @@ class Settings:
     def subset(self, name: str) -> SubsetConfig:
         """The config of one subset. Raises UsageError for an unknown name."""
         return SubsetConfig(self, self.registry.find(name))
+
+
+def exposed_secrets(settings: Settings) -> list[str]:
+    """The keys with a secret in a config file that others on this machine can read."""
+    try:
+        if settings.file is None or not settings.file.stat().st_mode & 0o044:
+            return []
+    except OSError:
+        return []
+    keys = settings.keys
+    secret = [
+        name for name in type(keys).model_fields if isinstance(getattr(keys, name), SecretStr)
+    ]
+    addresses = {
+        **{f"endpoints.{name}": url for name, url in keys.endpoints.items()},
+        **{name: value for name, value in settings.by_subset.items() if isinstance(value, str)},
+    }
+    return [*secret, *(name for name, url in addresses.items() if without_user(url) != url)]
 
 
 def find(start: Path | None = None) -> Path:

@@ -58,7 +58,8 @@ class SubsetConfig:
     @cached_property
     def images(self) -> Path:
         """The folder of the products, which evaluation reads."""
-        return self.settings.places.images or self.root / "images" / self.manifest.name
+        own = self.manifest.products or f"images/{self.manifest.name}"
+        return self.settings.places.images or self.root / own
 
     @cached_property
     def derived(self) -> Path:
@@ -108,6 +109,15 @@ class SubsetConfig:
             return None
         return value if is_url(value) else self.settings.path(value)
 
+    @cached_property
+    def links_file(self) -> Path | None:
+        """The links file of the collection, as downloaded; None where the config names none."""
+        if self.manifest.collection == DEFAULT_COLLECTION:
+            value = self.keys.sav_links_file
+        else:
+            value = self.settings.collection(self.manifest.collection).links_file
+        return self.settings.path(value) if value else None
+
     def endpoint(self, name: str) -> str:
         """A URL of the manifest, or its override: `endpoints: {<subset>_<name>: URL}`."""
         override = self.keys.endpoints.get(endpoint_key(self.manifest, name))
@@ -138,7 +148,9 @@ class SubsetConfig:
 
     @cached_property
     def removes_videos(self) -> bool:
-        """Whether a video is removed once its frames are done."""
+        """Whether a raw file is removed once its products are done."""
+        if self.manifest.process == "member":
+            return True  # the products are the same files
         if self.manifest.collection == DEFAULT_COLLECTION:
             return bool(self.settings.by_subset.get(f"remove_downloaded_videos_{self.id}", False))
         return self.settings.collection(self.manifest.collection).remove_downloaded_videos

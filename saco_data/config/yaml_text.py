@@ -11,10 +11,9 @@ from typing import Any
 import yaml
 
 from saco_data.model.errors import ConfigError
+from saco_data.model.outside import without_secrets
 
 _PLACEHOLDER = re.compile(r"<[A-Z][A-Z0-9_ -]*>")
-# User and password of an address. One slash: an address that was read as a path.
-_USER = re.compile(r"(:/{1,2})[^/]*@")
 # An address of object storage and the like, which would become a folder of that name.
 _ADDRESS = re.compile(
     r"(https?|s3[an]?|gs|gcs|az|adl|abfss?|wasbs?|hdfs|oss|r2|b2|swift|file)://", re.IGNORECASE
@@ -197,9 +196,9 @@ def is_url(value: str) -> bool:
 
 
 def without_user(value: str) -> str:
-    """A URL or path without user and password.
+    """A URL or path without user, password and query: see `model.outside.without_secrets`.
 
     >>> without_user("ftp://me:secret@host/a")
     'ftp://host/a'
     """
-    return _USER.sub(r"\1", value)
+    return without_secrets(value)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, overload
 from saco_data.dataset import pairs
 from saco_data.dataset.item import Item, Picture
 from saco_data.dataset.pairs import Pair, Pairs
+from saco_data.dataset.videos import VideoSubset
 
 if TYPE_CHECKING:
     import pandas
@@ -24,19 +25,34 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SubsetFiles:
-    """Where a subset is: its annotation file, and the folder that its `file_name`s are below."""
+    """Where a subset is: its annotation file, and the folder that its `file_name`s are below.
+
+    `whole`: the annotation file of the whole subset, where `annotations` holds less.
+    `pictures`, the folder of the frames of videos, is given where the masks are files too: then
+    `annotations` is their folder.
+    """
 
     annotations: Path
     images: Path
+    whole: Path | None = None
+    pictures: Path | None = None
 
 
-class Dataset(Mapping[str, "Subset"]):
-    """The subsets of a prepared copy by name. Nothing is read before it is needed."""
+class Dataset(Mapping[str, Any]):
+    """The subsets of a prepared copy by name. Nothing is read before it is needed.
+
+    A subset of videos whose masks are files (`sa-v/val`) is a `VideoSubset`, any other a `Subset`.
+    """
 
     def __init__(self, subsets: Mapping[str, SubsetFiles]) -> None:
-        self._subsets = {name: Subset(name, files) for name, files in subsets.items()}
+        self._subsets: dict[str, Subset | VideoSubset] = {}
+        for name, files in subsets.items():
+            if files.pictures is None:
+                self._subsets[name] = Subset(name, files)
+            else:
+                self._subsets[name] = VideoSubset(name, files.pictures, files.annotations)
 
-    def __getitem__(self, name: str) -> Subset:
+    def __getitem__(self, name: str) -> Any:
         """A subset by name. Raises KeyError, with the nearest name, for another."""
         try:
             return self._subsets[name]

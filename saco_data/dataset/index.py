@@ -9,11 +9,13 @@ import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from saco_data.catalog.manifest import Manifest
 from saco_data.dataset import raw_json
-from saco_data.dataset.raw_json import Document, Id, Pair, plain
+from saco_data.dataset.raw_json import Document, Id, Pair
 from saco_data.model.records import Product
+from saco_data.model.words import plain
 
 _MAX_WARNINGS = 20  # about pairs that disagree
 
@@ -61,12 +63,12 @@ def read(path: Path, manifest: Manifest) -> Index:
             )
     del ids
     disagreements += _shared_ids(document, repeated)
-    masks = sum(1 for _ in document.annotations())
+    masks = count_masks(document, manifest)
     products = {name: _product(pair) for name, pair in firsts.items()}
     published = manifest.annotations
     counts = (
-        ("image-NPs", image_nps, published.image_nps),
-        ("masks", masks, published.masks),
+        ("image-NPs", image_nps, published.image_nps or image_nps),
+        ("masks", masks, published.masks or masks),
         ("files", len(products), published.files or len(products)),
     )
     differing = [f"{count} {what} ({right})" for what, count, right in counts if count != right]
@@ -74,6 +76,24 @@ def read(path: Path, manifest: Manifest) -> Index:
     if differing:
         warnings.append(f"{path.name} holds other counts than published: {', '.join(differing)}")
     return Index(path, document.sha256, products, image_nps, masks, tuple(warnings))
+
+
+def count_masks(document: raw_json.Document, manifest: Manifest) -> int:
+    """The number of masks. In COCO files, entries without a segmentation do not count."""
+    if manifest.annotations.format != "coco":
+        return sum(1 for _ in document.annotations())
+    return sum(
+        1
+        for _, annotation in document.annotations()
+        if _has_mask(raw_json.value_of(annotation.segmentation))
+    )
+
+
+def _has_mask(segmentation: Any) -> bool:
+    """Whether polygons or an RLE hold anything."""
+    if isinstance(segmentation, dict):
+        return bool(segmentation.get("counts"))
+    return isinstance(segmentation, list) and any(segmentation)
 
 
 def _shared_ids(document: Document, repeated: set[Id]) -> Iterator[str]:

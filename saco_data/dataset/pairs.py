@@ -9,7 +9,8 @@ from pathlib import Path
 
 from saco_data.dataset import raw_json
 from saco_data.dataset.masks import DamagedMask, Mask, decode
-from saco_data.dataset.raw_json import Annotation, Id, Pair, plain, value_of
+from saco_data.dataset.raw_json import Annotation, Id, Pair, value_of
+from saco_data.model.words import plain
 
 __all__ = [
     "Annotation",

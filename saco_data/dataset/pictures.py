@@ -6,7 +6,7 @@ from pathlib import Path
 
 from PIL import Image, ImageOps
 
-from saco_data.storage.files import require_regular
+from saco_data.config.regular import require_regular
 from saco_data.storage.names import UnsafeName, safe_join
 
 

@@ -47,6 +47,20 @@ def sidecar(path: Path) -> Path:
     return path.with_name(f"{path.stem}.pruned.json")
 
 
+def partial(derived: Path) -> Path:
+    """The path beside a derived file for what can be evaluated while the copy is incomplete."""
+    return derived.parent.with_name("annotations_partial") / derived.name
+
+
+def find_partial(derived: Path) -> Path | None:
+    """The partial file of a copy, where it holds less than the derived file; else None."""
+    path = partial(derived)
+    try:
+        return None if path.samefile(derived) else path
+    except OSError:
+        return path if path.is_file() else None
+
+
 def run(
     source: Path, source_sha256: str, to: Path, names: Iterable[str], gone: Mapping[str, str]
 ) -> Pruned:

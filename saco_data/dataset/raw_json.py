@@ -7,7 +7,6 @@ that they accept the same files. Source: the SA-Co annotation format of the SAM 
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,11 +14,12 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from saco_data.config.regular import require_regular
 from saco_data.dataset.repairs import as_strict_json, as_utf8
 from saco_data.model.errors import AnnotationError
 from saco_data.model.records import MAX_PIXELS
+from saco_data.model.words import plain
 from saco_data.storage import untrusted_json
-from saco_data.storage.files import require_regular
 
 # No JPEG is longer or wider, in pixels.
 MAX_SIDE = 65_500
@@ -28,7 +28,6 @@ _CORRECT = "Correct the entry, or download the file again with `saco annotations
 _NULL = msgspec.Raw(b"null")
 # Control characters of C0 and C1, line separators, marks that change the direction of text, and
 # halves of surrogate pairs.
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]+")
 
 Id = int | float | str  # 10 and 10.0 are the same id, "10" is another
 
@@ -172,11 +171,6 @@ def check_picture(pair: Pair, path: Path) -> None:
             item=str(path),
             remedy=_CORRECT,
         )
-
-
-def plain(text: str) -> str:
-    """Text from outside, safe to print: U+FFFD for what would hide, break or turn round a line."""
-    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 def _bytes_of(path: Path) -> bytes:

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from saco_data.config.settings import Settings
+from saco_data.config.settings import Settings, exposed_secrets
 from saco_data.engine.subset import Subset, bind
 from saco_data.model.errors import SacoError
-from saco_data.model.finding import Finding, Verdict, fail
+from saco_data.model.finding import Finding, Verdict, fail, warn
 
 __all__ = ["Finding", "Verdict", "examine"]
 
@@ -21,6 +21,9 @@ def examine(settings: Settings, names: Sequence[str], *, online: bool) -> Iterat
     from saco_data.doctor import access, machine, network
 
     yield Finding("config", Verdict.OK, str(settings.file or "built-in values"))
+    if exposed := exposed_secrets(settings):
+        what = f"others on this machine can read it, and it holds {', '.join(exposed)}"
+        yield warn("secrets", what, f"Run `chmod 600 {settings.file}`, or use the environment")
     subsets = bind(settings, names)
     try:
         complete = _find_complete(settings, subsets)

@@ -35,6 +35,8 @@ def _check_annotations(settings: Settings, subsets: Sequence[Subset]) -> Iterato
     to_fetch: list[str] = []
     missing: list[Subset] = []
     for subset in subsets:
+        if subset.manifest.is_listed:
+            continue  # its archive is its index
         path = subset.config.pristine
         if path.is_file() and not path.stat().st_size:
             remedy = f"Remove it and run `saco annotations {subset.id}`"

@@ -30,7 +30,7 @@ def examine(settings: Settings, subsets: Sequence[Subset]) -> Iterator[Finding]:
 def _check_folder(folder: Path, awkward: Sequence[Subset]) -> Iterator[Finding]:
     name = f"folder {folder}"
     try:
-        with tempfile.TemporaryDirectory(prefix=".saco-doctor-", dir=folder) as temporary:
+        with tempfile.TemporaryDirectory(prefix=folders.PROBE, dir=folder) as temporary:
             probe = Path(temporary)
             (probe / "probe").write_bytes(b"x")
             is_case_sensitive = not (probe / "PROBE").exists()
@@ -46,7 +46,10 @@ def _check_folder(folder: Path, awkward: Sequence[Subset]) -> Iterator[Finding]:
         remedy = "Use another file system: names that differ in case would overwrite each other"
         yield fail(name, "does not tell upper case from lower case", remedy)
     for subset in refused:
-        remedy = f"Put {subset.id}_path and silver_path on another file system"
+        remedy = (
+            f"Put {subset.id}_path and silver_path on another file system: exFAT, NTFS and CIFS "
+            "refuse it"
+        )
         yield fail(name, f"refuses ':' in names, which {subset.manifest.title}'s have", remedy)
 
 

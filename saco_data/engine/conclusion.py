@@ -7,10 +7,10 @@ from collections.abc import Mapping
 
 from saco_data.dataset import pruned
 from saco_data.dataset.index import Index
-from saco_data.engine import freshness, gone_policy
+from saco_data.engine import freshness, gone_policy, partial_copy
 from saco_data.engine.events import Reporter, Result, Stages
 from saco_data.engine.subset import Subset
-from saco_data.model.errors import Blocked, SacoError, most_severe
+from saco_data.model.errors import Blocked, Incomplete, SacoError, most_severe
 from saco_data.model.items import SubsetFacts
 from saco_data.model.reasons import Effect
 from saco_data.model.snapshot import Snapshot
@@ -50,7 +50,8 @@ def conclude(
     facts = snapshot.facts
     try:
         if index is not None:
-            _prune(subset, index, snapshot, facts)
+            gone = _prune(subset, index, snapshot, facts)
+            partial_copy.update(subset, index, ledger, facts, gone)
             if gone_policy.needs_confirmation(subset, snapshot):
                 reporter.note(subset.id, _ALL_GONE)
     except LedgerDamaged:
@@ -59,10 +60,12 @@ def conclude(
         error = error or failed
     if error is not None and not isinstance(error, SacoError):
         error = describe_system_error(error) or error
+    if note := partial_copy.describe(subset, facts):
+        reporter.note(subset.id, note)
     result.error = error
     if index is not None and error is None and stages.process and not stopped:
         facts.ended = freshness.describe_end(subset, result.stamped)
-    facts.waits = [error.reason, str(error)] if isinstance(error, Blocked) else []
+    facts.waits = _describe_wait(error)
     ledger.set_facts(subset.id, facts)
     ledger.commit()
     result.code = _code(subset, snapshot, error, stages)
@@ -71,13 +74,22 @@ def conclude(
     reporter.end(subset.id, result.code)
 
 
-def _prune(subset: Subset, index: Index, snapshot: Snapshot, facts: SubsetFacts) -> None:
-    """Derives the annotations for evaluation, unless they are up to date."""
+def _describe_wait(error: BaseException | None) -> list[str]:
+    """Reason and message of what stopped a subset early: why its other files are pending."""
+    if not isinstance(error, Blocked | Incomplete):
+        return []
+    return [str(getattr(error, "reason", "")), str(error)]
+
+
+def _prune(subset: Subset, index: Index, snapshot: Snapshot, facts: SubsetFacts) -> dict[str, str]:
+    """Derives the annotations for evaluation, unless they are up to date; returns what they lack.
+
+    That is the files that are gone, with their reasons.
+    """
     gone = gone_policy.find_removable(subset, snapshot)
     removed = pruned.removed_sha256(gone)
     if not _is_up_to_date(subset, index, facts, gone):
-        to = subset.config.derived
-        done = pruned.run(index.path, index.sha256, to, index.products, gone)
+        done = subset.derive(index, gone)
         facts.image_nps_kept, facts.masks_kept = done.image_nps, done.masks
         facts.keep_list_sha256 = done.keep_list_sha256
     facts.derived_from = index.sha256
@@ -85,6 +97,7 @@ def _prune(subset: Subset, index: Index, snapshot: Snapshot, facts: SubsetFacts)
     facts.removed_sha256 = removed
     unconfirmed = snapshot.gone.keys() - gone.keys()
     facts.unconfirmed = len(unconfirmed) if subset.config.may_prune else 0
+    return gone
 
 
 def _is_up_to_date(

@@ -48,6 +48,8 @@ def is_unchanged(subset: Subset, snapshot: Snapshot, is_due: Callable[[Item], bo
     states = {reason.state for reason in counts}
     if not facts.ended or states - {State.DONE, State.GONE} or sum(counts.values()) != facts.files:
         return False
+    if facts.partial_lacks and facts.partial_stamp != subset.partial_stamp():
+        return False
     location = subset.source.location_without_secrets()
     for item in snapshot.gone.values():
         if is_due(item) or location not in ("", item.facts.get("place", "")):

@@ -6,10 +6,12 @@ main thread, which records and reports them, and concludes each subset that has 
 
 from __future__ import annotations
 
+import copy
 import queue
 import threading
 import time
 from collections.abc import Container, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 from saco_data.dataset.index import Index
@@ -28,7 +30,7 @@ from saco_data.sources.requirements import missing_raw_media
 from saco_data.state.ledger import Ledger, LedgerDamaged
 
 COMMIT_SECONDS = 0.5
-STOPPING = "stopping: the work under way is finished first; Ctrl-C again stops at once"
+STOPPING = "stopping: the work under way is finished first; a second signal stops at once"
 
 
 class Pipeline:
@@ -119,7 +121,7 @@ class Pipeline:
                 self.reporter.begin(result.steps)
                 self._conclude(subset)
                 return None
-            index = self._planner.read_index(subset, result)
+            index = self._read_index(subset, result)
             planned = self._planner.plan(subset, index, result)
             result.steps = planned.steps
             self._indices[subset.id] = index
@@ -139,11 +141,25 @@ class Pipeline:
         except Exception as error:
             # Name missing raw media too: the user can then solve both problems at once.
             if isinstance(error, Blocked | Incomplete) and result.steps is None:
-                also = missing_raw_media(subset.source)
-                error.remedy += f". Also: {also}" if also else ""
-            result.error = error
+                result.error = _add_remedy(error, missing_raw_media(subset.source))
+            else:
+                result.error = error
             self._conclude(subset)
             return None
+
+    def _read_index(self, subset: Subset, result: Result) -> Index:
+        """The index of a subset; while it is made from an archive, events are recorded."""
+        if not subset.manifest.is_listed:
+            return self._planner.read_index(subset, result, self.stop)
+        with ThreadPoolExecutor(1, thread_name_prefix="index") as pool:
+            reading = pool.submit(self._planner.read_index, subset, result, self.stop)
+            try:
+                while not reading.done():
+                    self._drain(wait=True)
+            except BaseException:
+                self.stop.set()
+                raise
+            return reading.result()
 
     def _drain(self, *, wait: bool) -> None:
         """Records the events that have arrived; with `wait`, waits until the next commit is due."""
@@ -182,6 +198,13 @@ class Pipeline:
             confirm_gone=self.confirm_gone,
             stopped=self.stop.is_set(),
         )
+
+
+def _add_remedy(error: Blocked | Incomplete, also: str) -> Blocked | Incomplete:
+    """The error with a second step; a copy, because a source may raise one object again."""
+    told = copy.copy(error)
+    told.remedy += f". Also: {also}" if also else ""
+    return told
 
 
 def _count(result: Result, outcomes: Sequence[Outcome]) -> None:

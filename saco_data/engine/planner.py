@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Container, Mapping, Set
 from dataclasses import dataclass, replace
 from typing import Any
@@ -17,6 +18,7 @@ from saco_data.model.snapshot import Snapshot
 from saco_data.planning import costs, disk, plan
 from saco_data.planning.decisions import SubsetPlan
 from saco_data.planning.view import View, gather_view
+from saco_data.sources import Context
 from saco_data.sources.annotation_files import Annotations
 from saco_data.state.ledger import Ledger
 from saco_data.storage.files import stamp
@@ -67,15 +69,25 @@ class Planner:
             return False
         return freshness.is_unchanged(subset, snapshot, lambda item: self.is_due(subset, item))
 
-    def read_index(self, subset: Subset, result: Result) -> Index:
-        """The products given as a list, else those of the annotations, fetched if missing."""
+    def read_index(self, subset: Subset, result: Result, stop: threading.Event) -> Index:
+        """The products given as a list, else those of the annotations, fetched if missing.
+
+        A listing that is missing is made from the archive, which may take hours; `stop` ends it.
+        """
         given = self.indices.get(subset.id)
-        if given is None and self.stages.fetch and (got := self._annotations.ensure(subset.config)):
-            self.reporter.note(subset.id, f"annotation file fetched from {got.origin}")
+        if given is None and self.stages.fetch:
+            self._ensure_index(subset, stop)
         path = subset.config.pristine if given is None else given.path
         # Before reading: a file that is replaced meanwhile then differs from its stamp.
         result.stamped = stamp(path)
         return given or subset.read_index()
+
+    def _ensure_index(self, subset: Subset, stop: threading.Event) -> None:
+        if subset.manifest.is_listed:
+            if subset.source.write_listing(Context(stop)):
+                self.reporter.note(subset.id, f"{subset.manifest.raw.archive} listed")
+        elif got := self._annotations.ensure(subset.config):
+            self.reporter.note(subset.id, f"annotation file fetched from {got.origin}")
 
     def plan(self, subset: Subset, index: Index, result: Result) -> Planned:
         """The plan of a subset; updates the ledger to the present annotations."""

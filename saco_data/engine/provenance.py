@@ -10,11 +10,11 @@ from collections.abc import Iterable, Iterator
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from saco_data.catalog.licences import licence_of
 from saco_data.config.settings import Settings
 from saco_data.model.items import Item
+from saco_data.model.outside import without_secrets
 from saco_data.state.damage import describe_damage
 from saco_data.state.ledger import Ledger
 from saco_data.storage import files, folders
@@ -52,7 +52,7 @@ def write(settings: Settings, ledger: Ledger) -> Path | None:
     import pyarrow.parquet
 
     # Temporary files of a run that was killed while writing.
-    folders.sweep(path.parent)
+    folders.sweep(path.parent, below=False)
     with (
         files.open_atomic(path) as file,
         pyarrow.parquet.ParquetWriter(file, _schema(), compression="zstd") as writer,
@@ -169,16 +169,3 @@ def _as_float(value: object) -> float | None:
 def _join(facts: dict[str, Any], names: Iterable[str]) -> str | None:
     parts = [f"{name} {facts[name]}" for name in names if facts.get(name) not in (None, "")]
     return _as_text("; ".join(parts))
-
-
-def without_secrets(origin: str) -> str:
-    """An origin without user, password and query; the id in a YouTube address (`v`) stays."""
-    if "://" not in origin or not ("?" in origin or "@" in origin):
-        return origin
-    try:
-        parts = urlsplit(origin)
-    except ValueError:
-        return ""
-    host = parts.netloc.rpartition("@")[2]
-    query = urlencode([(name, value) for name, value in parse_qsl(parts.query) if name == "v"])
-    return urlunsplit((parts.scheme, host, parts.path, query, parts.fragment))

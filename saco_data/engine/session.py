@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
@@ -12,13 +13,13 @@ from dataclasses import dataclass
 from saco_data import executors
 from saco_data.config.settings import Settings
 from saco_data.dataset.index import Index
-from saco_data.engine import provenance
+from saco_data.engine import cleaning, partial_copy, provenance
 from saco_data.engine.events import Reporter, Result, Stages
 from saco_data.engine.pipeline import Pipeline
 from saco_data.engine.planner import IsDue
 from saco_data.engine.subset import bind
 from saco_data.executors import Executor
-from saco_data.model.errors import Interrupted, most_severe
+from saco_data.model.errors import Interrupted, Terminated, most_severe
 from saco_data.state.database import LedgerDamaged
 from saco_data.state.ledger import Ledger
 from saco_data.state.lock import Lock
@@ -32,6 +33,7 @@ class Finished:
     results: dict[str, Result]
 
 
+_KEPT = "What is done is kept: run again to go on"
 # Work under the lock before the subsets run; it must end soon once the event is set.
 Prelude = Callable[[Ledger, threading.Event], None]
 
@@ -50,7 +52,7 @@ def run(
 
     `indices`: products that are given as a list instead of an annotation file; nothing is pruned.
 
-    Raises LockHeld, DiskFull, OutputError, and Interrupted after a clean stop by Ctrl-C.
+    Raises LockHeld, DiskFull, OutputError, and Interrupted after a clean stop by Ctrl-C or SIGTERM.
     """
     return go(
         settings,
@@ -87,6 +89,7 @@ def go(
     bound = bind(settings, subsets)
     # Signals before the lock: Ctrl-C must never leave a lock behind.
     with _handle_signals() as stopping, Lock(settings.state) as lock:
+        cleaning.sweep_shared(settings)
         while True:
             # A closed executor cannot be used again.
             running = executor or executors.make(settings)
@@ -114,10 +117,12 @@ def go(
                     running.close()
                     code = most_severe([result.code for result in results.values()])
                     if stopping.asked:
-                        code = Interrupted.exit_code
+                        code = stopping.error.exit_code
                     changed = {name: result.changed for name, result in results.items()}
                     ledger.end_run(number, code, changed)
                     all_stages = indices is None and (stages is None or stages == Stages())
+                    if indices is None:
+                        partial_copy.complete_folders(settings, ledger, bound)
                     if all_stages and not stopping.asked:
                         provenance.write(settings, ledger)
                 break
@@ -136,7 +141,7 @@ def go(
                 running.close(now=True)
                 raise
     if stopping.asked:
-        raise Interrupted("stopped by Ctrl-C", remedy="What is done is kept: run again to go on")
+        raise stopping.error
     return Finished(code, results)
 
 
@@ -145,6 +150,7 @@ class _Stopping:
 
     def __init__(self) -> None:
         self.asked = False
+        self.error: Interrupted = Interrupted("stopped by Ctrl-C", remedy=_KEPT)
         self._halt: Callable[[], None] = lambda: None
 
     def set_halt(self, halt: Callable[[], None]) -> None:
@@ -156,7 +162,11 @@ class _Stopping:
     def ask(self, number: int, frame: object) -> None:
         """The signal handler: the second signal ends everything at once."""
         if self.asked:
+            if number == signal.SIGTERM:
+                sys.exit(Terminated.exit_code)
             raise KeyboardInterrupt
+        if number == signal.SIGTERM:
+            self.error = Terminated("stopped by SIGTERM", remedy=_KEPT)
         self.asked = True
         self._halt()
 

@@ -1,4 +1,7 @@
-"""Counts by state and reason. Reads only the ledger: quick for subsets of any size."""
+"""Counts by state and reason, from the ledger: quick for subsets of any size.
+
+The annotation file is read only where a run was stopped before it counted what can be used.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from saco_data.config.settings import Settings
+from saco_data.dataset.derive import coverage
+from saco_data.dataset.pruned import removed_sha256
 from saco_data.engine import gone_policy
 from saco_data.engine.subset import Subset, bind
+from saco_data.model.errors import AnnotationError
 from saco_data.model.reasons import Reason, State
 from saco_data.model.snapshot import Snapshot
 from saco_data.state.ledger import Ledger
@@ -26,26 +32,26 @@ class SubsetStatus:
     masks: tuple[int, int]
     keep_list_sha256: str
     complete: bool
+    # Of the kept ones, those whose picture is here: image-NPs, masks.
+    usable: tuple[int, int] = (0, 0)
     waits: str = ""
     # Gone files that await their second look (`gone_confirm_hours`).
     unconfirmed: int = 0
-
-    @property
-    def missing(self) -> int:
-        """Files that are neither there nor gone: the annotations still name them."""
-        return self.total - self.states[State.DONE] - self.states[State.GONE]
-
-    @property
-    def usable(self) -> tuple[int, int] | None:
-        """The kept pairs and masks; None while files are missing that have some of them."""
-        return None if self.missing else (self.image_nps[1], self.masks[1])
 
     def as_json(self) -> dict[str, Any]:
         """Plain data for `--json`."""
         content: dict[str, Any] = {
             "products": {"total": self.total, **{s.value: self.states[s] for s in _ORDER}},
-            "image_nps": {"total": self.image_nps[0], "kept": self.image_nps[1]},
-            "masks": {"total": self.masks[0], "kept": self.masks[1]},
+            "image_nps": {
+                "total": self.image_nps[0],
+                "kept": self.image_nps[1],
+                "usable": self.usable[0],
+            },
+            "masks": {
+                "total": self.masks[0],
+                "kept": self.masks[1],
+                "usable": self.usable[1],
+            },
             "reasons": {reason.value: count for reason, count in self.reasons.items()},
             "keep_list_sha256": self.keep_list_sha256,
             "complete": self.complete,
@@ -71,6 +77,7 @@ class Status:
     def as_json(self) -> dict[str, Any]:
         """Plain data for `--json`."""
         return {
+            "version": 1,
             "subsets": {each.subset: each.as_json() for each in self.subsets},
             "complete": self.complete,
         }
@@ -82,11 +89,18 @@ _ORDER = (State.DONE, State.PENDING, State.FAILED, State.BLOCKED, State.GONE)
 def read(settings: Settings, ledger: Ledger, names: Sequence[str]) -> Status:
     """The status of some subsets, from the ledger and file stamps."""
     subsets = bind(settings, names)
-    return Status([describe(subset, ledger.snapshot(subset.id)) for subset in subsets])
+    return Status([_read(subset, ledger) for subset in subsets])
+
+
+def _read(subset: Subset, ledger: Ledger) -> SubsetStatus:
+    snapshot = ledger.snapshot(subset.id)
+    if _counted(snapshot) is None:
+        snapshot = ledger.snapshot(subset.id, products=True)
+    return describe(subset, snapshot)
 
 
 def describe(subset: Subset, snapshot: Snapshot) -> SubsetStatus:
-    """The status of one subset."""
+    """The status of one subset; a snapshot with products also counts what no run has counted."""
     facts, counts = snapshot.facts, snapshot.counts
     states = dict.fromkeys(State, 0)
     for reason, count in counts.items():
@@ -114,6 +128,33 @@ def describe(subset: Subset, snapshot: Snapshot) -> SubsetStatus:
         and not facts.unconfirmed
         and not facts.waits
         and not gone_policy.needs_confirmation(subset, snapshot),
+        usable=_counted(snapshot) or _count(subset, snapshot),
         unconfirmed=facts.unconfirmed,
         waits=facts.waits[1] if facts.waits else "",
     )
+
+
+def _counted(snapshot: Snapshot) -> tuple[int, int] | None:
+    """The (image-NPs, masks) that can be used, as the last run counted them; None if unknown."""
+    facts = snapshot.facts
+    done = snapshot.counts.get(Reason.OK, 0)
+    if not done:
+        return 0, 0
+    if facts.usable_of == [facts.sha256, done]:
+        return facts.usable[0], facts.usable[1]
+    removed = {key: item.reason.value for key, item in snapshot.gone.items()}
+    has_all = facts.derived_from == facts.sha256 and done + len(removed) == facts.files
+    if has_all and facts.removed_sha256 == removed_sha256(removed):
+        return facts.image_nps_kept, facts.masks_kept
+    return None
+
+
+def _count(subset: Subset, snapshot: Snapshot) -> tuple[int, int]:
+    """The (image-NPs, masks) whose file is here, from the annotation file."""
+    known = snapshot.products or {}
+    names = {name for name, item in known.items() if item.state is State.DONE}
+    try:
+        kept = coverage(subset.config.pristine, names.__contains__)
+    except AnnotationError:
+        return 0, 0
+    return kept.image_nps, kept.masks

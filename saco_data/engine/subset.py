@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from saco_data import sources
 from saco_data.catalog.manifest import Manifest
 from saco_data.config.settings import Settings
 from saco_data.config.subset import SubsetConfig
-from saco_data.dataset.index import Index, read
-from saco_data.dataset.pruned import sidecar
+from saco_data.dataset import listing, pruned, raw_json
+from saco_data.dataset.derive import coverage
+from saco_data.dataset.index import Index, count_masks, read
+from saco_data.dataset.pruned import Pruned, partial, sidecar
 from saco_data.sources import Source
 from saco_data.storage import folders
 from saco_data.storage.files import stamp
@@ -35,16 +37,46 @@ class Subset:
         return self.config.manifest
 
     def read_index(self) -> Index:
-        """The products that the pristine annotations name. Raises AnnotationError."""
+        """The products that annotations or listing name. Raises AnnotationError."""
+        if self.manifest.is_listed:
+            return listing.read(self.config.pristine, self.manifest)
         return read(self.config.pristine, self.manifest)
+
+    def derive(self, index: Index, gone: Mapping[str, str]) -> Pruned:
+        """Writes the annotations for evaluation, without the files in `gone` ({name: reason}).
+
+        Nothing is written where a listing names the products. Raises as `pruned.run` does.
+        """
+        if self.manifest.is_listed:
+            return listing.count_kept(index, self.manifest, gone)
+        to = self.config.derived
+        done = pruned.run(index.path, index.sha256, to, index.products, gone)
+        if self.manifest.annotations.format == "coco":
+            masks = count_masks(raw_json.read(to), self.manifest)
+            return replace(done, masks=masks)
+        return done
+
+    def coverage(self, names: Collection[str]) -> tuple[int, int]:
+        """Numbers of image-NPs and of masks that these files hold. Raises AnnotationError."""
+        if self.manifest.is_listed:
+            return 0, listing.count_masks(names, self.manifest)[0]
+        kept = coverage(self.config.pristine, names.__contains__)
+        return kept.image_nps, kept.masks
 
     def annotations_stamp(self) -> list[Any]:
         """The stamp of the annotation file as downloaded."""
         return stamp(self.config.pristine)
 
     def derived_stamp(self) -> list[Any]:
-        """The stamps of the pruned annotations and of their sidecar."""
+        """The stamps of the pruned annotations and of their sidecar; a listing is never pruned."""
+        if self.manifest.is_listed:
+            return stamp(self.config.pristine)
         return [*stamp(self.config.derived), *stamp(sidecar(self.config.derived))]
+
+    def partial_stamp(self) -> list[Any]:
+        """The stamps of the partial annotations and of their sidecar; [] where there are none."""
+        path = partial(self.config.derived)
+        return [*stamp(path), *stamp(sidecar(path))]
 
     def has_raw_files(self) -> bool:
         """Whether its raw folder has files; hidden ones are notes of ours and do not count."""

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Generator, Iterable, Mapping
 
 from saco_data import sources
-from saco_data.engine import verify
+from saco_data.engine import cleaning, verify
 from saco_data.engine.events import Ended, Event, Stages
 from saco_data.engine.processing import Processing, remove_raw_file
 from saco_data.engine.recorder import Recorder
@@ -68,6 +68,7 @@ class SubsetRun:
 
     def _run(self) -> None:
         plan, processing = self.plan, self.processing
+        cleaning.sweep_subset(self.config)
         self.recorder.record(step.outcome for step in plan.steps if step.outcome)
         wanted = [Decision.PROCESS] if self.stages.process else []
         if self.stages.fetch:
@@ -127,8 +128,6 @@ class SubsetRun:
     def _finish_earlier_run(self) -> None:
         """Does what a killed run left to do: links in the official view, removal of videos."""
         view = self.config.frames_view
-        for folder in (self.config.images, self.config.raw_folder):
-            folders.sweep(folder)
         unfinished = {step.asset.key for step in self.plan.steps if step.decision != Decision.KEEP}
         for asset in self.plan.assets(Decision.KEEP):
             if view is not None:

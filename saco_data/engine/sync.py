@@ -167,7 +167,7 @@ def _follow_annotations(subset: Subset, ledger: Ledger, reporter: Reporter, chec
     if not ledger.facts(subset.id).revision:
         return
     try:
-        got = Annotations().from_hub(subset.config)
+        got = Annotations().fetch(subset.config)
     except (Blocked, Incomplete) as error:
         # The present file remains usable.
         reporter.note(subset.id, f"could not look for newer annotations: {error}")

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from saco_data import executors
 from saco_data.config.settings import Settings
-from saco_data.engine import gone_policy
+from saco_data.engine import gone_policy, partial_copy
 from saco_data.engine.events import Reporter
 from saco_data.engine.subset import Subset, bind
 from saco_data.executors import LOST, Executor, why_lost
@@ -41,6 +41,7 @@ def run(settings: Settings, names: Sequence[str], reporter: Reporter) -> int:
             executor.close(now=True)
             raise
         executor.close()
+        partial_copy.complete_folders(settings, ledger, bind(settings, names))
     return most_severe(codes)
 
 
@@ -63,6 +64,12 @@ def _verify(subset: Subset, ledger: Ledger, executor: Executor, reporter: Report
             discard(subset, products[outcome.key], outcome.reason)
     reporter.note(subset.id, f"{len(known)} verified, {damaged} damaged")
     snapshot = ledger.snapshot(subset.id)
+    if damaged and snapshot.facts.derived_from == index.sha256:
+        gone = gone_policy.find_removable(subset, snapshot)
+        partial_copy.update(subset, index, ledger, snapshot.facts, gone)
+        ledger.set_facts(subset.id, snapshot.facts)
+        if note := partial_copy.describe(subset, snapshot.facts):
+            reporter.note(subset.id, note)
     return most_severe([*codes, *gone_policy.exit_codes(subset, snapshot)])
 
 

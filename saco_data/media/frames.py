@@ -47,11 +47,12 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class FrameFailure:
-    """A wanted frame that the video does not have."""
+    """A wanted frame that the video does not have; `count` is how many it has, if known."""
 
     index: int
     reason: Reason
     detail: str
+    count: int | None = None
 
 
 def versions() -> dict[str, str]:
@@ -153,4 +154,4 @@ def _to_frame(
 
 def _beyond_end(video: Path, index: int, count: int) -> FrameFailure:
     detail = f"{video.name} has only {count} frames"
-    return FrameFailure(index, Reason.FRAME_BEYOND_END, detail)
+    return FrameFailure(index, Reason.FRAME_BEYOND_END, detail, count)

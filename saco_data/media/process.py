@@ -8,11 +8,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+from saco_data.config.regular import require_regular
 from saco_data.media.images import ImageError, check_image, encode_jpeg, resize_like_official
 from saco_data.model.reasons import Reason
 from saco_data.model.records import Arrival, Outcome, Product
 from saco_data.storage import files
 from saco_data.storage.names import safe_join
+
+# Members of archives that are neither pictures nor masks.
+TEXT = (".txt",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +29,7 @@ class Job:
     """
 
     subset: str
-    how: Literal["copy", "resize", "frames"]
+    how: Literal["copy", "resize", "frames", "member"]
     arrival: Arrival
     images: Path
     view: Path | None
@@ -77,7 +81,7 @@ def _make_image(job: Job, product: Product) -> Outcome:
     path = safe_join(job.images, product.file_name)
     try:
         data = raw.read_bytes() if isinstance(raw, Path) else raw
-        found = check_image(data, name=product.file_name, vouched=job.arrival.vouched)
+        found = _check_content(data, product.file_name, vouched=job.arrival.vouched)
         content = resize_like_official(data, product.pixels) if job.how == "resize" else data
     except ImageError as error:
         return _failed(job, product, error.reason, str(error))
@@ -171,6 +175,21 @@ def link_into_view(path: Path, view: Path | None, product: Product) -> None:
         files.link_or_copy(path, safe_join(view, product.file_name))
 
 
+def _check_content(data: bytes, name: str, *, vouched: bool) -> tuple[int, int]:
+    """The (width, height) of a picture or mask; (0, 0) for text. Raises ImageError.
+
+    `vouched`: a checksum proves that the bytes are those of the source.
+    """
+    if not name.endswith(TEXT):
+        return check_image(data, name=name, vouched=vouched)
+    try:
+        if data.decode().strip():
+            return 0, 0
+    except UnicodeDecodeError:
+        pass
+    raise ImageError(Reason.NOT_MEDIA, f"{name}: not a text")
+
+
 def _done(job: Job, product: Product, content: bytes, **facts: object) -> Outcome:
     return Outcome(
         job.subset,
@@ -198,7 +217,7 @@ def _check_one(each: Check) -> Outcome:
         return Outcome(each.subset, name, reason, detail)
 
     try:
-        files.require_regular(each.path)
+        require_regular(each.path)
         data = each.path.read_bytes()
     except OSError as error:
         return failed(Reason.PRODUCT_LOST, f"cannot be read ({error.strerror})")
@@ -207,7 +226,7 @@ def _check_one(each: Check) -> Outcome:
         return failed(Reason.WRONG_DIGEST, "the file changed since it was written")
     try:
         # It was checked when it was made, and has not changed since.
-        found = check_image(data, name=name, vouched=each.sha256 is not None)
+        found = _check_content(data, name, vouched=each.sha256 is not None)
     except ImageError as error:
         return failed(error.reason, str(error))
     if not fits(found, each.product, rotated=each.product.video is None):

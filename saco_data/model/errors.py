@@ -5,12 +5,14 @@
     │   ├── ConfigError       2  CONFIG_FRAMES.yaml is wrong: file, line, key, remedy
     │   ├── ManifestError     2  a manifest is wrong
     │   └── OutputError       2  a folder we must write to cannot be written
+    │       └── DiskTrouble   3  the disk does not answer as it should: no fault of the config
     ├── Incomplete            3  something transient failed: run again
     ├── Blocked               4  needs the user: credentials, expired link, throttled source
     │   └── AnnotationError   4  an annotation file is missing or damaged
     ├── DiskFull              5  not enough disk
     ├── LockHeld              6  another run is at work on the same folder
     └── Interrupted         130  Ctrl-C
+        └── Terminated      143  SIGTERM: a scheduler, a shutdown, `kill`
 
 Every message has three parts: what happened, to which item, what to do.
 """
@@ -19,10 +21,11 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from saco_data.model.outside import printable, without_secrets
 from saco_data.model.reasons import Reason
 
 # The exit code of a run is the most severe of its subsets: 1 > 2 > 6 > 5 > 4 > 3.
-SEVERITY = (130, 1, 2, 6, 5, 4, 3, 0)
+SEVERITY = (130, 143, 1, 2, 6, 5, 4, 3, 0)
 
 
 class SacoError(Exception):
@@ -41,7 +44,9 @@ class SacoError(Exception):
 
     def __str__(self) -> str:
         head = f"{self.item}: {self.what}" if self.item else self.what
-        return f"{head}. {self.remedy}" if self.remedy else head
+        text = f"{head}. {self.remedy}" if self.remedy else head
+        # The border to the user and to the ledger: names and words of others may be in it.
+        return printable(without_secrets(text))
 
     def __reduce__(self) -> tuple[object, ...]:
         # Errors cross process borders: rebuild from the parts, not from the formatted text.
@@ -73,6 +78,12 @@ class ManifestError(UsageError):
 
 class OutputError(UsageError):
     """A folder or file that must be written cannot be."""
+
+
+class DiskTrouble(OutputError):
+    """A disk that fails, or a network disk that was mounted anew."""
+
+    exit_code = 3
 
 
 class Incomplete(SacoError):
@@ -121,6 +132,12 @@ class Interrupted(SacoError):
     """The user pressed Ctrl-C; what was done is kept."""
 
     exit_code = 130
+
+
+class Terminated(Interrupted):
+    """A signal SIGTERM asked the run to end; what was done is kept."""
+
+    exit_code = 143
 
 
 def most_severe(codes: list[int]) -> int:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from saco_data.model.outside import without_secrets
+
 
 class Verdict(StrEnum):
     """How bad a finding is."""
@@ -28,8 +30,8 @@ class Finding:
         return {
             "name": self.name,
             "verdict": self.verdict.value,
-            "what": self.what,
-            "remedy": self.remedy,
+            "what": without_secrets(self.what),
+            "remedy": without_secrets(self.remedy),
         }
 
 

@@ -94,6 +94,13 @@ class SubsetFacts:
     # a second look.
     removed_sha256: str = ""
     unconfirmed: int = 0
+    # What of the kept entries has its file, as [image-NPs, masks], counted for [sha256 of the
+    # annotations, number of finished files].
+    usable: list[int] = field(default_factory=list)
+    usable_of: list[Any] = field(default_factory=list)
+    # The stamps of the partial annotations, and the digest of what they lack; empty if not needed.
+    partial_stamp: list[Any] = field(default_factory=list)
+    partial_lacks: str = ""
     # Why the whole subset is blocked: (reason, message), or empty.
     waits: list[str] = field(default_factory=list)
     # What the last run depended on if it ended properly, else empty (see `engine.freshness`).

@@ -62,6 +62,7 @@ class Reason(StrEnum):
     CREDENTIALS_MISSING = "credentials_missing", _BLOCKED, _CLOSE, "credentials are missing"
     CREDENTIALS_EXPIRED = "credentials_expired", _BLOCKED, _CLOSE, "the credentials have expired"
     RAW_MISSING = "raw_missing", _BLOCKED, _CLOSE, "the raw medium is not at hand"
+    RAW_UNUSABLE = "raw_unusable", _BLOCKED, _CLOSE, "the raw medium is not what it should be"
     NOT_IN_FOLDER = "not_in_folder", _BLOCKED, _NONE, "the folder does not contain it"
     ELSEWHERE = "elsewhere_in_archive", _BLOCKED, _EXISTS, "the archive has it in another place"
     NO_FRAME_INDEX = "no_frame_index", _BLOCKED, _NONE, "the annotation names no usable frame"

@@ -1,8 +1,10 @@
-"""Formats numbers, times and reasons for people."""
+"""Formats numbers, times, reasons and text from outside for people."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
+
+from saco_data.model.outside import label
 
 
 def number(value: int) -> str:
@@ -55,6 +57,7 @@ ENDINGS: dict[int | None, str] = {
     5: "disk full",
     6: "another run was at work",
     130: "stopped by Ctrl-C",
+    143: "stopped by SIGTERM",
     None: "did not end",
 }
 
@@ -67,3 +70,8 @@ def human(size: int) -> str:
             break
         number, unit = number / 1000, larger
     return f"{number:.0f} {unit}" if unit == "B" or number >= 99.5 else f"{number:.1f} {unit}"
+
+
+def plain(text: str) -> str:
+    """Text from outside, safe to print: U+FFFD for what would hide, break or turn round a line."""
+    return label(text)

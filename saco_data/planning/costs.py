@@ -109,6 +109,8 @@ def of_manifest(source: Source) -> Costs:
     Mostly an upper bound: assumes one file for each image-phrase pair and one video for each frame.
     """
     facts = source.manifest
+    if facts.is_listed:
+        return _of_archive(source)
     count = facts.annotations.files or facts.annotations.image_nps
     typical = Size(0, facts.raw.typical_bytes)
     local = is_local(source)
@@ -123,6 +125,14 @@ def of_manifest(source: Source) -> Costs:
     costs = tally.costs()
     costs.at_most = facts.annotations.files is None
     return costs
+
+
+def _of_archive(source: Source) -> Costs:
+    """The costs of a whole archive whose members are the products, as they are."""
+    size = Size(0, source.manifest.raw.bytes or 0)
+    fetch = Size() if is_local(source) else size
+    disk = {source.config.images: size}
+    return Costs(source.name, fetch, disk, seconds=fetch.likely / LINE_RATE)
 
 
 def is_local(source: Source) -> bool:

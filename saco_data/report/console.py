@@ -15,8 +15,10 @@ from rich.table import Table
 
 from saco_data.catalog.manifest import DEFAULT_COLLECTION
 from saco_data.config.settings import Settings
+from saco_data.dataset.pruned import find_partial
 from saco_data.engine.status import Status
 from saco_data.model.finding import Finding
+from saco_data.model.outside import printable, without_secrets
 from saco_data.model.reasons import Reason, State
 from saco_data.model.records import Outcome
 from saco_data.model.words import human, lasting
@@ -147,12 +149,11 @@ class Lines:
 
 
 def readable(subset: str, text: str) -> str:
-    """A note as it is printed: subset first, paths relative, control characters replaced."""
+    """A note as it is printed: subset first, paths relative, safe to print and to remember."""
     text = text.removeprefix(f"{subset}: ")
     with contextlib.suppress(FileNotFoundError):  # the working directory was deleted
         text = text.replace(f"{Path.cwd()}/", "")
-    # Text from outside must not control the terminal.
-    text = "".join(char if char.isprintable() or char == "\n" else "\ufffd" for char in text)
+    text = printable(without_secrets(text))
     return f"{subset}: {text}" if subset else text
 
 
@@ -167,7 +168,7 @@ def stdout() -> Console:
 
 def print_hanging(console: Console, name: str, text: str) -> None:
     """Prints a line with a name; a terminal gets it wrapped and indented below the name."""
-    head = f"  {name:<12}" if name else 5 * " "
+    head, text = f"  {name:<12}" if name else 5 * " ", readable("", text)
     if not console.is_terminal:
         print(f"{head}{text}")
         return
@@ -186,11 +187,11 @@ def print_finding(finding: Finding) -> None:
     text = readable("", f"{finding.name}: {finding.what}")
     console.print(text, markup=False, highlight=False, soft_wrap=True)
     if finding.remedy:
-        print_hanging(console, "", f"{readable('', finding.remedy)}")
+        print_hanging(console, "", finding.remedy)
 
 
 def print_status(status: Status) -> None:
-    """Prints the table of subsets on stdout."""
+    """Prints the table of subsets on stdout; image-NPs and masks: those with a picture, of all."""
     table = Table(box=None, pad_edge=False)
     table.add_column("subset")
     for name in ("files", "done", "pending", "failed", "blocked", "gone", "image-NPs", "masks"):
@@ -203,20 +204,25 @@ def print_status(status: Status) -> None:
             str(each.total),
             *(str(each.states[s]) for s in (State.DONE, State.PENDING)),
             *(str(each.states[s]) for s in (State.FAILED, State.BLOCKED, State.GONE)),
-            f"{each.usable[0] if each.usable else '?'}/{each.image_nps[0]}",
-            f"{each.usable[1] if each.usable else '?'}/{each.masks[0]}",
+            f"{each.usable[0]}/{each.image_nps[0]}",
+            f"{each.usable[1]}/{each.masks[0]}",
             reasons or ("complete" if each.complete else ""),
         )
     stdout().print(table)
 
 
-def print_evaluator(settings: Settings, names: Sequence[str]) -> None:
-    """The two lines for the evaluator's config; for other collections, where their files are."""
-    collections = {settings.subset(name).manifest.collection: name for name in names}
-    for collection, name in collections.items():
-        root = settings.subset(name).root
+def print_evaluator(settings: Settings, status: Status) -> None:
+    """The two lines for the evaluator's config; for other collections, where their files are.
+
+    They name the folder that an evaluator can read now; nothing where no picture is here.
+    """
+    usable = [settings.subset(each.subset) for each in status.subsets if each.usable[0]]
+    for collection, root in {each.manifest.collection: each.root for each in usable}.items():
         if collection == DEFAULT_COLLECTION:
+            members = [each for each in usable if each.manifest.collection == collection]
+            partial = [path for each in members if (path := find_partial(each.derived))]
             print(f"silver_img_path: {root / 'images'}")
-            print(f"base_annotation_path_silver: {root / 'annotations'}")
+            folder = partial[0].parent if partial else root / "annotations"
+            print(f"base_annotation_path_silver: {folder}")
         else:
             print(f"{collection}: {root}")

@@ -11,6 +11,7 @@ from typing import Any
 
 from saco_data.dataset.pairs import Pairs, plain
 from saco_data.model.items import Item
+from saco_data.model.outside import without_secrets
 from saco_data.model.reasons import Reason
 
 _REASONS = tuple(Reason)
@@ -41,7 +42,7 @@ class FileTable:
             self.subset.append(subset)
             self.name.append(plain(name))
             self.reason.append(_REASONS.index(item.reason if item else Reason.NOT_TRIED))
-            self.detail.append(self._number_of(item.detail if item else ""))
+            self.detail.append(self._number_of(without_secrets(item.detail) if item else ""))
             self.bytes.append(item.bytes if item else None)
             with_masks = [pair for pair in members if pairs and pairs.of(pair)]
             without = [pair for pair in members if not (pairs and pairs.of(pair))]

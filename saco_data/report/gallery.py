@@ -160,13 +160,14 @@ def _card(gallery: Gallery, subset: str, root: Path, pairs: Pairs, pair: Pair) -
         len(annotations),
         len(masks),
         *picture.size,
-        _uri(picture, "JPEG", quality=70, optimize=True),
-        _uri(draw_layer(masks, picture), "PNG", optimize=True) if masks else "",
+        as_uri(picture, "JPEG", quality=70, optimize=True),
+        as_uri(draw_layer(masks, picture), "PNG", optimize=True) if masks else "",
         measure(picture, masks) if masks else None,
     )
 
 
-def _uri(picture: Image.Image, kind: str, **options: object) -> str:
+def as_uri(picture: Image.Image, kind: str, **options: object) -> str:
+    """A picture as a data URI; `kind`: JPEG, PNG."""
     buffer = io.BytesIO()
     picture.save(buffer, kind, **options)
     return f"data:image/{kind.lower()};base64,{base64.b64encode(buffer.getvalue()).decode()}"

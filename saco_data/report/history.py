@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from saco_data.catalog.licences import licence_of
 from saco_data.config.settings import Settings
 from saco_data.model.errors import UsageError
 from saco_data.model.items import Item, Past
+from saco_data.model.outside import one_line, without_secrets
+from saco_data.model.reasons import Reason
 from saco_data.model.words import when
 from saco_data.state.ledger import Ledger
 
@@ -23,7 +25,7 @@ class History:
 
     def as_json(self) -> dict[str, Any]:
         """Plain data; times in seconds since the epoch."""
-        item = self.item
+        item, past = _without_secrets(self.item, self.past)
         names = ("subset", "key", "reason", "detail", "origin", "bytes", "sha256", "facts")
         times = ("first_seen", "last_seen", "since", "attempts", "gone_first", "gone_last")
         return {
@@ -39,20 +41,13 @@ class History:
                     "until": each.until,
                     "detail": each.detail,
                 }
-                for each in self.past
+                for each in past
             ],
         }
 
     def in_words(self) -> str:
         """The history as lines for people."""
-        item = self.item
-        times = f"first seen {when(item.first_seen)} (all times are UTC), attempts {item.attempts}"
-        lines = [f"{item.subset} {item.key} ({'raw' if item.is_asset else 'product'})"]
-        for past in self.past:
-            said = f": {past.detail}" if past.detail else ""
-            lines.append(f"  {when(past.since)} to {when(past.until)}  {past.reason}{said}")
-        said = f": {item.detail}" if item.detail else ""
-        lines.append(f"  {when(item.since)} to {when(item.last_seen)}  {item.reason}{said}  (now)")
+        item, earlier = _without_secrets(self.item, self.past)
         facts = {
             "from": item.origin,
             "bytes": item.bytes,
@@ -60,8 +55,35 @@ class History:
             "licence": self.licence,
             **item.facts,
         }
-        lines += [f"  {name}: {value}" for name, value in facts.items() if value not in (None, "")]
-        return "\n".join([*lines, f"  {times}"])
+        lines = [
+            *(
+                f"{when(past.since)} to {when(past.until)}  {_say(past.reason, past.detail)}"
+                for past in earlier
+            ),
+            f"{when(item.since)} to {when(item.last_seen)}  "
+            f"{_say(item.reason, item.detail)}  (now)",
+            *(f"{name}: {value}" for name, value in facts.items() if value not in (None, "")),
+            f"first seen {when(item.first_seen)} (all times are UTC), attempts {item.attempts}",
+        ]
+        head = one_line(f"{item.subset} {item.key} ({'raw' if item.is_asset else 'product'})")
+        # Line by line: a name with a line break must not look like two lines.
+        return "\n".join([head, *(f"  {one_line(line)}" for line in lines)])
+
+
+def _say(reason: Reason, detail: str) -> str:
+    return f"{reason}: {detail}" if detail else reason
+
+
+def _without_secrets(item: Item, past: list[Past]) -> tuple[Item, list[Past]]:
+    """The records as they may be shown: earlier versions kept more of an address."""
+    facts = {
+        name: without_secrets(value) if isinstance(value, str) else value
+        for name, value in item.facts.items()
+    }
+    detail, origin = without_secrets(item.detail), without_secrets(item.origin)
+    return replace(item, detail=detail, origin=origin, facts=facts), [
+        replace(each, detail=without_secrets(each.detail)) for each in past
+    ]
 
 
 def read(settings: Settings, name: str) -> list[History]:

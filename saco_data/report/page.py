@@ -28,13 +28,14 @@ from saco_data.engine import status
 from saco_data.model import words
 from saco_data.model.errors import AnnotationError
 from saco_data.model.items import Item
+from saco_data.model.outside import without_secrets
 from saco_data.model.reasons import Reason, State
 from saco_data.model.words import human
 from saco_data.report import charts, gallery
 from saco_data.report.file_table import FileTable
 from saco_data.report.gallery import Gallery
 from saco_data.state.ledger import Ledger
-from saco_data.storage import files
+from saco_data.storage import files, folders
 
 FILE_NAME = "report.html"
 LIMIT = 19_000_000  # bytes of the whole page
@@ -96,6 +97,7 @@ def write(settings: Settings, subsets: Sequence[str], to: Path | None = None) ->
     with Ledger(settings.state, read_only=True) as ledger:
         now = ledger.now()
         data = _gather(settings, ledger, subsets)
+    folders.sweep(to.parent, below=False, idle_seconds=folders.IDLE_SECONDS)
     images = settings.silver / "images"
     html = _render(data, now, quote(os.path.relpath(images, to.parent)))
     content = html.encode("utf-8", "replace")
@@ -147,7 +149,7 @@ def _note_losses(
         loss = losses.setdefault(item.reason, Loss(item.reason))
         loss.count += 1
         loss.subsets[known.subset] += 1
-        message = plain(item.detail[:300])
+        message = plain(without_secrets(item.detail)[:300])
         counts.setdefault(item.reason, Counter())[message] += 1
         examples.setdefault((item.reason, message), plain(key))
     for reason, messages in counts.items():
@@ -209,13 +211,12 @@ def _render(data: _Data, now: int, images: str) -> str:
     for each in data.subsets:
         totals.update({state.value: each.status.states[state] for state in STATES})
         totals["files"] += each.status.total
-        totals["missing"] += each.status.missing
         totals["bytes"] += each.bytes
         totals["image_nps"] += each.status.image_nps[0]
-        totals["image_nps_kept"] += each.status.image_nps[1]
+        totals["image_nps_usable"] += each.status.usable[0]
         totals["masks"] += each.status.masks[0]
-        totals["masks_kept"] += each.status.masks[1]
-    style, script = _template("page.css"), _template("page.js")
+        totals["masks_usable"] += each.status.usable[1]
+    style, script = template_text("page.css"), template_text("page.js")
     return environment.get_template("page.html.j2").render(
         data=data,
         totals=totals,
@@ -235,14 +236,16 @@ def _render(data: _Data, now: int, images: str) -> str:
         version=metadata.version("saco-data"),
         style=Markup(style),  # noqa: S704 - a file of this package
         script=Markup(script),  # noqa: S704
-        style_hash=_hash(style),
-        script_hash=_hash(script),
+        style_hash=hash_of(style),
+        script_hash=hash_of(script),
     )
 
 
-def _template(name: str) -> str:
+def template_text(name: str) -> str:
+    """The text of a file beside the templates."""
     return resources.files("saco_data.report").joinpath("templates", name).read_text("utf-8")
 
 
-def _hash(text: str) -> str:
+def hash_of(text: str) -> str:
+    """The sha256 of a script or style as a Content-Security-Policy names it."""
     return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()

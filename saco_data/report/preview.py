@@ -17,7 +17,7 @@ from saco_data.dataset.masks import Mask
 from saco_data.dataset.pairs import Pair, Pairs, decode_masks, plain
 from saco_data.dataset.pictures import NoPicture, open_picture
 from saco_data.model.errors import Incomplete
-from saco_data.storage import files
+from saco_data.storage import files, folders
 from saco_data.storage.folders import list_files
 
 PANEL = 640  # pixels, longest side of a picture on a sheet
@@ -43,6 +43,7 @@ def draw(settings: Settings, subset: str, seed: int = 0) -> Drawn:
     OutputError.
     """
     root, folder = settings.subset(subset).images, settings.path(settings.keys.directory_save)
+    folders.sweep(folder, below=False, idle_seconds=folders.IDLE_SECONDS)
     derived = settings.subset(subset).derived
     content = pairs.read(derived if derived.exists() else settings.subset(subset).pristine)
     ready = list_files(root)

@@ -10,9 +10,9 @@ from PIL import Image
 from saco_data.sandbox.scene import Scene
 
 
-def encode_jpeg(drawn: Scene) -> bytes:
-    """The scene as a JPEG."""
-    return _save_jpeg(drawn.picture())
+def encode_jpeg(drawn: Scene, time: int = 0) -> bytes:
+    """The scene at frame `time` as a JPEG."""
+    return _save_jpeg(drawn.picture(time))
 
 
 def enlarge_jpeg(content: bytes) -> bytes:

@@ -18,7 +18,6 @@ from pathlib import Path
 from typing import Any
 
 from saco_data.config.settings import Settings
-from saco_data.dataset.derive import coverage
 from saco_data.dataset.pruned import keep_list_sha256
 from saco_data.engine import status
 from saco_data.engine.subset import Subset, bind
@@ -27,7 +26,7 @@ from saco_data.model.reasons import State
 from saco_data.model.snapshot import Snapshot
 from saco_data.share.paragraph import write_paragraph
 from saco_data.state.ledger import Ledger
-from saco_data.storage import files
+from saco_data.storage import files, folders
 
 NAME = "card.json"
 _SOFTWARE = ("saco-data", "av", "pillow", "numpy", "simplejpeg")
@@ -49,6 +48,8 @@ class SubsetCard:
     losses: dict[str, int]
     unfinished: dict[str, int]
     complete: bool
+    # Of the kept ones, those whose picture is here: image-NPs, masks.
+    usable: tuple[int, int]
     names: list[str]
 
     def as_json(self, subset: str) -> dict[str, Any]:
@@ -58,8 +59,8 @@ class SubsetCard:
             "annotation_sha256": self.annotation_sha256,
             "annotation_revision": self.annotation_revision,
             "files": {"total": self.files, "kept": len(self.names)},
-            "image_nps": {"total": self.image_nps[0], "kept": self.image_nps[1]},
-            "masks": {"total": self.masks[0], "kept": self.masks[1]},
+            "image_nps": _counts(self.image_nps, self.usable[0]),
+            "masks": _counts(self.masks, self.usable[1]),
             "losses": self.losses,
             "unfinished": self.unfinished,
             "keep_list": keep_list_name(subset),
@@ -102,6 +103,10 @@ class Card:
         return digest.hexdigest()
 
 
+def _counts(of: tuple[int, int], usable: int) -> dict[str, int]:
+    return {"total": of[0], "kept": of[1], "usable": usable}
+
+
 def keep_list_name(subset: str) -> str:
     """The file name of a subset's keep-list."""
     return f"{subset}.keep.txt"
@@ -126,6 +131,7 @@ def make(settings: Settings, subsets: Sequence[str]) -> Card:
 def write(settings: Settings, card: Card, folder: Path | None = None) -> Path:
     """Writes a card's folder, by default `<silver_path>/card`; returns the path of its JSON."""
     folder = folder or settings.silver / "card"
+    folders.sweep(folder, below=False, idle_seconds=folders.IDLE_SECONDS)
     for subset, each in card.subsets.items():
         lines = "".join(f"{name}\n" for name in each.names)
         files.write_if_changed(folder / keep_list_name(subset), lines.encode())
@@ -150,8 +156,7 @@ def _describe(subset: Subset, snapshot: Snapshot) -> SubsetCard:
     known_for = (facts.keep_list_sha256, facts.derived_from)
     if known_for != (keep_list_sha256(names), facts.sha256):
         # Derived annotations are missing or name files that are missing: count here.
-        kept = coverage(path, set(names).__contains__)
-        nps, masks = kept.image_nps, kept.masks
+        nps, masks = subset.coverage(set(names))
     by_reason = dict(sorted(state.reasons.items()))
     unfinished = {r.value: n for r, n in by_reason.items() if r.state is not State.GONE}
     if state.states[State.PENDING]:
@@ -168,6 +173,7 @@ def _describe(subset: Subset, snapshot: Snapshot) -> SubsetCard:
         {r.value: n for r, n in by_reason.items() if r.state is State.GONE},
         unfinished,
         state.complete,
+        state.usable,
         names,
     )
 

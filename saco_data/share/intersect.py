@@ -16,7 +16,7 @@ from saco_data.dataset import pruned
 from saco_data.dataset.index import read
 from saco_data.model.errors import UsageError
 from saco_data.share import card
-from saco_data.storage import untrusted_json
+from saco_data.storage import folders, untrusted_json
 from saco_data.storage.names import UnsafeName, safe_join
 
 REASON = "not_in_every_copy"
@@ -119,6 +119,7 @@ def intersect(
     annotations, AnnotationError if the annotations are missing here.
     """
     folder = folder or settings.silver / "intersection"
+    folders.sweep(folder, below=False, idle_seconds=folders.IDLE_SECONDS)
     shared = [name for name in subsets if all(name in copy.names for copy in copies)]
     if not shared:
         raise UsageError("the copies have no subset in common", remedy=_REMEDY)

@@ -21,7 +21,9 @@ _SOURCES = {
     "ego4d": "ego4d:Ego4dSource",
     "fathomnet": "fathomnet:FathomnetSource",
     "inaturalist": "inaturalist:InaturalistSource",
+    "listed": "listed:ListedSource",
     "nga": "nga:NgaSource",
+    "o365": "o365:PatchesSource",
     "sav": "sav:SavSource",
     "yt1b": "yt1b:Yt1bSource",
 }

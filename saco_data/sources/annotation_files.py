@@ -5,6 +5,9 @@ An existing file that differs is kept under a name with its digest, and the user
 
 from __future__ import annotations
 
+import contextlib
+import copy
+import difflib
 import json
 import shutil
 from dataclasses import asdict, dataclass
@@ -12,17 +15,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from saco_data.config.subset import SubsetConfig
+from saco_data.config.yaml_text import without_user
 from saco_data.dataset.index import read
-from saco_data.model.errors import Blocked, Incomplete
+from saco_data.model.errors import AnnotationError, Blocked, Incomplete
+from saco_data.model.outside import one_line
 from saco_data.model.reasons import Reason
-from saco_data.storage import files
+from saco_data.storage import files, folders
+from saco_data.storage.folders import nearest_existing
 
 if TYPE_CHECKING:
     from saco_data.transports.services.hugging_face import Hub
 
 
 NOTE = ".saco-annotations.json"
-STAGING = ".saco-download"
+STAGING = folders.STAGING
 
 
 @dataclass(frozen=True)
@@ -50,6 +56,34 @@ class Annotations:
 
     def __init__(self) -> None:
         self._hubs: dict[str, Hub] = {}
+
+    def fetch(self, config: SubsetConfig) -> Fetched:
+        """Fetches a file from the address in the manifest, else from the hub.
+
+        Raises as `from_web` and `from_hub` do.
+        """
+        is_on_web = "annotations" in config.manifest.endpoints
+        return self.from_web(config) if is_on_web else self.from_hub(config)
+
+    def from_web(self, config: SubsetConfig) -> Fetched:
+        """Fetches a file from the address in the manifest or its override in the config.
+
+        Raises Blocked, Failure, AnnotationError, DiskFull, OutputError.
+        """
+        from saco_data.sources import documents
+        from saco_data.transports.base import Expect, Policy
+        from saco_data.transports.http import Http
+
+        url = config.endpoint("annotations")
+        staging = config.downloaded.parent / STAGING
+        to = staging / config.manifest.annotations.file
+        try:
+            staging.mkdir(parents=True, exist_ok=True)
+            with Http(Policy()) as http:
+                documents.fetch(http, url, to, lambda path: None, Expect())
+            return self.install(config, to, without_user(url.partition("?")[0]))
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
 
     def from_hub(self, config: SubsetConfig) -> Fetched:
         """Fetches a file from the Hugging Face Hub, unless its digest there is the present one.
@@ -97,18 +131,27 @@ class Annotations:
         return self.install(config, source, str(source))
 
     def ensure(self, config: SubsetConfig) -> Fetched | None:
-        """Fetches a missing file from the hub; returns None if the file exists.
+        """Fetches a missing file; returns None if the file exists.
 
-        Raises as `from_hub`, with a message that names the missing file.
+        Raises as `fetch`, with a message that names the missing file.
         """
         path = config.pristine
         if path.exists():
             return None
         try:
-            return self.from_hub(config)
+            return self.fetch(config)
         except (Blocked, Incomplete) as error:
-            error.what, error.item = f"the annotation file is missing: {error.what}", str(path)
-            raise
+            # A copy: a closed hub raises the same error for each subset.
+            told = copy.copy(error)
+            told.what, told.item = f"the annotation file is missing: {error.what}", str(path)
+            if isinstance(error, Incomplete) and (where := _find_mistype(config)):
+                raise AnnotationError(
+                    f"the annotation file is missing{where}",
+                    item=str(path),
+                    remedy=f"Correct {_key_of(config)}; or, to download the files: {error.what}. "
+                    f"{error.remedy}",
+                ) from error
+            raise told from error
 
     def install(
         self, config: SubsetConfig, source: Path, origin: str, revision: str = ""
@@ -158,6 +201,31 @@ class Annotations:
             "origin": fetched.origin,
         }
         files.write_if_changed(path, json.dumps(known, indent=1, sort_keys=True).encode())
+
+
+def _key_of(config: SubsetConfig) -> str:
+    given = config.settings.places.annotation_file
+    return "--annotation_file" if given else "path_annotations in the config"
+
+
+def _find_mistype(config: SubsetConfig) -> str:
+    """What suggests that the path of the annotations is mistyped, in words; "" if nothing does."""
+    if config.settings.places.annotation_file:
+        return ", and the command names it"
+    folder = config.downloaded.parent
+    if folder.is_dir():
+        others = sorted(each.name for each in folder.glob("*.json"))[:3]
+        return f"; the folder holds {', '.join(map(one_line, others))}" if others else ""
+    there = nearest_existing(folder)
+    missing = folder.relative_to(there).parts[0]
+    with contextlib.suppress(OSError):
+        names = [each.name for each in there.iterdir() if each.is_dir()]
+        if near := difflib.get_close_matches(missing, names, n=1, cutoff=0.75):
+            return f"; {there} has no {missing}, but {near[0]}"
+    written = Path(config.keys.path_annotations)
+    if written.is_absolute() and there != folder.parent:
+        return f"; {there} has no {missing}"
+    return ""
 
 
 def read_notes(path: Path) -> dict[str, dict[str, str]]:

@@ -11,13 +11,14 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from saco_data.config.regular import require_regular
 from saco_data.model.errors import SacoError
 from saco_data.model.reasons import Reason
 from saco_data.model.records import Arrival, Asset, Outcome, Product
+from saco_data.sources import wrong_medium
 from saco_data.sources.base import Context
 from saco_data.sources.elsewhere import Elsewhere
 from saco_data.sources.raw_medium import RawMediumSource
-from saco_data.storage.files import require_regular
 from saco_data.transports.base import FileChanged, Stopped
 
 if TYPE_CHECKING:
@@ -107,10 +108,12 @@ class ArchiveSource(RawMediumSource):
         if not wanted:
             return
         raw = self.require_raw()
-        with contextlib.suppress(Stopped):
+        with contextlib.suppress(Stopped), wrong_medium.explain_damage(self, raw):
             if isinstance(raw, str):
                 with self.open_http() as http:
                     remote = http.open(raw, stop=context.stop)
+                    if self._is_published():
+                        wrong_medium.check_not_refused(self, remote)
                     try:
                         yield from self._fetch_members(remote, wanted, context)
                     except FileChanged as changed:
@@ -127,9 +130,17 @@ class ArchiveSource(RawMediumSource):
                 yield from self._fetch_members(raw, wanted, context)
 
     def _fetch_members(
-        self, medium: Any, wanted: dict[str, Asset], context: Context
+        self,
+        medium: Any,
+        wanted: dict[str, Asset],
+        context: Context,
+        checkpoint: str = ".archive-index",
     ) -> Iterator[Arrival | Outcome]:
-        """Reads the wanted members of a folder, an archive (both Path) or an open remote file."""
+        """Reads the wanted members of a folder, an archive (both Path) or an open remote file.
+
+        `wanted` keeps those that were not seen. `checkpoint`: the name of the file that lets a
+        later run go on in the middle of a remote archive.
+        """
         from saco_data.transports import archive
 
         is_remote = not isinstance(medium, Path)
@@ -137,9 +148,11 @@ class ArchiveSource(RawMediumSource):
         # The user may name any folder above the files: match against the whole path.
         prefix = f"{medium}/" if folder else ""
         origin = medium.origin if is_remote else str(medium)
+        seen = wrong_medium.Seen(len(wanted))
         elsewhere = Elsewhere({key: self.name_of(key) for key in wanted}, self._slash)
 
         def is_wanted(name: str) -> bool:
+            seen.note(name)
             if self.key_of_member(prefix + name, wanted) is not None:
                 return True
             elsewhere.add(name)
@@ -151,7 +164,7 @@ class ArchiveSource(RawMediumSource):
             for member in archive.members(
                 medium,
                 wanted_name,
-                checkpoint=self.config.folder / ".archive-index" if is_remote else None,
+                checkpoint=self.config.folder / checkpoint if is_remote else None,
                 md5=md5,
                 stop=context.stop,
             ):
@@ -196,6 +209,8 @@ class ArchiveSource(RawMediumSource):
             )
         if context.stop.is_set():
             return
+        if seen.wanted == len(wanted) and not any(map(elsewhere.places, wanted)):
+            seen.check(self, origin, is_folder=folder is not None)
         missing = Reason.NOT_IN_FOLDER if folder else Reason.NOT_IN_ARCHIVE
         doubt = "" if folder or self._is_published() else _DOUBT
         for key, asset in wanted.items():

@@ -153,6 +153,13 @@ class Source(ABC):
     # Whether "not found" at `probe_address` counts as an answer.
     probe_may_be_missing: ClassVar[bool] = False
 
+    def write_listing(self, context: Context) -> bool:
+        """Writes the listing that names the products; returns whether a medium was read for it.
+
+        Only for subsets whose archive is their index (`format: listing`).
+        """
+        raise NotImplementedError(f"{self.name} has no listing")
+
     @abstractmethod
     def fetch(self, assets: Sequence[Asset], context: Context) -> Iterator[Arrival | Outcome]:
         """Yields one arrival or outcome for each asset, in any order.

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from saco_data.config.regular import require_regular
 from saco_data.model.errors import UsageError
 from saco_data.model.finding import Finding, fail, ok, warn
 from saco_data.model.reasons import State
-from saco_data.storage.files import require_regular
 from saco_data.transports.link_expiry import expiry, when
 
 if TYPE_CHECKING:
@@ -75,7 +75,10 @@ def check_local(name: str, raw: Path) -> Finding:
         return fail(name, f"{raw} cannot be read ({error.strerror})", "Make it readable")
     at, mark = _TAR_MARK
     if not head.startswith(_MAGIC) and head[at : at + len(mark)] != mark:
-        return fail(name, f"{raw} is not an archive", "Download it again; it may be a web page")
+        from saco_data.transports.archive.kinds import describe
+
+        what, remedy = describe(head, str(raw))
+        return fail(name, f"{raw} {what}", remedy)
     return ok(name, f"archive {raw}")
 
 

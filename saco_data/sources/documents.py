@@ -38,7 +38,7 @@ def fetch(
     """
     from saco_data.transports.base import Failure, Request
 
-    staging = to.with_name(f".{to.name}.new")
+    staging = to.with_name(f".{to.name}.new.saco-tmp")
     problem = ""
     for _ in range(_ATTEMPTS):
         (reply,) = http.fetch([Request(to.name, url, staging, expect)])

@@ -13,11 +13,13 @@ from saco_data.model.records import Arrival, Asset, Outcome
 from saco_data.sources import ego4d_manifest
 from saco_data.sources.base import Context, Source
 from saco_data.storage import files
+from saco_data.storage.folders import CLI_STAGING
 from saco_data.transports.base import Failure
 
 if TYPE_CHECKING:
     from saco_data.transports.s3 import S3
 
+MANIFEST = ".ego4d-cli.csv.saco-tmp"  # swept after a kill, as all temporary files are
 _BATCH = 32
 _BATCH_WITH_REMOVAL = 2  # where each video is removed after use, so that the disk stays bounded
 
@@ -45,7 +47,7 @@ def fetch(
             yield source.outcome(wanted[key], Reason.UNSAFE_NAME, detail)
     size = _BATCH_WITH_REMOVAL if config.removes_videos else _BATCH
     folder = config.raw_folder
-    staging, manifest = folder / ".ego4d-cli", folder / ".ego4d-cli.csv"
+    staging, manifest = folder / CLI_STAGING, folder / MANIFEST
     rest = iter(accepted)
     try:
         while (batch := tuple(itertools.islice(rest, size))) and not context.stop.is_set():

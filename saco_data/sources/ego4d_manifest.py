@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from saco_data.config.yaml_text import without_user
 from saco_data.model.errors import Blocked
 from saco_data.model.reasons import Reason
 from saco_data.storage import files
@@ -32,11 +33,11 @@ def fetch(s3: S3, url: str, folder: Path) -> dict[str, str]:
     path, note = folder / FILE_NAME, folder / _NOTE
     known = _read_note(note)
     content = path.read_bytes() if path.is_file() else b""
-    is_same = known.get("url") == url and known.get("sha256") == _sha256(content)
+    is_same = known.get("url") == without_user(url) and known.get("sha256") == _sha256(content)
     document = s3.document(url, str(known["etag"]) if is_same else None)
     if document is not None:
         content = document.content
-        known = {"url": url, "etag": document.etag, "sha256": _sha256(content)}
+        known = {"url": without_user(url), "etag": document.etag, "sha256": _sha256(content)}
         path.parent.mkdir(parents=True, exist_ok=True)
         files.write_if_changed(path, content)
         files.write_if_changed(note, json.dumps(known).encode())

@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from saco_data.config.yaml_text import without_user
 from saco_data.model.errors import Blocked
 from saco_data.model.finding import Finding, ok
 from saco_data.model.reasons import Reason
@@ -113,6 +114,11 @@ class FathomnetSource(Source):
                     elif isinstance(result, Failure):
                         asset, detail = wanted[uuid], result.what
                         outcomes.append(self.outcome(asset, result.reason, detail, result.item))
+                    elif self._names_inside(result):
+                        detail = (
+                            "its record names an address inside this network, which is not asked"
+                        )
+                        outcomes.append(self.outcome(wanted[uuid], Reason.HTTP_ERROR, detail))
                     else:
                         records[uuid] = result
                         yield from self._requests([(uuid, result)])
@@ -141,6 +147,17 @@ class FathomnetSource(Source):
         for uuid, record in records:
             expect = Expect(kind="image", sha256=record.sha256 or None)
             yield Request(uuid, record.url, self.raw_path(uuid), expect)
+
+    def _names_inside(self, record: Record) -> bool:
+        """Whether a record of a public server names an address inside our own network."""
+        from yarl import URL
+
+        from saco_data.transports.http.addresses import leads_inside
+
+        try:
+            return leads_inside(URL(record.url)) and not leads_inside(URL(self.location()))
+        except ValueError:
+            return False  # fetching reports the fault
 
     def _look_up(
         self, uuids: Sequence[str], context: Context
@@ -192,7 +209,7 @@ class FathomnetSource(Source):
             try:
                 content = json.loads(line)
                 uuid, api = content.pop("uuid"), content.pop("api")
-                if api == self.location():
+                if api == self.location_without_secrets():
                     known[uuid] = Record(**content)
             except (ValueError, TypeError, KeyError, AttributeError):
                 continue  # a line that was cut when a run was killed
@@ -200,8 +217,10 @@ class FathomnetSource(Source):
 
     def _append_records(self, records: dict[str, Record]) -> None:
         lines = [
-            json.dumps({"uuid": uuid, "api": self.location(), **asdict(record)})
+            json.dumps({"uuid": uuid, "api": self.location_without_secrets(), **asdict(record)})
             for uuid, record in records.items()
+            # A signed address must not be stored, and is of no use later.
+            if without_user(record.url) == record.url
         ]
         with explain_errors(self.records):
             self.records.parent.mkdir(parents=True, exist_ok=True)

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
+from saco_data.config.regular import require_regular
 from saco_data.config.subset import SubsetConfig
 from saco_data.config.yaml_text import is_url, without_user
 from saco_data.model.errors import Blocked
@@ -114,7 +115,7 @@ class InaturalistSource(ArchiveSource):
 
 def read(path: Path) -> dict[str, str]:
     """The mapping of names in a file. Raises OSError, and ValueError for other content."""
-    files.require_regular(path)
+    require_regular(path)
     content = untrusted_json.parse(path.read_bytes())
     if not isinstance(content, dict) or not content:
         raise ValueError("not a JSON object of names")

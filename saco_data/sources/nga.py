@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from saco_data.config.yaml_text import without_user
 from saco_data.model.errors import Blocked
 from saco_data.model.reasons import Reason, State
 from saco_data.model.records import Arrival, Asset, Outcome, Product
@@ -180,7 +181,7 @@ class NgaSource(Source):
             if failure.reason.state is State.GONE:
                 raise documents.missing(failure.what, failure.item) from None
             raise
-        version = json.dumps({"url": url, "version": remote.identity}).encode()
+        version = json.dumps({"url": without_user(url), "version": remote.identity}).encode()
         if is_stored and remote.identity and files.has_content(note, version):
             return
         # Truncated, it would make pictures look gone: compare with the size of the first answer.

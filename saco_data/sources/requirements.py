@@ -11,6 +11,10 @@ from saco_data.sources.base import Source
 
 def missing_annotations(config: SubsetConfig) -> str:
     """What is missing to get the annotation file; "" if it exists or can be fetched."""
+    if config.manifest.is_listed:
+        return ""  # made from the archive
+    if "annotations" in config.manifest.endpoints:
+        return ""
     own_hub = config.keys.endpoints.get("hub") or os.environ.get("HF_ENDPOINT")
     if config.pristine.is_file() or has_token(config.keys) or own_hub:
         return ""

@@ -6,24 +6,23 @@ import csv
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from saco_data.config.regular import require_regular
 from saco_data.config.yaml_text import is_url
 from saco_data.model.errors import Blocked
 from saco_data.model.reasons import Reason
 from saco_data.model.records import Arrival, Asset, Outcome
 from saco_data.sources.archives import ArchiveSource
 from saco_data.sources.base import Context
-from saco_data.storage.files import require_regular
 
 
 class SavSource(ArchiveSource):
     """Videos at 6 fps from a folder, the tar, a link to it, or the links file as downloaded."""
 
     def raw(self) -> str | Path | None:
-        given = self.config.raw
-        links = self.config.keys.sav_links_file
-        if given or not links:
+        given, links = self.config.raw, self.config.links_file
+        if given or links is None:
             return given
-        return find_link(self.config.path(links), str(self.manifest.raw.archive))
+        return find_link(links, str(self.manifest.raw.archive))
 
     def fetch(self, assets: Sequence[Asset], context: Context) -> Iterator[Arrival | Outcome]:
         try:
@@ -46,7 +45,8 @@ def find_link(path: Path, archive: str) -> str:
 
     Raises Blocked if the file cannot be read or has no such link.
     """
-    remedy = "Download the links file again and name it in sav_links_file"
+    remedy = "Download the links file again and name it in the config (`sav_links_file`, or "
+    remedy += "`links_file` of a collection)"
     try:
         require_regular(path)
         with path.open(newline="", encoding="utf-8-sig") as file:

@@ -142,6 +142,10 @@ class Database:
         """Commits and closes."""
         try:
             self.commit()
+            if not self._read_only:
+                # Removes the empty journal, which the mode TRUNCATE leaves.
+                with contextlib.suppress(sqlite3.DatabaseError):
+                    self._db.execute("PRAGMA journal_mode = DELETE")
         finally:
             self._db.close()
 

@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from saco_data.model.items import Change, Item, Past, SubsetFacts
+from saco_data.model.outside import without_secrets
 from saco_data.model.reasons import Effect, Reason, State
 from saco_data.model.records import Outcome
 from saco_data.state.database import FILE_NAME, LedgerDamaged
@@ -146,11 +147,11 @@ def _new_item(new: Outcome, now: int) -> Item:
         key=new.key,
         is_asset=new.is_asset,
         reason=new.reason,
-        detail=new.detail[:MAX_DETAIL_LENGTH],
-        origin=new.origin,
+        detail=without_secrets(new.detail)[:MAX_DETAIL_LENGTH],
+        origin=without_secrets(new.origin),
         bytes=new.bytes,
         sha256=new.sha256,
-        facts=new.facts,
+        facts=_safe_facts(new.facts),
         first_seen=now,
         last_seen=now,
         since=now,
@@ -163,11 +164,11 @@ def _updated_item(old: Item, new: Outcome, now: int) -> Item:
     return replace(
         old,
         reason=new.reason,
-        detail=new.detail[:MAX_DETAIL_LENGTH],
-        origin=new.origin or old.origin,
+        detail=without_secrets(new.detail)[:MAX_DETAIL_LENGTH],
+        origin=without_secrets(new.origin) or old.origin,
         bytes=old.bytes if new.bytes is None else new.bytes,
         sha256=new.sha256 or old.sha256,
-        facts={**old.facts, **new.facts} if _keeps_facts(old, new) else new.facts,
+        facts={**(old.facts if _keeps_facts(old, new) else {}), **_safe_facts(new.facts)},
         last_seen=now,
         since=old.since if old.reason is new.reason else now,
         attempts=old.attempts + new.tried,
@@ -175,6 +176,13 @@ def _updated_item(old: Item, new: Outcome, now: int) -> Item:
         gone_last=old.gone_last if still_gone else None,
         gone_confirmed=old.gone_confirmed and still_gone,
     )
+
+
+def _safe_facts(facts: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: without_secrets(value) if isinstance(value, str) else value
+        for name, value in facts.items()
+    }
 
 
 def _keeps_facts(old: Item, new: Outcome) -> bool:

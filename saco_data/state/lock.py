@@ -61,6 +61,7 @@ class Lock:
                 if not self._create(self.path):
                     raise self._held_error()
         threading.Thread(target=self._keep_touching, name="lock", daemon=True).start()
+        self._sweep()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -107,6 +108,18 @@ class Lock:
                 each.unlink(missing_ok=True)
         finally:
             claim.unlink(missing_ok=True)
+
+    def _sweep(self) -> None:
+        """Removes private files and claims of processes that have ended; needs the lock.
+
+        A claim is not needed once its stale lock is gone: it is about that one lock alone.
+        """
+        with contextlib.suppress(OSError):
+            for pattern in (".lock.*", "lock.takeover.*"):
+                for path in self.path.parent.glob(pattern):
+                    with contextlib.suppress(OSError):
+                        if not self._is_held(path, path.read_bytes()):
+                            path.unlink()
 
     def _claim_path(self, content: bytes) -> Path:
         """The path of the claim on a lock or claim with this content."""

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from saco_data.model.errors import DiskFull, Incomplete, OutputError, SacoError
+from saco_data.model.errors import DiskFull, DiskTrouble, Incomplete, OutputError, SacoError
 from saco_data.storage.names import UnsafeName
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -25,6 +25,9 @@ _REFUSED = (
 )
 # What the loader of libraries says where memory or descriptors are used up.
 _SHORT = re.compile("failed to map segment|cannot (create|allocate)|Too many open files")
+# The device or the server of the folder has trouble; neither config nor permissions are wrong.
+_TROUBLE = (errno.EIO, errno.ESTALE, getattr(errno, "EREMOTEIO", errno.EIO))
+_AWKWARD = frozenset(':*?"<>|')  # characters that file systems of Windows refuse
 _NETWORK = (errno.ENETDOWN, errno.ENETUNREACH, errno.EHOSTDOWN, errno.EHOSTUNREACH)
 
 
@@ -46,10 +49,24 @@ def explain_errors(path: Path) -> Iterator[None]:
             ) from error
         if error.errno == errno.ENAMETOOLONG:
             raise UnsafeName(f"name too long: {path.name[:80]!r}...") from error
+        if error.errno in _TROUBLE:
+            raise DiskTrouble(
+                f"the disk does not answer as it should ({os.strerror(error.errno or 0)})",
+                item=str(path),
+                remedy="Run again; if it comes back, check the disk or mount it again",
+            ) from error
+        if error.errno == errno.EINVAL and (refused := _AWKWARD & set(path.name)):
+            raise OutputError(
+                f"this file system refuses {' '.join(sorted(refused))} in names, as exFAT, NTFS "
+                "and CIFS do",
+                item=str(path),
+                remedy="Choose a folder on another file system in the config; `saco doctor` tries "
+                "each folder",
+            ) from error
         if error.errno not in _REFUSED and (not error.errno or _is_not_from_writing(error)):
             raise
         raise OutputError(
-            f"cannot write ({os.strerror(error.errno)})",
+            f"cannot write ({os.strerror(error.errno or 0)})",
             item=str(path),
             remedy="Make the folder writable or choose another in the config"
             if error.errno in _REFUSED
@@ -92,6 +109,12 @@ def describe_system_error(error: BaseException) -> SacoError | None:
             f"the system refused more ({os.strerror(error.errno)})",
             item=where,
             remedy="Raise the limit (`ulimit -n`, `ulimit -v`) or lower `jobs`, and run again",
+        )
+    if error.errno in _TROUBLE:
+        return DiskTrouble(
+            f"the disk does not answer as it should ({os.strerror(error.errno or 0)})",
+            item=where,
+            remedy="Run again; if it comes back, check the disk or mount it again",
         )
     if error.errno == errno.ENOENT and not _has_working_directory():
         return OutputError(

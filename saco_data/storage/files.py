@@ -13,18 +13,17 @@ import filecmp
 import hashlib
 import itertools
 import os
-import re
 import shutil
-import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from saco_data.config.regular import require_regular
 from saco_data.storage import fetched
 from saco_data.storage.disk_errors import explain_errors
 
 CHUNK = 1 << 20  # bytes to read at a time
-_TEMPORARY = re.compile(r"^\..*\.\d+-\d+\.saco-tmp$")
+_TEMPORARY = ".saco-tmp"  # the end of the name of every temporary file
 _counter = itertools.count()
 
 
@@ -95,7 +94,11 @@ def link_or_copy(source: Path, path: Path) -> None:
                 raise
             copy_if_changed(source, path)
             return
-        temporary.replace(path)
+        try:
+            temporary.replace(path)
+        finally:
+            # Also after a rename that did nothing, as between two links to one file.
+            temporary.unlink(missing_ok=True)
 
 
 def publish(part: Path, path: Path) -> None:
@@ -117,7 +120,7 @@ def publish(part: Path, path: Path) -> None:
 
 def is_temporary(name: str) -> bool:
     """Whether a file name is a temporary one of ours, left by a killed run."""
-    return _TEMPORARY.match(name) is not None
+    return name.startswith(".") and name.endswith(_TEMPORARY)
 
 
 def has_content(path: Path, content: bytes) -> bool:
@@ -135,13 +138,6 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def require_regular(path: Path) -> None:
-    """Raises OSError for a pipe, a socket or a device: reading one may never end."""
-    mode = path.stat().st_mode
-    if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
-        raise OSError(errno.EINVAL, "a pipe, socket or device, not a file", str(path))
-
-
 def stamp(path: Path) -> list[Any]:
     """Path, size in bytes and mtime in ns: equal stamps mean an unchanged file; [] if missing."""
     try:
@@ -154,7 +150,7 @@ def stamp(path: Path) -> list[Any]:
 def _temporary_path(path: Path) -> Path:
     # Process number and counter: two writers never share a temporary file.
     stem = os.fsencode(path.name)[:180].decode(errors="ignore")
-    return path.with_name(f".{stem}.{os.getpid()}-{next(_counter)}.saco-tmp")
+    return path.with_name(f".{stem}.{os.getpid()}-{next(_counter)}{_TEMPORARY}")
 
 
 def _create(path: Path) -> BinaryIO:

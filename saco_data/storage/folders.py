@@ -4,14 +4,24 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from zlib import crc32
 
 from saco_data.model.errors import OutputError
-from saco_data.storage.disk_errors import explain_errors
 from saco_data.storage.files import is_temporary
 
 _PARKED = ".saco-old"  # suffix of a raw file while its newer version is being fetched
+_PART_NOTE = ".part.json"  # suffix of the note beside a partial download (`transports.http.part`)
+_OURS = (".saco-tmp", _PARKED, _PART_NOTE)
+STAGING = ".saco-download"  # the folder of a download that is checked before it is installed
+CLI_STAGING = ".ego4d-cli"  # the folder that the official ego4d CLI downloads into
+_STAGING = (STAGING, CLI_STAGING)
+PROBE = ".saco-doctor-"  # prefix of the folder in which `saco doctor` tries a file system
+# Writers that hold no lock (card, report, annotations) touch their files more often than this.
+IDLE_SECONDS = 900.0
 
 
 def device_of(path: Path) -> int:
@@ -105,19 +115,54 @@ def park_old_raw(path: Path) -> bool:
     return True
 
 
-def sweep(folder: Path) -> None:
-    """Removes temporary files of a killed run below a folder.
+def sweep(folder: Path, *, below: bool = True, idle_seconds: float = 0) -> None:
+    """Removes what killed processes of ours left in a folder, and with `below` in those below it.
 
-    A parked raw file gets its name back, or is removed if another copy has arrived.
+    These are temporary files and staging folders, and the note of a download whose part is no
+    longer there. A parked raw file gets its name back, or is removed if another copy has
+    arrived. `idle_seconds`: leaves what was touched more recently, for folders that are written
+    without the lock. What cannot be removed stays.
     """
-    for name in list_files(folder):
-        path = folder / name
-        with explain_errors(path):
-            if is_temporary(path.name):
+    for path in list(_list_ours(folder, below=below)):
+        with contextlib.suppress(OSError):
+            if idle_seconds and time.time() - _last_touched(path) < idle_seconds:
+                continue
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path, ignore_errors=True)
+            elif is_temporary(path.name) or _is_note_without_part(path):
                 path.unlink(missing_ok=True)
-            elif path.name.startswith(".") and path.name.endswith(_PARKED):
+            elif path.name.endswith(_PARKED):
                 original = path.with_name(path.name[1 : -len(_PARKED)])
                 if original.exists():
                     path.unlink()
                 else:
                     path.replace(original)
+
+
+def _list_ours(folder: Path, *, below: bool) -> Iterator[Path]:
+    """Files and folders whose names only this tool gives, and which `sweep` looks at."""
+    pending = [folder]
+    while pending:
+        here = pending.pop()
+        try:
+            with os.scandir(here) as entries:
+                for entry in entries:
+                    name, is_folder = entry.name, entry.is_dir(follow_symlinks=False)
+                    if is_folder and (name in _STAGING or name.startswith(PROBE)):
+                        yield Path(entry.path)
+                    elif is_folder and below:
+                        pending.append(Path(entry.path))
+                    elif not is_folder and name.startswith(".") and name.endswith(_OURS):
+                        yield Path(entry.path)
+        except OSError:
+            continue
+
+
+def _is_note_without_part(path: Path) -> bool:
+    return path.name.endswith(_PART_NOTE) and not path.with_suffix("").exists()
+
+
+def _last_touched(path: Path) -> float:
+    inside = path.rglob("*") if path.is_dir() and not path.is_symlink() else ()
+    times: list[float] = [each.lstat().st_mtime for each in (path, *inside)]
+    return max(times)

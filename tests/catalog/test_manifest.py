@@ -24,6 +24,8 @@ PUBLISHED = {
     "yt1b": (7816, 12221, True),
     "fathomnet": (287193, 14174, False),
 }
+# videos, objects, masks; the number of masks of the test split is not published.
+LISTED = {"sa-v/val": (155, 293, 31_967), "sa-v/test": (150, 278, None)}
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
@@ -40,7 +42,18 @@ def test_the_default_collection_is_silver() -> None:
 
 
 def test_each_subset_has_its_published_counts() -> None:
-    assert set(builtin().ids) == set(PUBLISHED)
+    assert set(builtin().ids) == {*PUBLISHED, *LISTED, "o365/val"}
+
+
+def test_objects365_has_the_published_counts() -> None:
+    facts = builtin().find("o365/val").annotations
+    assert (facts.files, facts.masks) == (1_000, 12_836)
+
+
+@pytest.mark.parametrize("name", LISTED)
+def test_each_split_of_sa_v_has_the_published_counts(name: str) -> None:
+    facts = builtin().find(name).annotations
+    assert (facts.videos, facts.objects, facts.masks) == LISTED[name]
 
 
 def test_an_unknown_subset_gets_a_hint() -> None:

@@ -10,8 +10,10 @@ import pytest
 from PIL import Image
 from pycocotools import mask as rle
 
+import saco_data as saco_api
 from saco_data.cli import main
 from saco_data.config.settings import load
+from saco_data.dataset.dataset import Subset, SubsetFiles
 from saco_data.sandbox.demo import SUBSETS
 from saco_data.sandbox.scene import COLOURS
 from tests.conftest import Saco
@@ -28,6 +30,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory, saco: Saco) -> Path:
     assert f"base_annotation_path_silver: {base}/here/data/silver/annotations" in done.stdout
     for name in SUBSETS:
         assert name in done.stdout
+    numbers = done.stdout.partition("imperfect prediction")[2].splitlines()[2:]
+    assert [line.split()[0] for line in numbers] == [*SUBSETS, "Average"]
+    for line in numbers[:-1]:
+        assert 5 < float(line.split()[1]) < 90 and " image-NPs, " in line, line
     return base / "here"
 
 
@@ -48,6 +54,7 @@ def test_the_second_run_does_nothing_and_says_so(folder: Path, saco: Saco) -> No
     again = saco("demo", folder, cwd=folder.parent)
     assert again.returncode == 0
     assert "nothing was fetched or written" in again.stderr
+    assert "imperfect prediction" in again.stdout
     assert tree(folder) == content
     assert {path: path.stat().st_mtime_ns for path in before} == before
 
@@ -66,6 +73,37 @@ def test_masks_cover_what_their_phrase_names(folder: Path, name: str) -> None:
         colour = COLOURS[pair["text_input"].split()[1]]
         seen = np.median(np.asarray(picture)[inside], axis=0)
         assert np.abs(seen - colour).max() < 40, pair
+
+
+@pytest.mark.parametrize("name", SUBSETS)
+def test_the_ground_truth_as_prediction_is_perfect(folder: Path, name: str) -> None:
+    subset = saco_api.load(folder / "CONFIG_FRAMES.yaml")[name]
+    assert any(item.is_negative for item in subset)
+    path = folder.parent / f"{name}.truth.json"
+    with saco_api.Predictions(path) as out:
+        for item in subset:
+            out.add(item, item.masks, [1.0] * len(item.masks))
+    found = saco_api.evaluate(path, subset).subsets[name]
+    # The official epsilons keep it below 1.
+    assert round(found.headline["cgF1"], 3) == 1.0
+    assert found.headline["cgF1"] >= 0.9999 - 1e-4
+
+
+def test_without_negatives_the_official_number_is_0_and_that_is_told(folder: Path) -> None:
+    settings = load(folder / "CONFIG_FRAMES.yaml")
+    content = json.loads(settings.subset("geode").derived.read_text())
+    positive = {mask["image_id"] for mask in content["annotations"]}
+    content["images"] = [each for each in content["images"] if each["id"] in positive]
+    truth = folder.parent / "positives.json"
+    truth.write_text(json.dumps(content))
+    subset = Subset("geode", SubsetFiles(truth, settings.subset("geode").images))
+    path = folder.parent / "positives.truth.json"
+    with saco_api.Predictions(path) as out:
+        for item in subset:
+            out.add(item, item.masks, [1.0] * len(item.masks))
+    result = saco_api.evaluate(path, subset)
+    assert result.subsets["geode"].headline["cgF1"] == 0
+    assert "no negative" in str(result)
 
 
 def test_negative_phrases_are_kept(folder: Path) -> None:

@@ -8,6 +8,7 @@ import resource
 import stat
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -371,3 +372,35 @@ def test_a_damaged_ledger_is_reported(tmp_path: Path) -> None:
     (settings.state / "ledger.sqlite").write_bytes(b"not a database" * 1000)
     (finding,) = [each for each in list_findings(settings, "nga") if each.name == "ledger"]
     assert finding.verdict is FAIL and "saco prepare" in finding.remedy
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"hf_token": "hf_" + "a" * 34},
+        {"roboflow_api_key": "key"},
+        {"aws_secret_access_key": SECRET},
+        {"endpoints": {"hub": "https://me:secret@hub.example"}},
+        {"geode_raw": "https://host/geode.zip?X-Amz-Signature=secret"},
+    ],
+)
+def test_a_config_that_others_can_read_and_that_holds_a_secret_is_warned_of(
+    tmp_path: Path, saco: Saco, keys: dict[str, Any]
+) -> None:
+    settings = config(tmp_path, **keys)
+    assert settings.file
+    name = next(iter(keys))
+    for mode, warned in ((0o644, True), (0o640, True), (0o600, False)):
+        settings.file.chmod(mode)
+        found = [each for each in list_findings(settings, "nga") if each.name == "secrets"]
+        assert [each.verdict for each in found] == [WARN] * warned
+        assert all(name in each.what and "chmod 600" in each.remedy for each in found)
+        assert "secret@" not in str(found) and SECRET not in str(found)
+    settings.file.chmod(0o644)
+    done = saco("process", "nga", cwd=tmp_path)
+    assert "others on this machine can read it" in done.stderr and name in done.stderr
+
+
+def test_a_config_without_a_secret_may_be_read_by_all(tmp_path: Path) -> None:
+    settings = config(tmp_path, endpoints={"hub": "https://hub.example"})
+    assert "secrets" not in [each.name for each in list_findings(settings, "nga")]

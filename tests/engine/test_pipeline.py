@@ -291,7 +291,12 @@ def test_killed_at_fifty_moments(tmp_path: Path, saco: Saco) -> None:
         check_killed_and_continued(base, saco, [random.Random(number).uniform(0.3, 2.5)])
 
 
-def test_ctrl_c_ends_a_run_cleanly_and_keeps_finished_work(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("number", "code", "word"), [(signal.SIGINT, 130, "Ctrl-C"), (signal.SIGTERM, 143, "SIGTERM")]
+)
+def test_a_signal_ends_a_run_cleanly_and_keeps_finished_work(
+    tmp_path: Path, number: int, code: int, word: str
+) -> None:
     two_subsets(tmp_path)
     process = subprocess.Popen(
         [Path(sys.executable).with_name("saco"), "prepare", "geode", "sav"],
@@ -303,10 +308,10 @@ def test_ctrl_c_ends_a_run_cleanly_and_keeps_finished_work(tmp_path: Path) -> No
     while not (tmp_path / "data" / "silver" / ".saco" / "lock").exists():
         assert process.poll() is None
         time.sleep(0.005)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     _, talk = process.communicate(timeout=60)
     if process.returncode != 0:  # it may have been done already
-        assert process.returncode == 130
+        assert process.returncode == code and f"stopped by {word}" in talk
         assert "run again" in talk and "Traceback" not in talk
     assert not (tmp_path / "data" / "silver" / ".saco" / "lock").exists()
 

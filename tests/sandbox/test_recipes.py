@@ -23,7 +23,7 @@ def test_a_miniature_is_the_same_at_every_build(name: str) -> None:
 
 
 def test_one_class_can_serve_several_subsets_of_any_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    names = ("sa-v/train", "sa-v/val")
+    names = ("other/train", "other/val")
     for name in names:
         assert not has_recipe(name)
         # Undone after the test.

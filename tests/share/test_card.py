@@ -31,8 +31,8 @@ def test_it_counts_kept_files_and_losses_by_reason(tmp_path: Path) -> None:
     assert list(content["subsets"]) == [SUBSET]
     said = content["subsets"][SUBSET]
     assert said["files"] == {"total": 5, "kept": 4}
-    assert said["image_nps"] == {"total": 10, "kept": 8}
-    assert said["masks"] == {"total": 5, "kept": 4}
+    assert said["image_nps"] == {"total": 10, "kept": 8, "usable": 8}
+    assert said["masks"] == {"total": 5, "kept": 4, "usable": 4}
     assert (said["losses"], said["unfinished"]) == ({"not_in_archive": 1}, {})
     assert content["complete"] and content["software"]["saco-data"]
     pristine = small.settings.subset(SUBSET).pristine.read_bytes()

@@ -152,11 +152,19 @@ def test_a_card_that_names_no_keep_list_is_refused(
         load_copy(path, SUBSETS)
 
 
-def test_a_single_copy_and_an_empty_intersection_are_refused(
+def test_a_single_copy_gives_the_files_that_it_has(
     two: tuple[TinySubset, TinySubset], saco: Saco
 ) -> None:
-    alone = saco("intersect", folder_of(two[0]), cwd=two[0].folder)
-    assert alone.returncode == 2 and "Name two or more" in alone.stderr
+    alone = saco("intersect", folder_of(two[0]), "--json", cwd=two[0].folder)
+    assert alone.returncode == 0, alone.stderr
+    (written,) = json.loads(alone.stdout)["subsets"].values()
+    names = copies(two)[0].names[SUBSET]
+    assert written["files"]["kept"] == len(names)
+    content = json.loads(Path(written["path"]).read_bytes())
+    assert {each["file_name"] for each in content["images"]} == names
+
+
+def test_an_empty_intersection_is_refused(two: tuple[TinySubset, TinySubset]) -> None:
     both = copies(two)
     with pytest.raises(UsageError, match="no subset in common"):
         intersect(two[0].settings, both, ["nga"])

@@ -306,3 +306,29 @@ def test_the_lock_works_without_hard_links(tmp_path: Path, monkeypatch: pytest.M
             pass
         assert (tmp_path / "lock").exists()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_private_files_and_claims_of_dead_processes_are_removed(tmp_path: Path) -> None:
+    with Lock(tmp_path):
+        dead = {**json.loads((tmp_path / "lock").read_text()), "pid": NO_PROCESS}
+    alive = start_holder(tmp_path / "other")
+    try:
+        living = (tmp_path / "other" / "lock").read_text()
+        kept = [tmp_path / ".lock.fresh.1", tmp_path / ".lock.living.1"]
+        kept[0].touch()
+        kept[1].write_text(living)
+        gone = [
+            tmp_path / ".lock.dead.1",
+            tmp_path / "lock.takeover.dead",
+            tmp_path / ".lock.old.1",
+        ]
+        for path in gone[:2]:
+            path.write_text(json.dumps(dead))
+        gone[2].touch()
+        os.utime(gone[2], (1, 1))
+        with Lock(tmp_path):
+            assert [path for path in gone if path.exists()] == []
+            assert all(path.exists() for path in kept)
+    finally:
+        alive.kill()
+        alive.wait()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from saco_data.model.errors import DiskFull, OutputError
+from saco_data.model.errors import DiskFull, DiskTrouble, OutputError
 from saco_data.storage.disk_errors import explain_errors
 from saco_data.storage.names import UnsafeName
 
@@ -47,3 +47,22 @@ def test_a_full_disk_and_a_long_name_have_errors_of_their_own(tmp_path: Path) ->
             raise OSError(number, "x")
     with pytest.raises(UnsafeName, match="too long"), explain_errors(tmp_path / "a"):
         raise OSError(errno.ENAMETOOLONG, "x")
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.ESTALE, errno.EREMOTEIO])
+def test_trouble_of_a_disk_is_no_fault_of_the_config(tmp_path: Path, number: int) -> None:
+    with pytest.raises(DiskTrouble) as explained, explain_errors(tmp_path / "a"):
+        raise OSError(number, "no matter")
+    assert explained.value.exit_code == 3
+    assert "config" not in str(explained.value) and "Run again" in str(explained.value)
+
+
+@pytest.mark.parametrize("name", ["18:50:36.mp4", "a*b", 'a"b', "a<b>|c", "what?.jpg"])
+def test_a_name_that_the_file_system_refuses_is_explained(tmp_path: Path, name: str) -> None:
+    with pytest.raises(OutputError) as explained, explain_errors(tmp_path / name):
+        raise OSError(errno.EINVAL, "x")
+    said = str(explained.value)
+    assert "refuses" in said and "exFAT, NTFS and CIFS" in said and name in said
+    with pytest.raises(OutputError) as explained, explain_errors(tmp_path / "plain.mp4"):
+        raise OSError(errno.EINVAL, "x")
+    assert "refuses" not in str(explained.value)

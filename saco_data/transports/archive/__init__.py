@@ -25,6 +25,7 @@ from pathlib import Path
 from saco_data.model.errors import Blocked
 from saco_data.model.reasons import Reason
 from saco_data.storage.disk_errors import explain_errors
+from saco_data.transports.archive import kinds
 from saco_data.transports.archive.folder import folder_members
 from saco_data.transports.archive.gzips import Gunzip
 from saco_data.transports.archive.index import Index
@@ -84,9 +85,9 @@ def members(
         yield from _unpacked(raw, wanted, checkpoint)
         return
     if not gzipped and not looks_like_tar(head):
-        raise ArchiveDamaged(
-            "is neither a zip, a tar nor a tar.gz" if head else "is empty", item=reader.origin
-        )
+        what, remedy = kinds.describe(head, reader.origin)
+        foreign = kinds.is_packed(head)
+        raise ArchiveDamaged(what, item=reader.origin, remedy=remedy, foreign=foreign)
     index = Index(checkpoint if reader.seekable else None, reader.identity, reader.size)
     raw = Raw(reader, windowed=not gzipped, md5=md5, begun=begun, stop=stop)
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from saco_data.storage.files import require_regular
+from saco_data.config.regular import require_regular
 from saco_data.transports.archive.safety import PIECE
 
 

@@ -97,7 +97,9 @@ class Raw:
     def finish(self) -> None:
         """Raises ArchiveDamaged if the whole file was read and its md5 is not the published one."""
         if self._digest and not self._digest.matches():
-            raise ArchiveDamaged("the md5 is not the published one", item=self.reader.origin)
+            raise ArchiveDamaged(
+                "the md5 is not the published one", item=self.reader.origin, foreign=True
+            )
 
     def disconnect(self) -> None:
         """Ends the current request."""

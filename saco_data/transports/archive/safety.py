@@ -20,16 +20,24 @@ class ArchiveDamaged(Failure):
     """An archive, or one member of it, is cut or damaged: a missing member may still be in it.
 
     `cut`: it ends too early, and all before that is sound. `alone`: only one member is damaged, and
-    all others can still be read.
+    all others can still be read. `foreign`: it is whole, but not the archive that was published.
     """
 
     def __init__(
-        self, what: str, *, item: str = "", remedy: str = "", cut: bool = False, alone: bool = False
+        self,
+        what: str,
+        *,
+        item: str = "",
+        remedy: str = "",
+        cut: bool = False,
+        alone: bool = False,
+        foreign: bool = False,
     ) -> None:
         remedy = remedy or "Run again; if it stays so, download the archive again"
         super().__init__(what, item=item, remedy=remedy, reason=Reason.ARCHIVE_DAMAGED)
         self.cut = cut
         self.alone = alone
+        self.foreign = foreign
 
 
 @dataclass(slots=True)

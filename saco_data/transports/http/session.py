@@ -14,16 +14,18 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from saco_data.model.reasons import Reason
+from saco_data.model.safe_logging import guard
 from saco_data.model.version import __version__
 from saco_data.transports.base import Policy
 from saco_data.transports.http import environment
-from saco_data.transports.http.addresses import is_usable, origin_of
+from saco_data.transports.http.addresses import check_target, is_usable, origin_of
 from saco_data.transports.http.circuit_breaker import CircuitBreaker
 from saco_data.transports.http.failure import RequestFailure, failure_of
 from saco_data.transports.http.response import Body, check_version, first_bytes, read_answer
 from saco_data.transports.http.service import Service
 from saco_data.transports.http.version import Version
 
+guard("aiohttp.client", "aiohttp.internal", "asyncio")
 T = TypeVar("T")
 USER_AGENT = f"saco-data/{__version__} (+https://github.com/saco-data/saco-data)"
 _REDIRECTS = (301, 302, 303, 307, 308)
@@ -162,6 +164,7 @@ class Session:
                 raise RequestFailure("redirected to an invalid address") from None
             if not usable:
                 raise RequestFailure("redirected to an address that is not http(s)")
+            check_target(url, target)
             if target.origin() != url.origin():
                 # The caller's headers (keys, cookies) are meant for the first host alone.
                 sent = CIMultiDict(own)

@@ -15,6 +15,7 @@ from botocore.exceptions import NoCredentialsError, PartialCredentialsError
 from pydantic import SecretStr
 from yarl import URL
 
+from saco_data.model.safe_logging import guard
 from saco_data.transports.s3.keys import check
 
 
@@ -24,6 +25,7 @@ def _is_without_signature(record: logging.LogRecord) -> bool:
 
 # At debug level this one logger prints the key id and every signature.
 logging.getLogger("botocore.auth").addFilter(_is_without_signature)
+guard("botocore.endpoint", "botocore.hooks", "botocore.httpsession", "botocore.parsers")
 
 
 class Signer:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import re
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,27 +16,30 @@ from huggingface_hub.utils.tqdm import disable_progress_bars
 
 from saco_data.model.errors import Blocked, SacoError
 from saco_data.model.reasons import Reason
+from saco_data.model.safe_logging import guard
 from saco_data.storage import files
 from saco_data.storage.disk_errors import explain_errors
 from saco_data.transports.base import Failure
 
 SECONDS = 10.0  # to wait for the first bytes of an answer
 _PATIENCE = 20.0  # seconds after which nothing is retried
-_QUERY = re.compile(r"(https?://[^\s?'\"]*)\?[^\s'\"]*")
 
 T = TypeVar("T")
 
 
-def _hide_queries(record: logging.LogRecord) -> bool:
-    record.msg, record.args = _QUERY.sub(r"\1", record.getMessage()), ()
-    return True
-
-
 # Without a handler, Python prints stamina's notes of retries to stderr.
 logging.getLogger("stamina").addHandler(logging.NullHandler())
-# These print whole URLs, and those of large files are signed in their query.
-for _name in ("huggingface_hub.file_download", "huggingface_hub.utils._http", "httpx"):
-    logging.getLogger(_name).addFilter(_hide_queries)
+# These print whole addresses, and those of large files are signed in their query.
+guard(
+    "huggingface_hub",
+    "huggingface_hub.file_download",
+    "huggingface_hub.utils._http",
+    "httpx",
+    "httpcore.http11",
+    "httpcore.http2",
+    "httpcore.connection",
+    "httpcore.proxy",
+)
 
 
 @dataclass(frozen=True, slots=True)

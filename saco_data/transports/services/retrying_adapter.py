@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 import time
@@ -14,15 +15,17 @@ from requests.adapters import HTTPAdapter
 from yarl import URL
 
 from saco_data.model.reasons import Reason
+from saco_data.model.safe_logging import guard
 from saco_data.storage import untrusted_json
 from saco_data.transports.base import Policy
-from saco_data.transports.http.addresses import origin_of
+from saco_data.transports.http.addresses import check_target, origin_of
 from saco_data.transports.http.failure import RequestFailure
 from saco_data.transports.http.outcome import refusal
 from saco_data.transports.pacing import pause_seconds
 
 # Without a handler, Python prints stamina's notes of retries to stderr.
 logging.getLogger("stamina").addHandler(logging.NullHandler())
+guard("urllib3.connectionpool", "urllib3.util.retry")
 
 _LIMIT = 64 << 20  # bytes of an answer
 _ANSWER_SECONDS = 120.0  # for a whole answer
@@ -96,6 +99,8 @@ class RetryingAdapter(HTTPAdapter):
         if response.status_code >= 400:
             raise refusal(response.status_code, response.headers, body, asked, asked)
         if response.is_redirect:
+            with contextlib.suppress(ValueError):
+                check_target(asked, asked.join(URL(response.headers["Location"])))
             return response
         try:
             untrusted_json.parse(body)

@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import quote, quote_plus, urlencode
 
 from saco_data.model.errors import Blocked, SacoError
+from saco_data.model.outside import without_secrets
 from saco_data.model.reasons import Reason, State
 from saco_data.storage import untrusted_json
 from saco_data.transports.base import Failure, Policy, Request
@@ -55,7 +56,7 @@ class Roboflow:
             error.what, error.item = self._without_key(error.what), self._without_key(error.item)
             error.args = (error.what, error.item, error.remedy)
             raise error from None
-        return f"{self.root}/{WORKSPACE}/{project}/{version}"
+        return f"{without_secrets(self.root)}/{WORKSPACE}/{project}/{version}"
 
     def _without_key(self, text: str) -> str:
         for secret in (self._key, quote(self._key, safe=""), quote_plus(self._key)):

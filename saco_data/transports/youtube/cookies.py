@@ -7,8 +7,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from saco_data.config.regular import require_regular
 from saco_data.model.reasons import Reason
-from saco_data.storage.files import require_regular
 
 _HEADER = re.compile(r"#( Netscape)? HTTP Cookie File")
 _FIELDS = 7

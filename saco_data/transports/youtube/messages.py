@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from saco_data.model.outside import printable, without_secrets
 from saco_data.model.reasons import Reason
 
 # First match wins, so the order is the argument: whatever speaks of the client (bot check,
@@ -94,10 +95,10 @@ _ADVICE = re.compile(
     re.DOTALL,
 )
 _PREFIX = re.compile(r"^\s*(ERROR:\s*)?(\[[\w:+-]+\]\s*)?([\w-]{11}:\s+)?")
-_ANSI = re.compile(r"\x1b\[[0-9;]*m")
+_LONGEST = 4000  # characters of a message that are looked at
 _MEDIA_URL = re.compile(r"(https?://[\w.-]*googlevideo\.com)\S*")
+_QUERY = re.compile(r"\?v=[\w-]*")
 _MEDIA_PATH = re.compile(r"/(videoplayback|api/manifest)\b[^\s'\")]*")
-_QUERY = re.compile(r"(/[^\s?'\"]*)\?[^\s'\")]+")
 
 
 def classify(message: str, warnings: Iterable[str] = ()) -> Reason:
@@ -133,11 +134,14 @@ def remedy_for(detail: str) -> str:
 
 def clean(message: str, secrets: Iterable[str] = ()) -> str:
     """A message without prefix, advice for the command line, URL queries and the given secrets."""
-    text = _ADVICE.sub("", _PREFIX.sub("", _ANSI.sub("", message)))
+    text = printable(message)
     for secret in secrets:
         text = text.replace(secret, "***")
-    text = _QUERY.sub(r"\1", _MEDIA_PATH.sub(r"/\1", _MEDIA_URL.sub(r"\1", text)))
-    text = " ".join(text.split())
+    # White space first: several of the patterns would try each blank of a long row.
+    text = " ".join(text.split())[:_LONGEST]
+    text = _ADVICE.sub("", _PREFIX.sub("", text))
+    text = without_secrets(_MEDIA_PATH.sub(r"/\1", _MEDIA_URL.sub(r"\1", text)))
+    text = _QUERY.sub("", text).strip()
     return text if len(text) <= 300 else f"{text[:297]}..."
 
 

@@ -232,7 +232,8 @@ def test_space_that_a_download_reserved_is_not_taken_for_the_end(
     ("content", "said"),
     [
         (b"", "is empty"),
-        (b"<!DOCTYPE html><html>log in</html>" * 99, "neither a zip"),
+        (b"<!DOCTYPE html><html>log in</html>" * 99, "is a web page"),
+        (b"\x89PNG\r\n\x1a\n" + bytes(600), "neither a zip"),
         (gzip.compress(b"not a tar" * 999, mtime=0), "no valid tar header at byte 0"),
         (gzip.compress(tar_of(FILES), mtime=0) + b"more", "something else after"),
     ],

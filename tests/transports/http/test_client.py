@@ -16,13 +16,16 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from yarl import URL
 
 from saco_data.model.errors import DiskFull, OutputError, UsageError
 from saco_data.model.reasons import Reason
 from saco_data.sandbox.http_server import Answer, Fault, Faults, FileServer
 from saco_data.transports.base import Expect, Failure, Policy, Reply, Request
-from saco_data.transports.http import Http
+from saco_data.transports.http import Http, addresses
+from saco_data.transports.http.failure import RequestFailure
 from saco_data.transports.http.part import Part
+from tests.helpers.web import production
 
 QUICK = Policy(backoff_seconds=0, stall_timeout=0.4, patience_seconds=5)
 DATA = random.Random(1).randbytes(900_000)  # more than is held in memory
@@ -238,6 +241,52 @@ def test_bad_redirects_are_not_followed(http: Http, tmp_path: Path, target: str)
         reply = one(http, f"{server.url}/loop", tmp_path / "a")
     assert reply.reason is Reason.HTTP_ERROR
     assert list(tmp_path.iterdir()) == []
+
+
+INSIDE = [
+    "localhost",
+    "a.localhost",
+    "127.0.0.1",
+    "127.1",
+    "2130706433",
+    "10.1.2.3",
+    "172.16.0.1",
+    "192.168.0.1",
+    "169.254.169.254",
+    "0.0.0.0",
+    "[::1]",
+    "[::ffff:127.0.0.1]",
+    "[fe80::1]",
+    "[fd00::1]",
+]
+
+
+@pytest.mark.parametrize("host", INSIDE)
+def test_a_public_server_cannot_lead_inside(host: str) -> None:
+    inside, outside = URL(f"http://{host}/a"), URL("https://cdn.example.org/a")
+    assert addresses.leads_inside(inside) and not addresses.leads_inside(outside)
+    with pytest.raises(RequestFailure, match="inside this network"):
+        addresses.check_target(outside, inside)
+    # What the config names, and what is said inside, may be inside.
+    addresses.check_target(inside, inside)
+    addresses.check_target(inside, outside)
+    addresses.check_target(outside, outside)
+
+
+def test_a_redirect_inside_is_not_followed(tmp_path: Path) -> None:
+    with FileServer({"/secret": SMALL}) as server:
+        target = f"{server.url}/secret"
+        server.route("/a", lambda query: Answer(b"", 302, {"Location": target}))
+        with (
+            production(server, "cdn.example.org") as proxy,
+            pytest.MonkeyPatch.context() as patch,
+        ):
+            for name, value in proxy.environment.items():
+                patch.setenv(name, value)
+            with Http(Policy(attempts=1)) as http:
+                reply = one(http, "https://cdn.example.org/a", tmp_path / "a")
+        assert (reply.reason, reply.path) == (Reason.HTTP_ERROR, None)
+        assert [path for _, path, _ in server.seen] == ["/a"]
 
 
 @pytest.mark.parametrize("url", ["", "no address", "file:///etc/passwd", "http://[::1", "http://"])

@@ -1,0 +1,37 @@
+"""Removes what killed runs left, in every folder that this tool writes to.
+
+`storage.folders.sweep` knows the names, this module the folders. Both functions need the lock.
+"""
+
+from __future__ import annotations
+
+from saco_data.config.settings import Settings
+from saco_data.config.subset import SubsetConfig
+from saco_data.storage import folders
+from saco_data.storage.folders import IDLE_SECONDS
+
+
+def sweep_shared(settings: Settings) -> None:
+    """Sweeps the folders that belong to no single subset. Quick: does not look below them."""
+    state = settings.state
+    for folder in (state, state / "logs"):
+        folders.sweep(folder, below=False)
+    for root in {settings.subset(name).root for name in settings.registry.ids}:
+        # `saco card`, `intersect` and `doctor` write here without the lock.
+        for folder in (root, root / "card", root / "intersection"):
+            folders.sweep(folder, below=False, idle_seconds=IDLE_SECONDS)
+        folders.sweep(root / "annotations", below=False)
+    # `saco annotations` and `saco preview` hold no lock.
+    for folder in {settings.subset(name).downloaded.parent for name in settings.registry.ids}:
+        folders.sweep(folder, below=False, idle_seconds=IDLE_SECONDS)
+    folders.sweep(
+        settings.path(settings.keys.directory_save), below=False, idle_seconds=IDLE_SECONDS
+    )
+
+
+def sweep_subset(config: SubsetConfig) -> None:
+    """Sweeps the folders of one subset: products, raw media, the official view."""
+    folders.sweep(config.folder, below=False)
+    for folder in (config.images, config.raw_folder, config.frames_view):
+        if folder is not None:
+            folders.sweep(folder)

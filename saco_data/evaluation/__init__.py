@@ -1,0 +1,1 @@
+"""Evaluation: predictions and ground truth in, the official numbers with their coverage out."""
