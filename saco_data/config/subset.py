@@ -128,6 +128,16 @@ class SubsetConfig:
         override = self.keys.endpoints.get(endpoint_key(self.manifest, name))
         return (override or self.manifest.endpoints[name]).rstrip("/")
 
+    def endpoint_remedy(self, name: str) -> str:
+        """What to do where a URL of the manifest, or its override, is not what it should be."""
+        key = endpoint_key(self.manifest, name)
+        if key in self.keys.endpoints:
+            return f"Correct `endpoints: {key}` in the config, or remove it"
+        return (
+            "Check the network and the proxy, then run again later; it is the public address, so "
+            "please report it if it stays"
+        )
+
     @cached_property
     def rates(self) -> Rates:
         """The manifest's polite rates with the config's overrides."""

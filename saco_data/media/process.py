@@ -140,6 +140,8 @@ def _extract(job: Job) -> Iterator[Outcome | _Frame]:
                 yield from (_failed(job, each, got.reason, got.detail) for each in members)
                 continue
             facts = {"pts": got.pts, "seconds": got.seconds, "way": got.way, **frames.versions()}
+            facts |= {"transfer": got.transfer} if got.transfer else {}
+            facts |= {"concealed": True} if got.concealed else {}
             for product in members:
                 width, height = product.pixels
                 yield _Frame(product, encode_jpeg(got.rgb, (height, width)), facts)
@@ -170,7 +172,7 @@ def _fingerprint(job: Job, known: Mapping[str, Any]) -> Outcome:
 def link_into_view(path: Path, view: Path | None, product: Product) -> None:
     """Links a product into the official `frames/` folder, if there is one."""
     if view is not None:
-        files.link_or_copy(path, safe_join(view, product.file_name))
+        files.link_anywhere(path, safe_join(view, product.file_name))
 
 
 def _done(job: Job, product: Product, content: bytes, **facts: object) -> Outcome:

@@ -164,7 +164,7 @@ class _Tally:
     """Adds up bytes by folder: raw files below the subset's folder, products below `silver_path`.
 
     If both folders are on the same file system, a raw picture and its product are one file with
-    two names, and so are a frame and its name in the official `frames/` folder.
+    two names. A name in the official `frames/` folder is a link, on any file system.
     """
 
     def __init__(self, source: Source) -> None:
@@ -199,8 +199,6 @@ class _Tally:
         """The costs of all that was added."""
         disk = {self._images: self._products}
         below = self._raw_peak()
-        if self._facts.frames and not self._one_device:
-            below += self._products
         if self._facts.frames or not self._one_device or not self._written:
             disk[self._folder] = below
         fetch = sum(self._fetched, Size())

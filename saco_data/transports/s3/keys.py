@@ -9,6 +9,8 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
+from saco_data.model.outside import one_line
+
 _ID = re.compile(r"A[A-Z0-9]{15,127}")
 _SECRET = re.compile(r"[A-Za-z0-9+/=]{40}")
 _READABLE = ("env", "shared-credentials-file", "config-file", "boto-config")
@@ -89,3 +91,28 @@ def find(access: SecretStr | None, secret: SecretStr | None) -> Keys | None:
 
 def _fits(access: str, secret: str) -> bool:
     return bool(_ID.fullmatch(access) and _SECRET.fullmatch(secret))
+
+
+def explain_missing() -> str:
+    """Why boto3 finds no keys although there are some, in words; "" if there is nothing to say."""
+    import botocore.exceptions
+    import botocore.session
+
+    variable = next(
+        (name for name in ("AWS_PROFILE", "AWS_DEFAULT_PROFILE") if os.environ.get(name)), ""
+    )
+    named = os.environ.get(variable, "")
+    # Without the name of a profile: with a wrong one, botocore answers no question.
+    session = botocore.session.Session(profile="default")
+    try:
+        profiles = sorted(session.available_profiles)
+        file = Path(session.get_config_variable("credentials_file")).expanduser()
+    except botocore.exceptions.BotoCoreError:
+        return ""
+    have = ", ".join(one_line(each)[:60] for each in profiles[:5])
+    if named and named not in profiles:
+        what = f"{variable} names the profile {one_line(named)[:60]}, which does not exist"
+        return f"{what}; there are: {have}" if profiles else f"{what} in {file}"
+    if not named and profiles and "default" not in profiles:
+        return f"{file} has no [default], only {have}: set AWS_PROFILE to one of them"
+    return ""
