@@ -19,7 +19,7 @@ import os
 import tempfile
 import threading
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 from saco_data.model.errors import Blocked
@@ -52,7 +52,7 @@ def members(
     checkpoint: Path | None = None,
     md5: str | None = None,
     stop: threading.Event | None = None,
-) -> Iterator[Member]:
+) -> Generator[Member, None, None]:
     """The members whose name is `wanted`, each once, in the order of the archive.
 
     The content of a member can be read until the next one is asked for. Of two members with one

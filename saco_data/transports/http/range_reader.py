@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import queue
 import threading
-from collections.abc import AsyncGenerator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Generator, Mapping
 from contextlib import aclosing, suppress
 from typing import TypeVar
 
@@ -96,7 +96,7 @@ class RemoteFile:
             except RequestFailure as failure:
                 await retries.wait_to_retry_or_report(failure, self._url)
 
-    def stream(self, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
+    def stream(self, start: int = 0, stop: int | None = None) -> Generator[bytes, None, None]:
         """Bytes `start` to `stop` (exclusive; None: the end), in pieces of at most 1 MiB.
 
         Reads up to 4 MiB ahead. A broken connection is resumed where it broke. Raises FileChanged
