@@ -12,7 +12,7 @@ from saco_data.catalog.manifest import DEFAULT_COLLECTION, Manifest, Rates
 from saco_data.config.yaml_text import is_url
 
 if TYPE_CHECKING:
-    from saco_data.config.keys import Keys
+    from saco_data.config.keys import CollectionKeys, Keys
     from saco_data.config.settings import Settings
 
 
@@ -118,10 +118,25 @@ class SubsetConfig:
             value = self.settings.collection(self.manifest.collection).links_file
         return self.settings.path(value) if value else None
 
+    @property
+    def collection(self) -> CollectionKeys:
+        """The keys of the collection."""
+        return self.settings.collection(self.manifest.collection)
+
     def endpoint(self, name: str) -> str:
         """A URL of the manifest, or its override: `endpoints: {<subset>_<name>: URL}`."""
         override = self.keys.endpoints.get(endpoint_key(self.manifest, name))
         return (override or self.manifest.endpoints[name]).rstrip("/")
+
+    def endpoint_remedy(self, name: str) -> str:
+        """What to do where a URL of the manifest, or its override, is not what it should be."""
+        key = endpoint_key(self.manifest, name)
+        if key in self.keys.endpoints:
+            return f"Correct `endpoints: {key}` in the config, or remove it"
+        return (
+            "Check the network and the proxy, then run again later; it is the public address, so "
+            "please report it if it stays"
+        )
 
     @cached_property
     def rates(self) -> Rates:

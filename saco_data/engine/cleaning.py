@@ -20,7 +20,8 @@ def sweep_shared(settings: Settings) -> None:
         # `saco card`, `intersect` and `doctor` write here without the lock.
         for folder in (root, root / "card", root / "intersection"):
             folders.sweep(folder, below=False, idle_seconds=IDLE_SECONDS)
-        folders.sweep(root / "annotations", below=False)
+        for folder in (root / "annotations", root / "annotations_partial"):
+            folders.sweep(folder, below=False)
     # `saco annotations` and `saco preview` hold no lock.
     for folder in {settings.subset(name).downloaded.parent for name in settings.registry.ids}:
         folders.sweep(folder, below=False, idle_seconds=IDLE_SECONDS)

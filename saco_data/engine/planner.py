@@ -16,11 +16,12 @@ from saco_data.model.reasons import Reason, State
 from saco_data.model.records import Outcome
 from saco_data.model.snapshot import Snapshot
 from saco_data.planning import costs, disk, plan
-from saco_data.planning.decisions import SubsetPlan
+from saco_data.planning.decisions import Decision, SubsetPlan
 from saco_data.planning.view import View, gather_view
 from saco_data.sources import Context
 from saco_data.sources.annotation_files import Annotations
 from saco_data.state.ledger import Ledger
+from saco_data.storage import folders
 from saco_data.storage.files import stamp
 
 _OTHER = "the annotations give another frame or size for this name now"
@@ -84,8 +85,8 @@ class Planner:
 
     def _ensure_index(self, subset: Subset, stop: threading.Event) -> None:
         if subset.manifest.is_listed:
-            if subset.source.write_listing(Context(stop)):
-                self.reporter.note(subset.id, f"{subset.manifest.raw.archive} listed")
+            if read := subset.source.write_listing(Context(stop)):
+                self.reporter.note(subset.id, f"listed: {', '.join(read)}")
         elif got := self._annotations.ensure(subset.config):
             self.reporter.note(subset.id, f"annotation file fetched from {got.origin}")
 
@@ -114,9 +115,23 @@ class Planner:
             facts.compared_sha256 = index.sha256
         self.ledger.set_facts(subset.id, facts)
         steps = plan.make(subset.id, index.products.values(), view)
+        self._tell_of_links(subset, steps)
         self.ledger.archive_rows(subset.id, known.keys() - index.products.keys())
         self.ledger.commit()
         return Planned(index, steps, assets)
+
+    def _tell_of_links(self, subset: Subset, steps: SubsetPlan) -> None:
+        """Says that the official folder holds symbolic links, where frames are to be made."""
+        view = subset.config.frames_view
+        new = steps.products(Decision.FETCH) + steps.products(Decision.PROCESS)
+        if view is None or not new or not self.stages.process:
+            return
+        if folders.device_of(view) != folders.device_of(subset.config.images):
+            self.reporter.note(
+                subset.id,
+                f"{view} is on another file system than the products: it gets symbolic links to "
+                f"{subset.config.images}, so that each frame is stored once",
+            )
 
     def _other_meaning(self, subset: Subset, snapshot: Snapshot, index: Index) -> set[str]:
         if not self.stages.process or snapshot.facts.compared_sha256 == index.sha256:

@@ -183,7 +183,8 @@ def _verify(
     """Compares finished products with their digests: the next `limit` in turn, or all."""
     facts = ledger.facts(subset.id)
     at = facts.sampled_to if limit is not None else ""
-    left = limit if limit is not None else ledger.done_bytes(subset.id)[0]
+    number = ledger.done_bytes(subset.id)[0]
+    left = number if limit is None else min(limit, number)
     with ThreadPoolExecutor(subset.config.keys.jobs) as threads:
         while left > 0 and not stop.is_set():
             page = ledger.done_after(subset.id, at, min(left, _PAGE))
@@ -195,9 +196,13 @@ def _verify(
                     check.rotten.append(item.key)
             check.verified += len(page)
             left -= len(page)
-            at = next(reversed(page), "")
-            if not at:
+            if page:
+                at = next(reversed(page))
+            elif not at:
                 break
+            else:
+                # Past the last one: go on from the first, so that each sync verifies a full sample.
+                at = ""
     if limit is not None:
         facts.sampled_to = at
         ledger.set_facts(subset.id, facts)
@@ -224,6 +229,9 @@ def _find_changed(subset: Subset, ledger: Ledger) -> set[str]:
     facts = ledger.facts(subset.id)
     is_asset = subset.manifest.frames
     asked = ledger.done_after(subset.id, facts.asked_to, ASKED, is_asset=is_asset)
+    if len(asked) < ASKED and facts.asked_to:
+        # Past the last one: go on from the first, as verification does.
+        asked |= ledger.done_after(subset.id, "", ASKED - len(asked), is_asset=is_asset)
     known = {
         (key if is_asset else subset.source.key_of(Product(key, 0, 0))): item
         for key, item in asked.items()

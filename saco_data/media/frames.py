@@ -8,7 +8,7 @@ sequentially, which is right by definition. `Frame.way` says which was done.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +27,20 @@ if TYPE_CHECKING:
     import numpy
     import numpy.typing
 
+# Names of the numbers in ITU-T H.273; others are of old or rare systems.
+_TRANSFERS = {
+    1: "bt709",
+    4: "gamma22",
+    5: "gamma28",
+    6: "smpte170m",
+    8: "linear",
+    13: "iec61966-2-1",
+    14: "bt2020-10",
+    15: "bt2020-12",
+    16: "smpte2084",
+    18: "arib-std-b67",
+}
+
 __all__ = ["Frame", "FrameError", "FrameFailure", "extract", "probe", "versions"]
 
 
@@ -35,7 +49,10 @@ class Frame:
     """One wanted frame: `rgb` is uint8 [height, width, 3] with the rotation applied.
 
     `pts` is in units of the stream's time base, `seconds` the same in seconds. `way` says how the
-    frame was reached: "index" or "sequential: <why>".
+    frame was reached: "index" or "sequential: <why>". `transfer`: the transfer characteristic that
+    the video names, as H.273 does ("bt709", "smpte2084" for PQ, "arib-std-b67" for HLG); "" if it
+    names none. `concealed`: the decoder had to make up damaged parts of this picture, or of one
+    since the last key frame.
     """
 
     index: int
@@ -43,6 +60,8 @@ class Frame:
     seconds: float | None
     way: str
     rgb: numpy.typing.NDArray[numpy.uint8]
+    transfer: str = ""
+    concealed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,10 +147,14 @@ def _in_sequence(video: Path, indices: list[int], way: str) -> Iterator[Frame | 
     remaining = iter(indices)
     target = next(remaining, None)
     count = 0
+    is_tainted = False
     with open_video(video) as (container, stream):
         for frame in sequential(container, stream):
+            # What was made up stays in the pictures that follow, up to the next key frame.
+            is_tainted = frame.is_corrupt or (is_tainted and not frame.key_frame)
             if count == target:
-                yield _to_frame(count, frame, stream, way, pixels)
+                made = _to_frame(count, frame, stream, way, pixels)
+                yield replace(made, concealed=is_tainted)
                 target = next(remaining, None)
                 if target is None:
                     return
@@ -149,7 +172,8 @@ def _to_frame(
     seconds = None
     if frame.pts is not None and stream.time_base is not None:
         seconds = float(frame.pts * stream.time_base)
-    return Frame(index, frame.pts, seconds, way, pixels.rgb(frame))
+    transfer = _TRANSFERS.get(int(frame.color_trc), "")
+    return Frame(index, frame.pts, seconds, way, pixels.rgb(frame), transfer)
 
 
 def _beyond_end(video: Path, index: int, count: int) -> FrameFailure:

@@ -15,14 +15,15 @@ class Changes:
     """The changes of the products of one subset: each with its first and last reason in the run.
 
     `made`: products made for the first time. `returned`: gone before. `repaired`: done before, then
-    damaged or lost. `gone`, `failed`, `blocked`: newly in this state, with the reason.
-    `annotations`: if the file changed, its sha256 before and now, and the numbers of products that
-    were added and dropped.
+    damaged or lost. `replaced`: sound before, and now made from the new version of their source.
+    `gone`, `failed`, `blocked`: newly in this state, with the reason. `annotations`: if the file
+    changed, its sha256 before and now, and the numbers of products that were added and dropped.
     """
 
     before: dict[str, Reason | None] = field(default_factory=dict)
     after: dict[str, Reason] = field(default_factory=dict)
     was_made: set[str] = field(default_factory=set)
+    was_sound: set[str] = field(default_factory=set)
     annotations: dict[str, Any] = field(default_factory=dict)
 
     def add(self, changes: Iterable[Change]) -> None:
@@ -34,6 +35,10 @@ class Changes:
             self.after[change.key] = change.after
             if change.made:
                 self.was_made.add(change.key)
+            if change.renewed and self.before[change.key] is Reason.OK:
+                self.was_sound.add(change.key)
+            elif change.after is not Reason.OK:
+                self.was_sound.discard(change.key)
 
     def made(self) -> int:
         """The number of products made for the first time."""
@@ -53,8 +58,15 @@ class Changes:
         return [
             key
             for key, after in self.after.items()
-            if after is Reason.OK and key in self.was_made and not self._was_gone(key)
+            if after is Reason.OK
+            and key in self.was_made
+            and key not in self.was_sound
+            and not self._was_gone(key)
         ]
+
+    def replaced(self) -> list[str]:
+        """Names of products that were sound, and were made again from a new version."""
+        return [key for key in self.after if key in self.was_sound]
 
     def newly(self, state: State) -> dict[str, Reason]:
         """Names of products that are in a state now and were not before, with their reasons."""
@@ -70,6 +82,7 @@ class Changes:
             "made": self.made(),
             "returned": self.returned(),
             "repaired": self.repaired(),
+            "replaced": self.replaced(),
             **{
                 state.value: self.newly(state)
                 for state in (State.GONE, State.FAILED, State.BLOCKED)
@@ -84,6 +97,7 @@ class Changes:
             (self.made(), "made"),
             (len(self.returned()), "came back"),
             (len(self.repaired()), "repaired"),
+            (len(self.replaced()), "followed to a new version"),
             (len(self.newly(State.GONE)), "newly gone"),
             (len(self.newly(State.FAILED)), "failed"),
             (len(self.newly(State.BLOCKED)), "blocked"),

@@ -39,6 +39,16 @@ class Item:
         """The state that follows from the reason."""
         return self.reason.state
 
+    @property
+    def is_hdr(self) -> bool:
+        """Whether it is a frame of an HDR video (PQ, HLG), whose colours OpenCV gives otherwise."""
+        return self.facts.get("transfer") in ("smpte2084", "arib-std-b67")
+
+    @property
+    def is_concealed(self) -> bool:
+        """Whether it is a frame of which the decoder had to make up damaged parts."""
+        return bool(self.facts.get("concealed"))
+
     def is_confirmed(self, hours: float) -> bool:
         """Whether "gone" is confirmed: seen twice, at least `hours` apart (0: once is enough)."""
         if self.state is not State.GONE:
@@ -62,13 +72,17 @@ class Past:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """The effect of an outcome on an item. `before`: None if new; `made`: it was done before."""
+    """The effect of an outcome on an item. `before`: None if new; `made`: it was done before.
+
+    `renewed`: it was done, is done again, and has other content.
+    """
 
     key: str
     is_asset: bool
     before: Reason | None
     after: Reason
     made: bool
+    renewed: bool = False
 
 
 @dataclass

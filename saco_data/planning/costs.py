@@ -129,7 +129,9 @@ def of_manifest(source: Source) -> Costs:
 
 def _of_archive(source: Source) -> Costs:
     """The costs of a whole archive whose members are the products, as they are."""
-    size = Size(0, source.manifest.raw.bytes or 0)
+    raw = source.manifest.raw
+    share = len(source.archives()) / (raw.shards or 1)
+    size = Size(0, int((raw.bytes or 0) * share))
     fetch = Size() if is_local(source) else size
     disk = {source.config.images: size}
     return Costs(source.name, fetch, disk, seconds=fetch.likely / LINE_RATE)
@@ -162,7 +164,7 @@ class _Tally:
     """Adds up bytes by folder: raw files below the subset's folder, products below `silver_path`.
 
     If both folders are on the same file system, a raw picture and its product are one file with
-    two names, and so are a frame and its name in the official `frames/` folder.
+    two names. A name in the official `frames/` folder is a link, on any file system.
     """
 
     def __init__(self, source: Source) -> None:
@@ -197,8 +199,6 @@ class _Tally:
         """The costs of all that was added."""
         disk = {self._images: self._products}
         below = self._raw_peak()
-        if self._facts.frames and not self._one_device:
-            below += self._products
         if self._facts.frames or not self._one_device or not self._written:
             disk[self._folder] = below
         fetch = sum(self._fetched, Size())

@@ -121,6 +121,7 @@ def _gather(settings: Settings, ledger: Ledger, subsets: Sequence[str]) -> _Data
         if times:
             shown.first, shown.last = min(times), max(times)
             data.times += times
+        remarks = _remarks(done)
         _note_losses(data.losses, each, items)
         if not each.total:
             continue
@@ -128,14 +129,29 @@ def _gather(settings: Settings, ledger: Ledger, subsets: Sequence[str]) -> _Data
         try:
             content = pairs.read(settings.subset(each.subset).pristine)
         except AnnotationError as error:
-            shown.note = f"No pictures and phrases: {error}"
+            remarks.insert(0, f"No pictures and phrases: {error}")
         else:
-            shown.note = ". ".join(f"The annotation file {each}" for each in content.repairs)
+            remarks = [*(f"The annotation file {each}" for each in content.repairs), *remarks]
+        shown.note = ". ".join(remarks)
         data.rows.add(each.subset, content, items)
         if content is not None:
             root = settings.subset(each.subset).images
             gallery.add(data.gallery, each.subset, root, content, done.keys(), budget)
     return data
+
+
+def _remarks(done: dict[str, Item]) -> list[str]:
+    """What is to be known of frames that were made with a reserve (docs/exactness.md)."""
+    hdr = sum(item.is_hdr for item in done.values())
+    concealed = sum(item.is_concealed for item in done.values())
+    remarks = []
+    if hdr:
+        remarks.append(f"{hdr:,} frames come from HDR video: their colours are not OpenCV's")
+    if concealed:
+        remarks.append(
+            f"{concealed:,} frames come from damaged video: the decoder made up parts of them"
+        )
+    return remarks
 
 
 def _note_losses(

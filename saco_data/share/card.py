@@ -23,7 +23,6 @@ from saco_data.engine import status
 from saco_data.engine.subset import Subset, bind
 from saco_data.model.errors import UsageError
 from saco_data.model.reasons import State
-from saco_data.model.snapshot import Snapshot
 from saco_data.share.paragraph import write_paragraph
 from saco_data.state.ledger import Ledger
 from saco_data.storage import files, folders
@@ -51,6 +50,9 @@ class SubsetCard:
     # Of the kept ones, those whose picture is here: image-NPs, masks.
     usable: tuple[int, int]
     names: list[str]
+    # Numbers of frames that are made with a reserve: see docs/exactness.md.
+    hdr: int = 0
+    concealed: int = 0
 
     def as_json(self, subset: str) -> dict[str, Any]:
         """Plain data, without the names: they are in the keep-list."""
@@ -63,6 +65,7 @@ class SubsetCard:
             "masks": _counts(self.masks, self.usable[1]),
             "losses": self.losses,
             "unfinished": self.unfinished,
+            "frames": {"hdr": self.hdr, "concealed": self.concealed},
             "keep_list": keep_list_name(subset),
             "keep_list_sha256": keep_list_sha256(self.names),
             "complete": self.complete,
@@ -119,7 +122,7 @@ def make(settings: Settings, subsets: Sequence[str]) -> Card:
     """
     with Ledger(settings.state, read_only=True) as ledger:
         cards = {
-            subset.id: _describe(subset, ledger.snapshot(subset.id, products=True))
+            subset.id: _describe(subset, ledger)
             for subset in bind(settings, subsets)
             if ledger.facts(subset.id).files
         }
@@ -140,7 +143,10 @@ def write(settings: Settings, card: Card, folder: Path | None = None) -> Path:
     return folder / NAME
 
 
-def _describe(subset: Subset, snapshot: Snapshot) -> SubsetCard:
+def _describe(subset: Subset, ledger: Ledger) -> SubsetCard:
+    snapshot = ledger.snapshot(subset.id, products=True)
+    # Only frames have such facts, and reading all facts of a million pictures takes minutes.
+    frames = ledger.items(subset.id, state=State.DONE) if subset.manifest.frames else {}
     facts = snapshot.facts
     path = subset.config.pristine
     if facts.stamp != subset.annotations_stamp():
@@ -175,6 +181,8 @@ def _describe(subset: Subset, snapshot: Snapshot) -> SubsetCard:
         state.complete,
         state.usable,
         names,
+        sum(item.is_hdr for item in frames.values()),
+        sum(item.is_concealed for item in frames.values()),
     )
 
 

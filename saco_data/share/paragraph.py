@@ -38,6 +38,16 @@ def write_paragraph(card: Card) -> str:
         f"The sha256 of annotations and keep-lists is {card.sha256()}; "
         "results are comparable with those on copies that have the same one.",
     ]
+    hdr, concealed = (sum(each.hdr for each in subsets), sum(each.concealed for each in subsets))
+    if hdr:
+        sentences.append(
+            f"{hdr:,} frames come from HDR video (PQ or HLG); their colours are those of FFmpeg's "
+            "plain conversion, not OpenCV's."
+        )
+    if concealed:
+        sentences.append(
+            f"{concealed:,} frames come from damaged video, of which the decoder made up parts."
+        )
     unfinished = sum(sum(each.unfinished.values()) for each in subsets)
     if not card.complete:
         why = (

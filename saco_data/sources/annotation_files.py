@@ -80,7 +80,8 @@ class Annotations:
         try:
             staging.mkdir(parents=True, exist_ok=True)
             with Http(Policy()) as http:
-                documents.fetch(http, url, to, lambda path: None, Expect())
+                remedy = config.endpoint_remedy("annotations")
+                documents.fetch(http, url, to, lambda path: None, Expect(), remedy)
             return self.install(config, to, without_user(url.partition("?")[0]))
         finally:
             shutil.rmtree(staging, ignore_errors=True)

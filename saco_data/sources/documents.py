@@ -29,10 +29,11 @@ def uuid_of(file_name: str) -> str:
 
 
 def fetch(
-    http: Http, url: str, to: Path, check: Callable[[Path], None], expect: Expect
+    http: Http, url: str, to: Path, check: Callable[[Path], None], expect: Expect, remedy: str
 ) -> dict[str, Any]:
     """Fetches a document without a known digest; returns its facts (ETag...).
 
+    `remedy`: what to do where there is no such document (`SubsetConfig.endpoint_remedy`).
     `check` raises ValueError for wrong content, which is then fetched again. Raises Blocked
     (refused or not found), Failure, DiskFull, OutputError.
     """
@@ -43,7 +44,7 @@ def fetch(
     for _ in range(_ATTEMPTS):
         (reply,) = http.fetch([Request(to.name, url, staging, expect)])
         if reply.path is None:
-            raise failure(reply)
+            raise failure(reply, remedy)
         try:
             check(staging)
         except ValueError as error:
@@ -55,19 +56,18 @@ def fetch(
     raise Failure(problem, item=reply.origin, reason=Reason.NOT_MEDIA)
 
 
-def failure(reply: Reply) -> Exception:
+def failure(reply: Reply, remedy: str = "") -> Exception:
     """The error for a document that all items need and that could not be fetched."""
     from saco_data.transports.base import Failure
 
     if reply.reason.state is State.FAILED:
         return Failure(reply.detail, item=reply.origin, reason=reply.reason)
     if reply.reason.state is State.GONE:
-        return missing(reply.detail, reply.origin)
-    remedy = "Run the same command again later; `saco doctor` checks the access"
-    return Blocked(reply.detail, item=reply.origin, remedy=remedy, reason=reply.reason)
+        return missing(reply.detail, reply.origin, remedy)
+    again = "Run the same command again later; `saco doctor` checks the access"
+    return Blocked(reply.detail, item=reply.origin, remedy=again, reason=reply.reason)
 
 
-def missing(detail: str, origin: str) -> Blocked:
+def missing(detail: str, origin: str, remedy: str) -> Blocked:
     """The error for a document that is not at its address: its items are not gone."""
-    remedy = "Correct its address under `endpoints` in the config"
     return Blocked(detail, item=origin, remedy=remedy, reason=Reason.RAW_MISSING)

@@ -37,7 +37,7 @@ class Ego4dSource(Source):
         keys, access = self.config.keys, self.manifest.access
         if aws_keys.find(keys.aws_access_key_id, keys.aws_secret_access_key):
             return ""
-        return f"no AWS keys. {access.steps} ({access.page})"
+        return f"{_no_keys()}. {access.steps} ({access.page})"
 
     def diagnose(self) -> Iterator[Finding]:
         yield self._diagnose_keys()
@@ -54,7 +54,7 @@ class Ego4dSource(Source):
         keys = aws_keys.find(given.aws_access_key_id, given.aws_secret_access_key)
         renew = f"{access.steps} ({access.page})"
         if keys is None:
-            return fail(self.name, "no AWS keys", renew)
+            return fail(self.name, _no_keys(), renew)
         if keys.well_formed is False:
             what = f"the AWS keys of {keys.where} do not look like keys"
             return warn(self.name, what, renew)
@@ -71,7 +71,7 @@ class Ego4dSource(Source):
         name = f"{self.name} online"
         if self.missing_requirement():
             return ok(name, "not asked: there are no keys")
-        remedy = "Correct `endpoints: ego4d_manifest` in the config"
+        remedy = self.config.endpoint_remedy("manifest")
         try:
             with self._s3() as s3:
                 s3.head(self.location())
@@ -126,11 +126,12 @@ class Ego4dSource(Source):
     ) -> Iterator[Arrival | Outcome]:
         from saco_data.transports.s3 import split
 
+        remedy = self.config.endpoint_remedy("manifest")
         try:
-            addresses = ego4d_manifest.fetch(s3, self.location(), self.config.raw_folder)
+            addresses = ego4d_manifest.fetch(s3, self.location(), self.config.raw_folder, remedy)
         except Failure as failure:
             if failure.reason.state is not State.FAILED:
-                raise ego4d_manifest.unusable(self.location(), failure.what) from None
+                raise ego4d_manifest.unusable(self.location(), failure.what, remedy) from None
             for asset in wanted.values():
                 outcome = self.outcome(asset, failure.reason, f"clip manifest: {failure.what}")
                 yield replace(outcome, origin=self.location(), tried=False)
@@ -192,3 +193,10 @@ class Ego4dSource(Source):
             secret_key=self.config.keys.aws_secret_access_key,
             remedy=f"Keys last 14 days. {access.steps} ({access.page})",
         )
+
+
+def _no_keys() -> str:
+    from saco_data.transports.s3.keys import explain_missing
+
+    why = explain_missing()
+    return f"no AWS keys: {why}" if why else "no AWS keys"

@@ -25,10 +25,11 @@ FILE_NAME = "manifest.csv"  # the name that the official CLI uses
 _NOTE = ".manifest.csv.json"
 
 
-def fetch(s3: S3, url: str, folder: Path) -> dict[str, str]:
+def fetch(s3: S3, url: str, folder: Path, remedy: str) -> dict[str, str]:
     """The address of each clip by uid, from the manifest as it is now.
 
-    The file is kept in `folder` and downloaded only when it changed. Raises Blocked or Failure.
+    The file is kept in `folder` and downloaded only when it changed. `remedy`: what to do where it
+    is no manifest. Raises Blocked or Failure.
     """
     path, note = folder / FILE_NAME, folder / _NOTE
     known = _read_note(note)
@@ -44,15 +45,15 @@ def fetch(s3: S3, url: str, folder: Path) -> dict[str, str]:
     try:
         return parse(content)
     except ValueError as error:
-        raise unusable(url, str(error)) from None
+        raise unusable(url, str(error), remedy) from None
 
 
-def unusable(url: str, detail: str) -> Blocked:
+def unusable(url: str, detail: str, remedy: str) -> Blocked:
     """The error for a manifest that cannot be used: no clip is gone because of it."""
     return Blocked(
         f"the clip manifest cannot be used ({detail})",
         item=url,
-        remedy="Correct `endpoints: ego4d_manifest` in the config, or remove it",
+        remedy=remedy,
         reason=Reason.RAW_MISSING,
     )
 

@@ -49,7 +49,9 @@ class FathomnetSource(Source):
         from saco_data.transports.services.fathomnet import FathomNetApi
 
         policy = Policy(attempts=1, connect_timeout=CONNECT_SECONDS, stall_timeout=CONNECT_SECONDS)
-        with FathomNetApi(self.location(), policy, threading.Event()) as api:
+        with FathomNetApi(
+            self.location(), policy, threading.Event(), remedy=self.config.endpoint_remedy("api")
+        ) as api:
             api.look_up(["00000000-0000-0000-0000-000000000000"])
         return ok(f"{self.name} online", f"{host_of(self.location())} answers")
 
@@ -175,7 +177,9 @@ class FathomnetSource(Source):
             stall_timeout=60,
         )
         rest = iter(uuids)
-        with FathomNetApi(self.location(), policy, context.stop) as api:
+        with FathomNetApi(
+            self.location(), policy, context.stop, remedy=self.config.endpoint_remedy("api")
+        ) as api:
             while (batch := list(islice(rest, BATCH))) and not context.stop.is_set():
                 results = api.look_up(batch)
                 self._append_records(

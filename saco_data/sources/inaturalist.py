@@ -92,7 +92,7 @@ class InaturalistSource(ArchiveSource):
             raise Blocked(
                 f"the mapping of names cannot be used ({why})",
                 item=without_user(str(path)),
-                remedy="Correct or remove `endpoints: inaturalist_mapping` in the config",
+                remedy=self.config.endpoint_remedy("mapping"),
                 reason=Reason.RAW_MISSING,
             ) from None
         if sha256 != pinned:
@@ -110,7 +110,8 @@ class InaturalistSource(ArchiveSource):
             read(path)
 
         with self.open_http() as http:
-            documents.fetch(http, url, to, check, Expect(sha256=sha256))
+            remedy = self.config.endpoint_remedy("mapping")
+            documents.fetch(http, url, to, check, Expect(sha256=sha256), remedy)
 
 
 def read(path: Path) -> dict[str, str]:

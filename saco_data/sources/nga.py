@@ -179,14 +179,16 @@ class NgaSource(Source):
             remote = http.open(url)
         except Failure as failure:
             if failure.reason.state is State.GONE:
-                raise documents.missing(failure.what, failure.item) from None
+                remedy = self.config.endpoint_remedy("catalogue")
+                raise documents.missing(failure.what, failure.item, remedy) from None
             raise
         version = json.dumps({"url": without_user(url), "version": remote.identity}).encode()
         if is_stored and remote.identity and files.has_content(note, version):
             return
         # Truncated, it would make pictures look gone: compare with the size of the first answer.
         expect = Expect(bytes=remote.size)
-        documents.fetch(http, url, self.catalogue, _check, expect)
+        remedy = self.config.endpoint_remedy("catalogue")
+        documents.fetch(http, url, self.catalogue, _check, expect, remedy)
         files.write_if_changed(note, version)
 
     def _read_catalogue(self, uuids: Collection[str]) -> dict[str, Row] | None:

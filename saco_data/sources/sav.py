@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 from saco_data.config.regular import require_regular
 from saco_data.config.yaml_text import is_url
 from saco_data.model.errors import Blocked
+from saco_data.model.outside import one_line
 from saco_data.model.reasons import Reason
 from saco_data.model.records import Arrival, Asset, Outcome
 from saco_data.sources.archives import ArchiveSource
@@ -41,29 +43,68 @@ class SavSource(ArchiveSource):
 
 
 def find_link(path: Path, archive: str) -> str:
-    """The link of an archive in a tab-separated links file (`file_name`, `cdn_link`).
+    """The link of an archive in a links file: lines with a file name and a link.
 
-    Raises Blocked if the file cannot be read or has no such link.
+    As downloaded, the columns are `file_name` and `cdn_link` with a tab between them. Tools that
+    opened the file may have written commas, semicolons, blanks or UTF-16 instead, or have dropped
+    the header. Raises Blocked if the file cannot be read or has no such link.
     """
     remedy = "Download the links file again and name it in the config (`sav_links_file`, or "
     remedy += "`links_file` of a collection)"
     try:
         require_regular(path)
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            for row in csv.DictReader(file, delimiter="\t"):
-                link = (row.get("cdn_link") or "").strip()
-                if (row.get("file_name") or "").strip() == archive and is_url(link):
-                    return link
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        text = _decode(path.read_bytes())
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror or str(error) if isinstance(error, OSError) else "it is not text"
         raise Blocked(
-            f"the links file cannot be read ({error})",
+            f"the links file cannot be read ({why})",
             item=str(path),
             remedy=remedy,
             reason=Reason.RAW_MISSING,
         ) from error
+    listed: list[str] = []
+    for line in text.splitlines():
+        for fields in _split(line):
+            links = [field for field in fields if is_url(field)]
+            names = [field for field in fields if field and not is_url(field)]
+            if links and archive in names:
+                return links[0]
+            if links and names:
+                listed.append(names[0])
+                break
     raise Blocked(
-        f"the links file has no link for {archive}",
+        f"the links file has no link for {archive}: {_describe(text, listed, archive)}",
         item=str(path),
         remedy=remedy,
         reason=Reason.RAW_MISSING,
     )
+
+
+def _decode(content: bytes) -> str:
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return content.decode("utf-16")
+    return content.decode("utf-8-sig")
+
+
+def _split(line: str) -> Iterator[list[str]]:
+    """The fields of a line, with each separator that it may have."""
+    for separator in ("\t", ",", ";"):
+        if separator in line:
+            try:
+                yield [field.strip() for field in next(csv.reader([line], delimiter=separator))]
+            except (csv.Error, StopIteration):
+                continue
+    yield line.split()
+
+
+def _describe(text: str, listed: list[str], archive: str) -> str:
+    """What a links file holds instead of the link."""
+    if text.lstrip().startswith("<"):
+        return "it is a web page"
+    if not listed:
+        return "it has no line with a file name, a tab and a link"
+    names = ", ".join(one_line(name)[:60] for name in listed[:3])
+    families = {"sav": "SA-V", "videos": "SA-V", "sa": "SA-1B"}
+    wanted, found = (families.get(name.partition("_")[0]) for name in (archive, listed[0]))
+    kind = "" if wanted == found else ", so it is the file of another data set"
+    return f"it has those of {names}{' and others' if len(listed) > 3 else ''}{kind}"

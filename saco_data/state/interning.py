@@ -20,6 +20,7 @@ _SHARED_FACTS = {
     "libavcodec",
     "libswscale",
     "way",
+    "transfer",
     "size",
     "video",
     "format_id",

@@ -59,7 +59,13 @@ class Ledger(LedgerReader):
             return Change(new.key, new.is_asset, None, new.reason, made=False)
         with self._checking_content():
             old = item_from_row(row, self._texts)
-        change = Change(new.key, new.is_asset, old.reason, new.reason, old.sha256 is not None)
+        renewed = (
+            old.state is new.state is State.DONE
+            and None not in (old.sha256, new.sha256)
+            and old.sha256 != new.sha256
+        )
+        made = old.sha256 is not None
+        change = Change(new.key, new.is_asset, old.reason, new.reason, made, renewed)
         if old.state is State.GONE and not _says_whether_it_exists(new.reason):
             attempts = old.attempts + new.tried
             self._db.execute(f"UPDATE items SET attempts = ? WHERE {IS_ITEM}", (attempts, *where))

@@ -101,6 +101,32 @@ def link_or_copy(source: Path, path: Path) -> None:
             temporary.unlink(missing_ok=True)
 
 
+def link_anywhere(source: Path, path: Path) -> None:
+    """Makes `path` another name of `source`: a hard link, else a symbolic link, else a copy.
+
+    Hard links cannot lead to another file system, and some file systems have none.
+    """
+    with explain_errors(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(FileNotFoundError):
+            if path.samefile(source):
+                return
+        temporary = _temporary_path(path)
+        try:
+            for link in (os.link, os.symlink):
+                try:
+                    link(source.absolute(), temporary)
+                except OSError as error:
+                    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS):
+                        raise
+                    continue
+                temporary.replace(path)
+                return
+        finally:
+            temporary.unlink(missing_ok=True)
+        copy_if_changed(source, path)
+
+
 def publish(part: Path, path: Path) -> None:
     """Renames a complete and checked file that we fetched to its final name; durable on return.
 

@@ -22,6 +22,7 @@ PLACES = [
     "silver/.saco",
     "silver/.saco/logs",
     "silver/annotations",
+    "silver/annotations_partial",
     "silver/card",
     "silver/intersection",
     "silver/images/sav",

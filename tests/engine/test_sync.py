@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from PIL import Image
 
 from saco_data.dataset.pruned import sidecar
 from saco_data.engine import session, verify
+from saco_data.engine import sync as module
 from saco_data.engine.events import Stages
 from saco_data.engine.sync import DAY, SLACK, is_due
 from saco_data.model.items import Item
@@ -19,6 +21,7 @@ from saco_data.model.records import Outcome
 from saco_data.sandbox.http_server import Fault, Faults, FileServer
 from saco_data.sandbox.packing import pack_tar
 from saco_data.sandbox.scene import read_number
+from saco_data.sources.archives import ArchiveSource
 from saco_data.state.ledger import Ledger
 from tests.conftest import Saco
 from tests.helpers.annotations import annotate
@@ -429,3 +432,61 @@ def test_the_last_line_names_blocked_items_and_is_logged(tmp_path: Path, saco: S
     (log,) = (small.settings.state / "logs").iterdir()
     said = log.read_text()
     assert last in said and "bdd100k: 5 of 5 files to make" in said
+
+
+@pytest.mark.parametrize("asked", [1, 2, 3, 5, 20])
+def test_each_sync_asks_for_a_full_share_of_versions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: int
+) -> None:
+    small = TinySubset(tmp_path)
+    small.prepare()
+    seen: list[list[str]] = []
+
+    def find_changed(source: object, known: Mapping[str, Item]) -> Iterator[str]:
+        seen.append(list(known))
+        return iter(())
+
+    monkeypatch.setattr(ArchiveSource, "find_changed", find_changed)
+    monkeypatch.setattr(module, "ASKED", asked)
+    for _ in range(5):
+        small.sync()
+    assert [len(each) for each in seen] == [min(asked, len(NAMES))] * 5
+    assert all(len(set(each)) == len(each) for each in seen)
+    assert len({*(name for each in seen for name in each)}) == len(NAMES), "each has its turn"
+
+
+@pytest.mark.parametrize("sample", [1, 2, 3, 5, 500])
+def test_each_sync_verifies_a_full_sample(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sample: int
+) -> None:
+    small = TinySubset(tmp_path)
+    small.prepare()
+    monkeypatch.setattr(module, "SAMPLE", sample)
+    verified = [small.sync().checked[SUBSET].verified for _ in range(5)]
+    assert verified == [min(sample, len(NAMES))] * 5
+
+
+def test_what_its_source_replaced_is_followed_and_what_was_damaged_is_repaired(
+    tmp_path: Path,
+) -> None:
+    subset = build_one(tmp_path, "droid")
+    root = "/gresearch/robotics/droid_raw/1.0.1"
+    videos = {f"{root}/{name}": video for name, video in subset.raw.items()}
+    with FileServer(videos) as server:
+        endpoints = {"droid_https": f"{server.url}{root}"}
+        settings = config(tmp_path, silver_path="silver", endpoints=endpoints)
+        session.go(settings, ["droid"], "prepare", Notes(), executor=InlineExecutor())
+        ((first, _one), (_, other), *_) = videos.items()
+        server.files[first] = other
+        done = module.sync(settings, ["droid"], Notes(), executor=InlineExecutor())
+        changes = done.results["droid"].changes
+        assert changes.replaced() and changes.repaired() == []
+        assert any("followed to a new version" in phrase for phrase in changes.in_words())
+        assert done.as_json()["subsets"]["droid"]["replaced"] == changes.replaced()
+        damaged = settings.subset("droid").images / changes.replaced()[0]
+        content = damaged.read_bytes()
+        damaged.unlink()
+        damaged.write_bytes(content[:-1] + b"?")
+        done = module.sync(settings, ["droid"], Notes(), full=True, executor=InlineExecutor())
+        changes = done.results["droid"].changes
+        assert (changes.replaced(), len(changes.repaired())) == ([], 1)

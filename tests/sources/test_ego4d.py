@@ -198,7 +198,7 @@ def test_a_malformed_manifest_makes_no_clip_gone(
 
 def test_a_missing_manifest_makes_no_clip_gone(server: S3Server, tmp_path: Path) -> None:
     server.delete(SHARING, MANIFEST)
-    with pytest.raises(Blocked, match="ego4d_manifest"):
+    with pytest.raises(Blocked, match="clip manifest cannot be used"):
         run(source(tmp_path), "clip-0")
 
 

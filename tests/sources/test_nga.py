@@ -204,7 +204,7 @@ def test_a_damaged_catalogue_makes_no_picture_gone(
 def test_a_moved_catalogue_makes_no_picture_gone(tmp_path: Path, server: FileServer) -> None:
     opened(tmp_path, server, Gallery({uuid(0): Picture(noise_jpeg(160, 120))}))
     settings = config(tmp_path, endpoints={"nga_catalogue": f"{server.url}/elsewhere.csv"})
-    with pytest.raises(Blocked, match="Correct its address") as caught:
+    with pytest.raises(Blocked, match="Correct `endpoints: nga_catalogue`") as caught:
         ask(settings, "nga")
     assert caught.value.reason is Reason.RAW_MISSING
 

@@ -68,3 +68,45 @@ def test_a_gone_video_stays_gone_although_the_link_changes(tmp_path: Path) -> No
         asked = server.requests.total()
         assert prepare(settings, "sav") == 0
         assert server.requests.total() == asked
+
+
+LINK = f"https://cdn.example.org/{TAR}?oe=70000000"
+FORMS = {
+    "tabs": f"file_name\tcdn_link\n{TAR}\t{LINK}\n".encode(),
+    "no header": f"{TAR}\t{LINK}\n".encode(),
+    "commas": f"file_name,cdn_link\n{TAR},{LINK}\n".encode(),
+    "commas and quotes": f'"file_name","cdn_link"\n"{TAR}","{LINK}"\n'.encode(),
+    "semicolons": f"file_name;cdn_link\r\n{TAR};{LINK}\r\n".encode(),
+    "spaces": f"file_name    cdn_link\n{TAR}    {LINK}\n".encode(),
+    "utf-16": f"file_name\tcdn_link\n{TAR}\t{LINK}\n".encode("utf-16"),
+    "utf-16, other end first": b"\xfe\xff" + f"{TAR}\t{LINK}\n".encode("utf-16-be"),
+    "mark": f"file_name\tcdn_link\n{TAR}\t{LINK}\n".encode("utf-8-sig"),
+    "link first": f"{LINK}\t{TAR}\n".encode(),
+    "a third column": f"file_name,cdn_link,md5\nsav_000.tar,https://x/a,1\n{TAR},{LINK},2\n".encode(),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_what_the_eye_sees_is_found(tmp_path: Path, form: str) -> None:
+    (tmp_path / "links.txt").write_bytes(FORMS[form])
+    assert find_link(tmp_path / "links.txt", TAR) == LINK
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"<!DOCTYPE html><p>log in", "web page"),
+        (
+            b"file_name\tcdn_link\nsa_000000.tar\thttps://x/a\n",
+            "sa_000000.tar, so it is the file of",
+        ),
+        (b"file_name\tcdn_link\nsav_000.tar\thttps://x/a\n", "it has those of sav_000.tar"),
+        (b"hello\n", "no line with a file name, a tab and a link"),
+        (b"\x00\xff\xfa", "not text"),
+    ],
+)
+def test_another_file_is_told_as_what_it_is(tmp_path: Path, content: bytes, said: str) -> None:
+    (tmp_path / "links.txt").write_bytes(content)
+    with pytest.raises(Blocked, match=said) as caught:
+        find_link(tmp_path / "links.txt", TAR)
+    assert "sav_links_file" in caught.value.remedy

@@ -16,6 +16,7 @@ from saco_data.model.errors import Blocked
 from saco_data.model.reasons import Effect, Reason
 from saco_data.transports.base import Failure, Policy, Reply, Request
 from saco_data.transports.http import Http, RemoteFile
+from saco_data.transports.s3 import keys
 from saco_data.transports.s3.service import S3Service, split
 
 MAX_DENIALS = 8  # objects refused in a row while nothing shows that the keys are valid
@@ -165,5 +166,7 @@ class S3:
             Reason.UNAUTHORIZED: "S3 refuses access",
             Reason.THROTTLED: "S3 asks for a rest",
         }[reason]
+        if reason is Reason.CREDENTIALS_MISSING and (why := keys.explain_missing()):
+            detail = why
         remedy = "Run again in an hour" if reason is Reason.THROTTLED else self.remedy
         return Blocked(f"{what}: {detail}", item=url, remedy=remedy, reason=reason)

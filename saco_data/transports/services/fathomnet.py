@@ -27,6 +27,7 @@ from saco_data.transports.http.session import USER_AGENT
 from saco_data.transports.services.retrying_adapter import RetryingAdapter
 
 BATCH = 100
+_REMEDY = "Check the address, the network and the proxy"
 _SAMPLE = 3  # single look-ups that show whether the others are worth a request
 # Failures of a batch that a single broken record may cause: then each is asked for alone.
 _SINGLY = (Reason.SERVER_ERROR, Reason.HTTP_ERROR, Reason.NOT_MEDIA, Reason.EXTRACTOR_ERROR)
@@ -48,11 +49,16 @@ class Record:
 class FathomNetApi:
     """The API at the URL `root`; a context manager that changes the client's session meanwhile.
 
+    `remedy`: what the user can do where no FathomNet API answers there.
+
     All look-ups raise Blocked where the source denies or throttles, Failure otherwise.
     """
 
-    def __init__(self, root: str, policy: Policy, stop: threading.Event) -> None:
+    def __init__(
+        self, root: str, policy: Policy, stop: threading.Event, *, remedy: str = _REMEDY
+    ) -> None:
         self.root = root
+        self._remedy = remedy
         self._where = without_user(root)
         self._adapter = RetryingAdapter(policy, stop)
         self._has_answered = False  # trust 404 only from a server that has returned a record
@@ -132,7 +138,7 @@ class FathomNetApi:
                 raise Blocked(
                     "no FathomNet API answers here",
                     item=self._where,
-                    remedy="Correct `endpoints: fathomnet_api` in the config, or remove it",
+                    remedy=self._remedy,
                     reason=Reason.RAW_MISSING,
                 )
         return found

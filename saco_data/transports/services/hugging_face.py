@@ -85,7 +85,9 @@ class Hub:
             raise Failure(
                 "the server is not a Hugging Face Hub",
                 item=name,
-                remedy="Check `endpoints: hub` in the config, HF_ENDPOINT and the proxy",
+                remedy="Check "
+                + ("`endpoints: hub` in the config" if self.endpoint else "HF_ENDPOINT")
+                + " and the proxy",
             )
         return Found(found.commit_hash, found.etag, found.size)
 

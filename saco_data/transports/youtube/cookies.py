@@ -12,6 +12,7 @@ from saco_data.model.reasons import Reason
 
 _HEADER = re.compile(r"#( Netscape)? HTTP Cookie File")
 _FIELDS = 7
+_SHOWN = 3  # odd lines that are named
 _EXPORT = "Export the cookies of a logged-in YouTube session again, in Netscape format"
 # A logged-in session has the first cookie and at least one of the others.
 _LOGIN = "LOGIN_INFO"
@@ -47,9 +48,10 @@ def check_cookies(path: Path) -> list[Problem]:
     except OSError:
         pass  # reading the file fails too, and says why
     try:
-        cookies = _youtube_cookies(read_cookies(path))
+        cookies, odd = _youtube_cookies(read_cookies(path))
     except _UnusableError as error:
         return [*problems, error.problem]
+    problems += [Problem(f"{each.what}; the line is skipped", each.remedy) for each in odd[:_SHOWN]]
     if not cookies:
         problems.append(Problem("it holds no cookie of youtube.com", _EXPORT))
         return problems
@@ -83,6 +85,11 @@ def read_cookies(path: Path) -> str:
         raise _UnusableError("it is not text", _EXPORT) from None
 
 
+def without_odd_lines(text: str) -> str:
+    """The text of a usable cookies file without the lines that yt-dlp would print, or stop at."""
+    return "\n".join(line for line in text.split("\n") if not _find_oddity(line, 0))
+
+
 def cookie_values(text: str) -> set[str]:
     """The values in a cookies file that are secret: those of at least 8 characters."""
     rows = (line.split("\t") for line in text.split("\n"))
@@ -95,7 +102,11 @@ class _UnusableError(Exception):
         self.problem = Problem(what, remedy, Reason.CREDENTIALS_MISSING)
 
 
-def _youtube_cookies(text: str) -> dict[str, _Cookie]:
+def _youtube_cookies(text: str) -> tuple[dict[str, _Cookie], list[Problem]]:
+    """YouTube's cookies by name, and the problems of odd lines, which are skipped.
+
+    Raises _UnusableError where nothing usable is left.
+    """
     lines = text.split("\n")  # only there, as yt-dlp does
     if text.lstrip()[:1] in ("[", "{"):
         raise _UnusableError("it is JSON, not Netscape format", _EXPORT)
@@ -105,22 +116,37 @@ def _youtube_cookies(text: str) -> dict[str, _Cookie]:
             f"{_EXPORT}; if it is, add that line at the top",
         )
     cookies: dict[str, _Cookie] = {}
+    odd: list[Problem] = []
     for number, line in enumerate(lines, 1):
-        line = line.removeprefix("#HttpOnly_")
-        if line.startswith("#") or not line.strip():
+        if problem := _find_oddity(line, number):
+            odd.append(problem)
             continue
-        fields = line.split("\t")
-        if len(fields) != _FIELDS:
-            why = f"line {number} has {len(fields)} fields between tabs, not {_FIELDS}"
-            if len(fields) == 1 and len(line.split()) >= _FIELDS - 1:
-                why = f"line {number} has spaces where tabs belong"
-            raise _UnusableError(why, f"{_EXPORT}; copying through a terminal loses the tabs")
-        domain, below, _, _, expires, name, value = fields
-        if (below == "TRUE") != domain.startswith("."):
-            why = f"line {number}: the second field is not {str(domain.startswith('.')).upper()}"
-            raise _UnusableError(why, f"{_EXPORT}; it is TRUE where the first begins with a dot")
-        if expires and not re.fullmatch(r"\d+(\.\d+)?", expires):
-            raise _UnusableError(f"line {number}: the fifth field is not a time", _EXPORT)
+        fields = line.removeprefix("#HttpOnly_").split("\t")
+        if (line.startswith("#") and not line.startswith("#HttpOnly_")) or len(fields) != _FIELDS:
+            continue
+        domain, _, _, _, expires, name, value = fields
         if domain.lstrip(".") in ("youtube.com", "www.youtube.com"):
             cookies[name] = _Cookie(name, value, float(expires or 0))
-    return cookies
+    if odd and not cookies:
+        raise _UnusableError(odd[0].what, odd[0].remedy)
+    return cookies, odd
+
+
+def _find_oddity(line: str, number: int) -> Problem | None:
+    """What is wrong with a line; None for a cookie, a comment or an empty line."""
+    line = line.removeprefix("#HttpOnly_")
+    if line.startswith("#") or not line.strip():
+        return None
+    fields = line.split("\t")
+    if len(fields) != _FIELDS:
+        why = f"line {number} has {len(fields)} fields between tabs, not {_FIELDS}"
+        if len(fields) == 1 and len(line.split()) >= _FIELDS - 1:
+            why = f"line {number} has spaces where tabs belong"
+        return Problem(why, f"{_EXPORT}; copying through a terminal loses the tabs")
+    domain, below, _, _, expires, _, _ = fields
+    if (below == "TRUE") != domain.startswith("."):
+        why = f"line {number}: the second field is not {str(domain.startswith('.')).upper()}"
+        return Problem(why, f"{_EXPORT}; it is TRUE where the first begins with a dot")
+    if expires and not re.fullmatch(r"\d+(\.\d+)?", expires):
+        return Problem(f"line {number}: the fifth field is not a time", _EXPORT)
+    return None

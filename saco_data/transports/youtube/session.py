@@ -22,7 +22,12 @@ from saco_data.model.reasons import Reason
 from saco_data.storage.disk_errors import explain_errors
 from saco_data.storage.files import publish
 from saco_data.transports.base import Reply, Request, Stopped
-from saco_data.transports.youtube.cookies import check_cookies, cookie_values, read_cookies
+from saco_data.transports.youtube.cookies import (
+    check_cookies,
+    cookie_values,
+    read_cookies,
+    without_odd_lines,
+)
 from saco_data.transports.youtube.downloader import Downloader, Log
 from saco_data.transports.youtube.fingerprint import NotVideoError, fingerprint
 from saco_data.transports.youtube.messages import NO_ANSWER, causes, classify, clean
@@ -193,7 +198,7 @@ class YoutubeSession:
         text = read_cookies(path)
         self._log.secrets.update(cookie_values(text))
         # In memory: yt-dlp writes cookies back at its end, and must not write into the user's file.
-        return io.StringIO(text)
+        return io.StringIO(without_odd_lines(text))
 
     def _load_cookies(self, path: Path) -> None:
         """Lets yt-dlp read the cookies now, without its messages: these may hold cookie values."""

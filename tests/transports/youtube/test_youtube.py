@@ -690,3 +690,32 @@ def test_warnings_about_a_usable_cookies_file(tmp_path: Path) -> None:
         "\n".join(file.read_text().replace("example.org", "youtube.com").split("\n")[:3])
     )
     assert "not logged in" in check_cookies(file)[0].what
+
+
+ODD_LINES = [
+    "example.com\tFALSE\t/\tFALSE\t0\tflag",
+    f".youtube.com\tTRUE\t/\tTRUE\t-1\tYSC\t{SECRET}",
+    f"example.com\tTRUE\t/\tTRUE\t0\tA\t{SECRET}",
+    f".example.com\tFALSE\t/\tTRUE\t0\tA\t{SECRET}",
+    f"example.com FALSE / FALSE 0 A {SECRET}",
+    f"example.com\tFALSE\t/\tFALSE\tsoon\tA\t{SECRET}",
+    "rubbish",
+]
+
+
+@pytest.mark.parametrize("line", ODD_LINES)
+@pytest.mark.parametrize("first", [True, False])
+def test_one_odd_line_is_skipped_with_a_warning(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], line: str, first: bool
+) -> None:
+    file = cookies_file(tmp_path / "c")
+    head, *rest = file.read_text().strip().split("\n")
+    file.write_text("\n".join([head, line, *rest] if first else [head, *rest, line]) + "\n")
+    (problem,) = check_cookies(file)
+    assert problem.reason is None and "is skipped" in problem.what
+    assert f"line {2 if first else len(rest) + 2}" in problem.what
+    with YoutubeSession(quick(cookies=file)) as session:
+        names = {cookie.name for cookie in session._downloader.cookiejar}
+    assert names == {row.split("\t")[5] for row in rest if "\t" in row}
+    printed = capfd.readouterr()
+    assert SECRET not in printed.out + printed.err + problem.what
