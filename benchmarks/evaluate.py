@@ -66,13 +66,12 @@ def mask_pool(random: np.random.Generator) -> list[tuple[dict[str, Any], dict[st
             field = np.asarray(smooth.resize(size, Image.Resampling.BICUBIC), float)
             field = field + np.asarray(noise.resize(size, Image.Resampling.BICUBIC), float)
             encoded = rle.encode(np.asfortranarray(field > 165, np.uint8))
+            counts = encoded["counts"]
+            assert isinstance(counts, bytes)
             box = rle.toBbox(encoded) / (WIDTH, HEIGHT, WIDTH, HEIGHT)
             pair.append(
                 {
-                    "segmentation": {
-                        "size": [HEIGHT, WIDTH],
-                        "counts": encoded["counts"].decode(),
-                    },
+                    "segmentation": {"size": [HEIGHT, WIDTH], "counts": counts.decode()},
                     "bbox": [round(float(each), 5) for each in box],
                     "area": float(rle.area(encoded)) / (HEIGHT * WIDTH),
                 }
@@ -151,8 +150,8 @@ def official_algorithm(truth: Path, found: Path) -> None:
 
     thresholds = np.linspace(0.5, 0.95, 10)
     with contextlib.redirect_stdout(sys.stderr):
-        coco = COCO(str(truth))
-    evaluator = COCOeval(coco, iouType="segm")
+        coco: Any = COCO(str(truth))  # Any: SA-Co's fields and pycocotools' private methods
+    evaluator: Any = COCOeval(coco, iouType="segm")
     evaluator.params.useCats = False
     by_image = defaultdict(list)
     for each in json.loads(found.read_text()):
@@ -163,7 +162,7 @@ def official_algorithm(truth: Path, found: Path) -> None:
             continue
         with Path(os.devnull).open("w") as hole, contextlib.redirect_stdout(hole):
             # As loadRes, but with this image alone: all of them would be copied each time.
-            mine = COCO()
+            mine: Any = COCO()
             mine.dataset = {
                 "images": [image],
                 "categories": copy.deepcopy(coco.dataset["categories"]),
@@ -179,11 +178,11 @@ def official_algorithm(truth: Path, found: Path) -> None:
         categories = evaluator.params.catIds
         gts = [g for c in categories for g in evaluator._gts[image["id"], c]]
         dts = [d for c in categories for d in evaluator._dts[image["id"], c]]
-        ious = np.zeros((len(dts), len(gts)))
+        ious: Any = np.zeros((len(dts), len(gts)))
         if dts and gts:
             crowd = [int(g["iscrowd"]) for g in gts]
             masks = [[each["segmentation"] for each in group] for group in (dts, gts)]
-            ious = rle.iou(*masks, crowd)
+            ious = rle.iou(masks[0], masks[1], crowd)
         kept = np.array([d["score"] >= 0.5 for d in dts], bool)
         real = np.array([not g["ignore"] for g in gts], bool)
         ious = ious[kept][:, real]
@@ -208,13 +207,14 @@ def official_algorithm(truth: Path, found: Path) -> None:
             precision, recall = tp / (m + 1e-4), tp / (n + 1e-4)
             result |= {"f1": 2 * precision * recall / (precision + recall + 1e-4)}
         results.append(np.asarray([result]).reshape(1, 1, 1))
-    il, masks, f1 = np.zeros(4, int), np.zeros((3, 10), int), np.zeros(10)
+    il_sum, masks_sum, f1_sum = np.zeros(4, int), np.zeros((3, 10), int), np.zeros(10)
     for result in np.concatenate(results, axis=2).flatten():
-        il += result["il"]
+        il_sum += result["il"]
         if "masks" in result:
-            masks += result["masks"]
-            f1 += result["f1"]
-    print(json.dumps({"il": il.tolist(), "masks": masks.tolist(), "f1": f1.tolist()}))
+            masks_sum += result["masks"]
+            f1_sum += result["f1"]
+    sums = {"il": il_sum, "masks": masks_sum, "f1": f1_sum}
+    print(json.dumps({name: each.tolist() for name, each in sums.items()}))
 
 
 def unchecked(truth: Path, found: Path) -> None:

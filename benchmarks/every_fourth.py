@@ -50,7 +50,7 @@ def main() -> None:
                 for way, folder in zip(results, folders, strict=True):
                     results[way].append(run(way, video, folder))
                 names = sorted(path.name for path in folders[0].iterdir())
-                equal, *_ = filecmp.cmpfiles(*folders, names, shallow=False)
+                equal, *_ = filecmp.cmpfiles(folders[0], folders[1], names, shallow=False)
                 assert sorted(equal) == names == sorted(p.name for p in folders[1].iterdir())
             plain, ours = (np.min(each, axis=0) for each in results.values())
             print(

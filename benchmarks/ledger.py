@@ -73,7 +73,7 @@ def products(folder: Path, keys: list[str], content: bytes) -> None:
             os.link(first, folder / key)
 
 
-def annotations(path: Path, keys: list[str]) -> None:
+def write_annotations(path: Path, keys: list[str]) -> None:
     """The annotation file, one pair a product."""
     path.parent.mkdir(parents=True)
     with path.open("w") as file:
@@ -96,7 +96,7 @@ def build(folder: Path, count: int) -> Path:
     keys = names(count)
     content = os.urandom(1000)
     products(settings.subset(SUBSET).images, keys, content)
-    annotations(folder / "annotations" / builtin().find(SUBSET).annotations.file, keys)
+    write_annotations(folder / "annotations" / builtin().find(SUBSET).annotations.file, keys)
     digest = hashlib.sha256(content).hexdigest()
     with Ledger(settings.state) as ledger:
         run = ledger.begin_run("benchmark")

@@ -100,7 +100,7 @@ def status(folder: Path) -> float:
         facts = SubsetFacts(files=1_439_051, derived_stamp=stamp(derived))
         ledger.set_facts("inaturalist", facts)
     started = time.perf_counter()
-    command = [Path(sys.executable).with_name("saco"), "status", "inaturalist"]
+    command = [str(Path(sys.executable).with_name("saco")), "status", "inaturalist"]
     subprocess.run(command, cwd=folder, check=True, capture_output=True)
     return time.perf_counter() - started
 

@@ -150,7 +150,10 @@ def _subset(manifest: Manifest) -> str:
     }
     counts = ", ".join(f"{count:,} {what}" for what, count in numbers.items() if count)
     name = "the archive's own listing" if manifest.is_listed else f"`{facts.file}`"
-    archive = f" in `{raw.archive}`" if raw.archive else ""
+    names = raw.archive or ""
+    if raw.shards:
+        names = f"{names.format(0)}` to `{names.format(raw.shards - 1)}"
+    archive = f" in `{names}`" if names else ""
     size = f" ({raw.bytes / 1e9:.3g} GB)" if raw.bytes else ""
     items = [
         f"Annotations: {name}: {counts}",

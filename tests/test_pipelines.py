@@ -28,7 +28,7 @@ def shell(command: str, cwd: Path, **environment: str) -> subprocess.CompletedPr
         env={**os.environ, **environment},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=False,
     )
 
@@ -54,7 +54,7 @@ def verified(folder: Path, service: str) -> subprocess.CompletedProcess[str]:
         env={**os.environ, "XDG_RUNTIME_DIR": str(folder)},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
 
@@ -197,12 +197,12 @@ def signalled(home: TinySubset, script: str, number: int, **environment: str) ->
             **environment,
         },
     )
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 300
     while not (home.folder / "begun").exists():
         assert time.monotonic() < deadline
         time.sleep(0.02)
     process.send_signal(number)
-    code = process.wait(30)
+    code = process.wait(300)
     requeued = home.folder / "requeued"
     assert not requeued.exists() or requeued.read_text() == "requeue 77\n"
     return code, requeued.exists()

@@ -92,6 +92,8 @@ class Raw(_Facts):
     # Where the official scripts put the raw files, below the subset's own folder.
     folder: str = "raw"
     archive: str | None = None
+    # The number of archives; `archive` then has a field for the number: `sav_{:03d}.tar`.
+    shards: Annotated[int, Field(gt=0)] | None = None
     # The config key with which the user names the raw medium: a folder, an archive or a URL.
     config_key: Annotated[str, Field(pattern=r"^[a-z0-9_]+$")] | None = None
     # For archives and folders without code of their own.

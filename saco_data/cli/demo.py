@@ -24,6 +24,7 @@ def demo(options: Options, folder: Path, as_json: bool) -> None:
     All servers run on this machine; no other is contacted. Example: saco demo /tmp/try
     """
     from saco_data.config import settings as config
+    from saco_data.config.installation import how_to_install
     from saco_data.evaluation import tables
     from saco_data.model.errors import UsageError
     from saco_data.report import page
@@ -33,7 +34,7 @@ def demo(options: Options, folder: Path, as_json: bool) -> None:
     if missing := [name for name in _NEEDS if not find_spec(name)]:
         raise UsageError(
             f"packages of the demo are not installed: {', '.join(missing)}",
-            remedy="Run `pip install 'saco-data[demo]'`",
+            remedy=f"Run `{how_to_install('demo')}`",
         )
 
     file = folder / config.FILE_NAME

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-import errno
 import importlib
 import logging
+import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from saco_data.cli.common import Options
 from saco_data.cli.table import TABLE
+
+if TYPE_CHECKING:
+    from saco_data.model.errors import SacoError
 
 
 class Lazy(click.Group):
@@ -66,25 +70,43 @@ def _print_logs_safely(verbose: bool) -> None:
 
 def main() -> None:
     """The entry point: the one place that prints errors and chooses the exit code."""
-    from saco_data.model.errors import DiskFull, SacoError
+    from saco_data.cli.streams import make_patient
+    from saco_data.model.errors import SacoError
+    from saco_data.storage.disk_errors import describe_system_error
 
+    make_patient()
     try:
         saco.main(prog_name="saco", standalone_mode=False)
+        code = 0
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else int(end.code is not None)
     except SacoError as error:
-        click.echo(f"error: {error}", err=True)
-        sys.exit(error.exit_code)
+        code = _tell(error)
     except click.ClickException as error:
         error.show()
-        sys.exit(2)
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        code = 2
+    except (OSError, MemoryError, RuntimeError, ImportError) as error:
+        described = describe_system_error(error)
+        if described is None:
             raise
-        # Our own files raise DiskFull: this is redirected output.
-        click.echo("error: no space left for the output. Free some and run again", err=True)
-        sys.exit(DiskFull.exit_code)
+        code = _tell(described)
     except (KeyboardInterrupt, click.Abort):
         click.echo("Interrupted. What was done is kept: run again to go on.", err=True)
-        sys.exit(130)
+        code = 130
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        described = describe_system_error(error)
+        if described is None:
+            raise
+        code = _tell(described)
+        os._exit(code)  # what could not be written is still in the buffer
+    sys.exit(code)
+
+
+def _tell(error: SacoError) -> int:
+    click.echo(f"error: {error}", err=True)
+    return error.exit_code
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
@@ -32,6 +33,11 @@ class CollectionKeys(BaseModel):
     raw: dict[str, str] = Field(default_factory=dict)
     # The links file of a collection whose links expire.
     links_file: str | None = Field(default=None, min_length=1)
+    # Which shards of a sharded subset: numbers, and ranges such as "0-3"; all by default.
+    shards: list[int | Annotated[str, Field(pattern=r"^[0-9]+-[0-9]+$")]] | None = None
+    # A file with the ids of the wanted videos, one a line; all by default.
+    videos: str | None = Field(default=None, min_length=1)
+    annotations: Literal["manual", "auto", "both"] = "both"
     update_annotation: bool = True
     remove_downloaded_videos: bool = False
 

@@ -12,7 +12,7 @@ from saco_data.catalog.manifest import DEFAULT_COLLECTION, Manifest, Rates
 from saco_data.config.yaml_text import is_url
 
 if TYPE_CHECKING:
-    from saco_data.config.keys import Keys
+    from saco_data.config.keys import CollectionKeys, Keys
     from saco_data.config.settings import Settings
 
 
@@ -117,6 +117,11 @@ class SubsetConfig:
         else:
             value = self.settings.collection(self.manifest.collection).links_file
         return self.settings.path(value) if value else None
+
+    @property
+    def collection(self) -> CollectionKeys:
+        """The keys of the collection."""
+        return self.settings.collection(self.manifest.collection)
 
     def endpoint(self, name: str) -> str:
         """A URL of the manifest, or its override: `endpoints: {<subset>_<name>: URL}`."""

@@ -14,7 +14,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
-from saco_data.dataset import pairs
+from saco_data.dataset import indexed, pairs
+from saco_data.dataset.indexed import Indexed
 from saco_data.dataset.item import Item, Picture
 from saco_data.dataset.pairs import Pair, Pairs
 from saco_data.dataset.videos import VideoSubset
@@ -74,7 +75,7 @@ class Dataset(Mapping[str, Any]):
 class Subset(Sequence["Item"]):
     """The image-NP pairs of a subset, in the order of its annotation file.
 
-    The annotation file is read when it is first needed and kept; pictures and masks are not kept.
+    The annotation file is read when it is first needed; of its entries only the places are kept.
     Raises AnnotationError where the file cannot be read.
     """
 
@@ -83,8 +84,11 @@ class Subset(Sequence["Item"]):
         self.files = files
 
     @cached_property
-    def _pairs(self) -> Pairs:
-        return pairs.read(self.files.annotations)
+    def _pairs(self) -> Pairs | Indexed:
+        try:
+            return indexed.read(self.files.annotations)
+        except indexed.Unusual:
+            return pairs.read(self.files.annotations)
 
     def __len__(self) -> int:
         return len(self._pairs.pairs)
@@ -104,7 +108,7 @@ class Subset(Sequence["Item"]):
 
     def pictures(self) -> Iterator[Picture]:
         """Each picture once, with all its phrases, in the order of first appearance."""
-        for members in self._pairs.by_file().values():
+        for members in self._pairs.pictures():
             yield Picture([self._item(pair) for pair in members])
 
     def to_pandas(self) -> pandas.DataFrame:

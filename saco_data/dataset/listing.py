@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path, PurePosixPath
 
 from saco_data.catalog.manifest import Manifest
@@ -31,10 +31,16 @@ def write(path: Path, archives: Mapping[str, Iterable[str]]) -> None:
     files.write_if_changed(path, json.dumps(content, indent=0).encode())
 
 
-def read(path: Path, manifest: Manifest) -> Index:
+def read(
+    path: Path,
+    manifest: Manifest,
+    wanted: Collection[str] | None = None,
+    is_wanted: Callable[[str], bool] = lambda name: True,
+) -> Index:
     """The products that a listing names; counts that differ from the published ones are warnings.
 
-    Raises AnnotationError where the listing is missing or is not ours.
+    `wanted`: the archives that count; `is_wanted`: whether a file does. Counts are compared where
+    all files do. Raises AnnotationError where the listing is missing or is not ours.
     """
     try:
         content = path.read_bytes()
@@ -42,7 +48,14 @@ def read(path: Path, manifest: Manifest) -> Index:
         raise AnnotationError(
             "the listing of the archive is missing", item=str(path), remedy="Run `saco prepare`"
         ) from error
-    names = [name for members in _archives(content, path).values() for name in members]
+    found = _archives(content, path)
+    every = [name for members in found.values() for name in members]
+    names = [
+        name
+        for archive, members in found.items()
+        for name in members
+        if (wanted is None or archive in wanted) and is_wanted(name)
+    ]
     masks, videos, objects = count_masks(names, manifest)
     published = manifest.annotations
     counts = (
@@ -53,7 +66,7 @@ def read(path: Path, manifest: Manifest) -> Index:
     )
     differing = [f"{count} {what} ({right})" for what, count, right in counts if count != right]
     warnings = []
-    if differing:
+    if differing and len(names) == len(every):
         warnings.append(f"the archive holds other counts than published: {', '.join(differing)}")
     products = {name: Product(name, 0, 0) for name in names}
     sha256 = hashlib.sha256(content).hexdigest()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,6 +43,10 @@ class Pairs:
         for pair in self.pairs:
             files.setdefault(pair.file_name, []).append(pair)
         return files
+
+    def pictures(self) -> Iterator[list[Pair]]:
+        """The pairs of each picture, in the order of first appearance."""
+        return iter(self.by_file().values())
 
     def of(self, pair: Pair) -> list[Annotation]:
         """The annotations of a pair; empty for a negative phrase."""

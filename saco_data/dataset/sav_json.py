@@ -155,11 +155,18 @@ def is_sav_json(content: object) -> bool:
 def read(path: Path) -> Masklets:
     """The masklets of a file. Raises AnnotationError where it is not what SA-V has."""
     try:
-        return _parse(path, untrusted_json.parse(path.read_bytes()))
+        content = path.read_bytes()
     except OSError as error:
         raise AnnotationError(
             f"cannot be read ({error.strerror})", item=str(path), remedy="Make it readable"
         ) from error
+    return parse(content, path)
+
+
+def parse(content: bytes, path: Path) -> Masklets:
+    """The masklets in the content of a file of this name. Raises AnnotationError as `read` does."""
+    try:
+        return _parse(path, untrusted_json.parse(content))
     except (KeyError, TypeError, ValueError, IndexError, OverflowError) as error:
         raise AnnotationError(
             f"is not a file of SA-V's train split ({type(error).__name__}: {error})",

@@ -15,6 +15,7 @@ from saco_data.model.items import SubsetFacts
 from saco_data.model.reasons import Effect
 from saco_data.model.snapshot import Snapshot
 from saco_data.state.ledger import Ledger, LedgerDamaged
+from saco_data.storage.disk_errors import describe_system_error
 
 _ALL_GONE = (
     "the source says that files are gone, but has never given one. A wrong address gives the same "
@@ -57,6 +58,8 @@ def conclude(
         raise
     except Exception as failed:
         error = error or failed
+    if error is not None and not isinstance(error, SacoError):
+        error = describe_system_error(error) or error
     if note := partial_copy.describe(subset, facts):
         reporter.note(subset.id, note)
     result.error = error

@@ -34,18 +34,26 @@ def update(
         for name in index.products
         if name not in known or known[name].state is not State.DONE
     }
-    to = pruned.partial(subset.config.derived)
     facts.usable_of = [index.sha256, len(index.products) - len(missing)]
+    if subset.manifest.is_listed:
+        # No annotation file is derived from a listing.
+        facts.usable = [*subset.coverage(index.products.keys() - missing.keys())]
+        return
     if missing.keys() <= gone.keys():
         if facts.partial_lacks:
             _remove(subset)
         facts.usable = [facts.image_nps_kept, facts.masks_kept]
         facts.partial_stamp, facts.partial_lacks = [], ""
         return
+    if subset.manifest.is_listed:
+        # A listing is never pruned: there is no file to write.
+        done = subset.derive(index, missing)
+        facts.usable = [done.image_nps, done.masks]
+        return
     lacks = pruned.keep_list_sha256([index.sha256, *(f"{k} {v}" for k, v in missing.items())])
     if facts.partial_lacks == lacks and facts.partial_stamp == subset.partial_stamp():
         return
-    done = pruned.run(index.path, index.sha256, to, index.products, missing)
+    done = subset.derive(index, missing, pruned.partial(subset.config.derived))
     facts.usable = [done.image_nps, done.masks]
     facts.partial_stamp, facts.partial_lacks = subset.partial_stamp(), lacks
 
@@ -71,7 +79,7 @@ def complete_folders(settings: Settings, ledger: Ledger, subsets: Iterable[Subse
         partial = [bool(ledger.facts(each.id).partial_lacks) for each in members]
         for manifest, is_partial in zip(members, partial, strict=True):
             config = settings.subset(manifest.id)
-            if is_partial:
+            if is_partial or manifest.is_listed:
                 continue
             to = pruned.partial(config.derived)
             for source, path in ((config.derived, to), (sidecar(config.derived), sidecar(to))):

@@ -85,8 +85,8 @@ class Planner:
 
     def _ensure_index(self, subset: Subset, stop: threading.Event) -> None:
         if subset.manifest.is_listed:
-            if subset.source.write_listing(Context(stop)):
-                self.reporter.note(subset.id, f"{subset.manifest.raw.archive} listed")
+            if read := subset.source.write_listing(Context(stop)):
+                self.reporter.note(subset.id, f"listed: {', '.join(read)}")
         elif got := self._annotations.ensure(subset.config):
             self.reporter.note(subset.id, f"annotation file fetched from {got.origin}")
 

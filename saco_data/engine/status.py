@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from saco_data.config.settings import Settings
-from saco_data.dataset.derive import coverage
 from saco_data.dataset.pruned import removed_sha256
 from saco_data.engine import gone_policy
 from saco_data.engine.subset import Subset, bind
@@ -154,7 +153,6 @@ def _count(subset: Subset, snapshot: Snapshot) -> tuple[int, int]:
     known = snapshot.products or {}
     names = {name for name, item in known.items() if item.state is State.DONE}
     try:
-        kept = coverage(subset.config.pristine, names.__contains__)
+        return subset.coverage(names)
     except AnnotationError:
         return 0, 0
-    return kept.image_nps, kept.masks

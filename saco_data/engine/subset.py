@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from saco_data import sources
@@ -39,17 +40,21 @@ class Subset:
     def read_index(self) -> Index:
         """The products that annotations or listing name. Raises AnnotationError."""
         if self.manifest.is_listed:
-            return listing.read(self.config.pristine, self.manifest)
+            source = self.source
+            return listing.read(
+                self.config.pristine, self.manifest, source.archives(), source.is_wanted
+            )
         return read(self.config.pristine, self.manifest)
 
-    def derive(self, index: Index, gone: Mapping[str, str]) -> Pruned:
+    def derive(self, index: Index, gone: Mapping[str, str], to: Path | None = None) -> Pruned:
         """Writes the annotations for evaluation, without the files in `gone` ({name: reason}).
 
-        Nothing is written where a listing names the products. Raises as `pruned.run` does.
+        `to`: another place than that for evaluation. Nothing is written where a listing names the
+        products. Raises as `pruned.run` does.
         """
         if self.manifest.is_listed:
             return listing.count_kept(index, self.manifest, gone)
-        to = self.config.derived
+        to = to or self.config.derived
         done = pruned.run(index.path, index.sha256, to, index.products, gone)
         if self.manifest.annotations.format == "coco":
             masks = count_masks(raw_json.read(to), self.manifest)

@@ -16,8 +16,16 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from saco_data.executors import WorkerLost
-from saco_data.executors.messages import Close, Died, Returned, Started, Task, TimedOut
-from saco_data.model.errors import SacoError
+from saco_data.executors.messages import (
+    NO_SHARED_MEMORY,
+    Close,
+    Died,
+    Returned,
+    Started,
+    Task,
+    TimedOut,
+)
+from saco_data.model.errors import DiskFull, Incomplete
 
 R = TypeVar("R")
 MEMORY_BYTES = 4 << 30
@@ -105,8 +113,14 @@ class _Pool:
                 problem = answer.problem
         except (EOFError, OSError):
             problem = "the worker pool ended"
+        if problem == NO_SHARED_MEMORY:
+            raise DiskFull(
+                problem,
+                item="the file system /dev/shm",
+                remedy="Free some of it, or give the container more (--shm-size), and run again",
+            )
         if problem:
-            raise SacoError(
+            raise Incomplete(
                 f"no worker process can start ({problem})",
                 remedy="See the messages above; `ulimit -a` may tell what is short",
             )

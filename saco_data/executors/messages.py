@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+NO_SHARED_MEMORY = "no room in shared memory"  # a `problem` of `Started`
+
 
 @dataclass(frozen=True)
 class Task:

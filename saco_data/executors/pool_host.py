@@ -10,6 +10,7 @@ Functions, arguments and results pass through as pickled bytes; only workers and
 
 from __future__ import annotations
 
+import errno
 import multiprocessing
 import os
 import pickle
@@ -25,10 +26,20 @@ from multiprocessing.synchronize import Semaphore
 
 from pebble import ProcessExpired, ProcessPool
 
-from saco_data.executors.messages import Close, Died, Returned, Started, Task, TimedOut
+from saco_data.executors.messages import (
+    NO_SHARED_MEMORY,
+    Close,
+    Died,
+    Returned,
+    Started,
+    Task,
+    TimedOut,
+)
 
 # Imported once, before the workers are forked: a worker that died is quickly replaced.
 PRELOADED = ["saco_data.media.process", "saco_data.media.frames"]
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+STARTS = 3  # attempts to start a first worker
 END_SECONDS = 5.0
 POLL_SECONDS = 0.5
 
@@ -40,28 +51,39 @@ def main(handle: int, caller: int, width: int, memory_bytes: int, start_seconds:
     """
     # Programs started from here ignore it from their first moment.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _Host(Connection(handle), caller, width, memory_bytes).run(start_seconds)
+    connection = Connection(handle)
+    try:
+        host = _Host(connection, caller, width, memory_bytes)
+    except OSError as error:
+        # Semaphores are in /dev/shm.
+        problem = NO_SHARED_MEMORY if error.errno in _FULL else os.strerror(error.errno or 0)
+        connection.send(Started(problem))
+        return
+    host.run(start_seconds)
 
 
 class _Host:
     def __init__(self, connection: Connection, caller: int, width: int, memory_bytes: int) -> None:
-        context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(PRELOADED)
         self._connection, self._caller, self._width = connection, caller, width
+        self._memory_bytes = memory_bytes
         self._sending = threading.Lock()
         self._is_broken = threading.Event()
+        self._make_pool()
+
+    def _make_pool(self) -> None:
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(PRELOADED)
         self._ready = context.Semaphore(0)  # released once by every worker that has started
         self._pool = ProcessPool(
-            max_workers=width,
+            max_workers=self._width,
             initializer=_prepare_worker,
-            initargs=[memory_bytes, self._ready],
+            initargs=[self._memory_bytes, self._ready],
             context=context,
         )
 
     def run(self, start_seconds: float) -> None:
         try:
-            # The pool replaces workers that cannot start again and again, and tasks would wait.
-            self._pool.schedule(os.getpid).result(timeout=start_seconds)
+            self._await_worker(start_seconds)
         except Exception as error:
             self._send(Started(type(error).__name__))
             self._pool.stop()  # type: ignore[no-untyped-call]
@@ -75,6 +97,20 @@ class _Host:
             # Tells the caller at once; what follows takes its time.
             self._connection.close()
         self._finish(now=request.now)
+
+    def _await_worker(self, seconds: float) -> None:
+        """Returns when a worker has started. One that dies breaks its pool, and another is made."""
+        for left in reversed(range(STARTS)):
+            try:
+                # The pool replaces workers that cannot start again and again: tasks would wait.
+                self._pool.schedule(os.getpid).result(timeout=seconds)
+                return
+            except (ProcessExpired, BrokenProcessPool):
+                if not left:
+                    raise
+                self._pool.stop()  # type: ignore[no-untyped-call]
+                self._pool.join()
+                self._make_pool()
 
     def _next_request(self, seconds: float) -> Task | Close | None:
         """The next request, None if none came in time, `Close` if none can come any more."""

@@ -9,14 +9,12 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from saco_data.config.regular import require_regular
-from saco_data.media.images import ImageError, check_image, encode_jpeg, resize_like_official
+from saco_data.media.content import check_content
+from saco_data.media.images import ImageError, encode_jpeg, resize_like_official
 from saco_data.model.reasons import Reason
 from saco_data.model.records import Arrival, Outcome, Product
 from saco_data.storage import files
 from saco_data.storage.names import safe_join
-
-# Members of archives that are neither pictures nor masks.
-TEXT = (".txt",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +79,7 @@ def _make_image(job: Job, product: Product) -> Outcome:
     path = safe_join(job.images, product.file_name)
     try:
         data = raw.read_bytes() if isinstance(raw, Path) else raw
-        found = _check_content(data, product.file_name, vouched=job.arrival.vouched)
+        found = check_content(data, product.file_name, vouched=job.arrival.vouched)
         content = resize_like_official(data, product.pixels) if job.how == "resize" else data
     except ImageError as error:
         return _failed(job, product, error.reason, str(error))
@@ -177,21 +175,6 @@ def link_into_view(path: Path, view: Path | None, product: Product) -> None:
         files.link_anywhere(path, safe_join(view, product.file_name))
 
 
-def _check_content(data: bytes, name: str, *, vouched: bool) -> tuple[int, int]:
-    """The (width, height) of a picture or mask; (0, 0) for text. Raises ImageError.
-
-    `vouched`: a checksum proves that the bytes are those of the source.
-    """
-    if not name.endswith(TEXT):
-        return check_image(data, name=name, vouched=vouched)
-    try:
-        if data.decode().strip():
-            return 0, 0
-    except UnicodeDecodeError:
-        pass
-    raise ImageError(Reason.NOT_MEDIA, f"{name}: not a text")
-
-
 def _done(job: Job, product: Product, content: bytes, **facts: object) -> Outcome:
     return Outcome(
         job.subset,
@@ -228,7 +211,7 @@ def _check_one(each: Check) -> Outcome:
         return failed(Reason.WRONG_DIGEST, "the file changed since it was written")
     try:
         # It was checked when it was made, and has not changed since.
-        found = _check_content(data, name, vouched=each.sha256 is not None)
+        found = check_content(data, name, vouched=each.sha256 is not None)
     except ImageError as error:
         return failed(error.reason, str(error))
     if not fits(found, each.product, rotated=each.product.video is None):

@@ -129,7 +129,9 @@ def of_manifest(source: Source) -> Costs:
 
 def _of_archive(source: Source) -> Costs:
     """The costs of a whole archive whose members are the products, as they are."""
-    size = Size(0, source.manifest.raw.bytes or 0)
+    raw = source.manifest.raw
+    share = len(source.archives()) / (raw.shards or 1)
+    size = Size(0, int((raw.bytes or 0) * share))
     fetch = Size() if is_local(source) else size
     disk = {source.config.images: size}
     return Costs(source.name, fetch, disk, seconds=fetch.likely / LINE_RATE)

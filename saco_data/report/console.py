@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 from collections import Counter
@@ -149,7 +150,9 @@ class Lines:
 
 def readable(subset: str, text: str) -> str:
     """A note as it is printed: subset first, paths relative, safe to print and to remember."""
-    text = text.removeprefix(f"{subset}: ").replace(f"{Path.cwd()}/", "")
+    text = text.removeprefix(f"{subset}: ")
+    with contextlib.suppress(FileNotFoundError):  # the working directory was deleted
+        text = text.replace(f"{Path.cwd()}/", "")
     text = printable(without_secrets(text))
     return f"{subset}: {text}" if subset else text
 

@@ -19,7 +19,7 @@ from saco_data.sources import wrong_medium
 from saco_data.sources.base import Context
 from saco_data.sources.elsewhere import Elsewhere
 from saco_data.sources.raw_medium import RawMediumSource
-from saco_data.transports.base import Stopped
+from saco_data.transports.base import FileChanged, Stopped
 
 if TYPE_CHECKING:
     from saco_data.transports.archive import Member
@@ -114,7 +114,18 @@ class ArchiveSource(RawMediumSource):
                     remote = http.open(raw, stop=context.stop)
                     if self._is_published():
                         wrong_medium.check_not_refused(self, remote)
-                    yield from self._fetch_members(remote, wanted, context)
+                    try:
+                        yield from self._fetch_members(remote, wanted, context)
+                    except FileChanged as changed:
+                        log.warning(
+                            "%s: %s; it is read again, in one stream",
+                            remote.origin,
+                            changed.what,
+                            extra={"subset": self.name},
+                        )
+                        remote = http.open(raw, stop=context.stop)
+                        remote.read_in_one_stream()
+                        yield from self._fetch_members(remote, wanted, context)
             else:
                 yield from self._fetch_members(raw, wanted, context)
 

@@ -153,12 +153,20 @@ class Source(ABC):
     # Whether "not found" at `probe_address` counts as an answer.
     probe_may_be_missing: ClassVar[bool] = False
 
-    def write_listing(self, context: Context) -> bool:
-        """Writes the listing that names the products; returns whether a medium was read for it.
+    def is_wanted(self, name: str) -> bool:
+        """Whether the config asks for a product that a listing names."""
+        return True
+
+    def write_listing(self, context: Context) -> list[str]:
+        """Writes the listing that names the products; returns the archives that were read for it.
 
         Only for subsets whose archive is their index (`format: listing`).
         """
         raise NotImplementedError(f"{self.name} has no listing")
+
+    def archives(self) -> tuple[str, ...]:
+        """The archives whose listing names the products; empty where annotations name them."""
+        return ()
 
     @abstractmethod
     def fetch(self, assets: Sequence[Asset], context: Context) -> Iterator[Arrival | Outcome]:

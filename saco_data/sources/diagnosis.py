@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from saco_data.config.installation import pip_command
 from saco_data.config.regular import require_regular
 from saco_data.model.errors import UsageError
 from saco_data.model.finding import Finding, fail, ok, warn
@@ -96,7 +97,7 @@ def check_yt_dlp() -> Iterator[Finding]:
     """Findings about the age of yt-dlp and its JavaScript runtime."""
     from yt_dlp.version import __version__
 
-    renew = "Run `pip install --upgrade 'yt-dlp[default,deno]'`"
+    renew = f"Run `{pip_command()} install --upgrade 'yt-dlp[default,deno]'`"
     days = age_days(__version__)
     if days is None:
         yield warn("yt-dlp", f"version {__version__}, which is not a date", renew)

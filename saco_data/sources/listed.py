@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,21 +33,30 @@ EXPIRED = (Reason.LINK_EXPIRED, Reason.UNAUTHORIZED)
 
 
 class ListedSource(ArchiveSource):
-    """An archive named by a links file, a link, an archive at hand or its unpacked folder."""
+    """Archives named by a links file, a link, archives at hand or their unpacked folder."""
 
     def key_of(self, product: Product) -> str:
         return product.file_name
 
+    def archives(self) -> tuple[str, ...]:
+        """The names of the archives to read."""
+        return (str(self.manifest.raw.archive),)
+
+    def is_wanted(self, name: str) -> bool:
+        """Whether the config asks for this product."""
+        return True
+
     def raw(self) -> str | Path | None:
+        return self.raw_of(self.archives()[0])
+
+    def raw_of(self, archive: str) -> str | Path | None:
+        """Where an archive is: what the config names, else its link. Raises Blocked."""
         given, links = self.config.raw, self.config.links_file
+        if isinstance(given, Path) and (given / archive).is_file():
+            return given / archive
         if given or links is None:
             return given
-        return find_link(links, self.archive)
-
-    @property
-    def archive(self) -> str:
-        """The name of the archive."""
-        return str(self.manifest.raw.archive)
+        return find_link(links, archive)
 
     def find_key(self, name: str) -> str | None:
         """The key of any member that is a product; None for other members."""
@@ -55,44 +64,83 @@ class ListedSource(ArchiveSource):
         start = 0
         while start >= 0:
             if match := self._member.fullmatch(name, start):
-                return match["key"]
+                return self.product_of(match["key"])
             start = name.find("/", start) + 1 or -1
         return None
 
-    def write_listing(self, context: Context) -> bool:
-        """Writes the listing unless it is there; returns whether the archive was read.
+    def product_of(self, key: str) -> str:
+        """The name of the product that a member becomes."""
+        return key
 
-        Raises Blocked, Failure, ArchiveDamaged; Incomplete where the run is to stop.
+    def key_of_member(self, name: str, wanted: Collection[str]) -> str | None:
+        key = self.find_key(name)
+        return key if key in wanted else None
+
+    def write_listing(self, context: Context) -> list[str]:
+        """Adds the archives that are not in the listing yet; returns their names.
+
+        The listing is written after each archive. Raises Blocked, Failure, ArchiveDamaged;
+        Incomplete where the run is to stop.
         """
         path = self.config.pristine
-        if path.is_file():
-            return False
-        raw = self.require_raw()
-        folders.sweep(self.config.raw_folder)
-        names: set[str] = set()
-        try:
-            if isinstance(raw, Path):
-                names = self._list(raw)
-            else:
-                with self.open_http() as http, self._asking_for_links():
-                    names = self._unpack(http, raw, context)
-        except Stopped:
-            raise Incomplete(
-                "stopped while it was read", item=self.archive, remedy="Run again to go on"
-            ) from None
-        if not names:
-            raise Blocked(
-                "holds no file of this subset",
-                item=str(raw) if isinstance(raw, Path) else self.archive,
-                remedy=f"Correct `collections: {self.manifest.collection}` in the config",
-                reason=Reason.RAW_MISSING,
-            )
-        listing.write(path, {self.archive: names})
-        return True
+        known = listing.archives(path)
+        missing = [name for name in self.archives() if name not in known]
+        if missing:
+            self.require_raw()
+            folders.sweep(self.config.raw_folder)
+        for archive in missing:
+            names = self._read(archive, context)
+            if not names:
+                raise Blocked(
+                    "holds no file of this subset",
+                    item=archive,
+                    remedy=f"Correct `collections: {self.manifest.collection}` in the config",
+                    reason=Reason.RAW_MISSING,
+                )
+            known[archive] = sorted(names)
+            listing.write(path, known)
+        return missing
 
     def fetch(self, assets: Sequence[Asset], context: Context) -> Iterator[Arrival | Outcome]:
-        with self._asking_for_links():
-            yield from super().fetch(assets, context)
+        wanted: dict[str, Asset] = {}
+        for asset in assets:
+            path = self.raw_path(asset.key)
+            if path.is_file():
+                yield Arrival(asset, path, "", owned=True)
+            else:
+                wanted[asset.key] = asset
+        if not wanted:
+            return
+        self.require_raw()
+        for archive, names in listing.archives(self.config.pristine).items():
+            here = {name: wanted[name] for name in names if name in wanted}
+            if here:
+                yield from self._fetch_from(archive, here, context)
+
+    def _fetch_from(
+        self, archive: str, wanted: dict[str, Asset], context: Context
+    ) -> Iterator[Arrival | Outcome]:
+        raw = self.raw_of(archive)
+        with contextlib.suppress(Stopped), self._asking_for_links():
+            if isinstance(raw, Path):
+                yield from self._fetch_members(raw, wanted, context)
+                return
+            with self.open_http() as http:
+                remote = http.open(str(raw), stop=context.stop)
+                yield from self._fetch_members(remote, wanted, context, _checkpoint(archive))
+
+    def _read(self, archive: str, context: Context) -> set[str]:
+        """The names of all products in an archive; one that streams is unpacked as well."""
+        raw = self.raw_of(archive)
+        try:
+            if isinstance(raw, Path):
+                return self._list(raw)
+            with self.open_http() as http, self._asking_for_links():
+                return self._unpack(http, str(raw), archive, context)
+        except Stopped:
+            raise Incomplete(
+                "stopped while it was read", item=archive, remedy="Run again to go on"
+            ) from None
 
     def _list(self, raw: Path) -> set[str]:
         from saco_data.transports import archive
@@ -109,26 +157,34 @@ class ListedSource(ArchiveSource):
             pass
         return names
 
-    def _unpack(self, http: Http, url: str, context: Context) -> set[str]:
+    def _unpack(self, http: Http, url: str, name: str, context: Context) -> set[str]:
         from saco_data.transports import archive
 
         names: set[str] = set()
 
-        def is_missing(name: str) -> bool:
-            key = self.find_key(name)
+        def is_missing(member: str) -> bool:
+            key = self.find_key(member)
             if key is None:
                 return False
             names.add(key)
-            return not self._has(key)
+            return self.is_wanted(key) and not self._has(key)
 
-        for member in archive.members(
-            http.open(url, stop=context.stop),
-            is_missing,
-            checkpoint=self.config.folder / ".archive-index",
-            md5=self._md5(http),
-            stop=context.stop,
-        ):
-            self._save(member)
+        try:
+            for member in archive.members(
+                http.open(url, stop=context.stop),
+                is_missing,
+                checkpoint=self.config.folder / _checkpoint(name),
+                md5=self._md5(http, name),
+                stop=context.stop,
+            ):
+                self._save(member)
+        except archive.ArchiveDamaged as error:
+            if not error.cut:
+                # What was unpacked may come from the same damaged bytes.
+                for key in names:
+                    with contextlib.suppress(UnsafeName):
+                        self.raw_path(key).unlink(missing_ok=True)
+            raise
         return names
 
     def _has(self, key: str) -> bool:
@@ -149,8 +205,8 @@ class ListedSource(ArchiveSource):
             if not error.alone:
                 raise
 
-    def _md5(self, http: Http) -> str | None:
-        """The published md5 of the archive; None where the links file does not lead to one."""
+    def _md5(self, http: Http, archive: str) -> str | None:
+        """The published md5 of an archive; None where the links file does not lead to one."""
         links = self.config.links_file
         if self.config.raw or links is None:
             return None
@@ -158,7 +214,7 @@ class ListedSource(ArchiveSource):
             content = http.get(find_link(links, MD5_LIST), limit_bytes=MD5_LIMIT)
         except (Blocked, Failure):
             return None
-        return find_md5(content.decode(errors="replace"), self.archive)
+        return find_md5(content.decode(errors="replace"), archive)
 
     @contextlib.contextmanager
     def _asking_for_links(self) -> Iterator[None]:
@@ -176,6 +232,10 @@ class ListedSource(ArchiveSource):
                 "it goes on where it stopped",
                 reason=Reason.LINK_EXPIRED,
             ) from error
+
+
+def _checkpoint(archive: str) -> str:
+    return f".{archive}.archive-index"
 
 
 def find_md5(text: str, archive: str) -> str | None:

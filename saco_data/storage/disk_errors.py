@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from saco_data.model.errors import DiskFull, DiskTrouble, OutputError
+from saco_data.model.errors import DiskFull, DiskTrouble, Incomplete, OutputError, SacoError
 from saco_data.storage.names import UnsafeName
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -22,6 +23,8 @@ _REFUSED = (
     errno.ENOTEMPTY,
     errno.ELOOP,
 )
+# What the loader of libraries says where memory or descriptors are used up.
+_SHORT = re.compile("failed to map segment|cannot (create|allocate)|Too many open files")
 # The device or the server of the folder has trouble; neither config nor permissions are wrong.
 _TROUBLE = (errno.EIO, errno.ESTALE, getattr(errno, "EREMOTEIO", errno.EIO))
 _AWKWARD = frozenset(':*?"<>|')  # characters that file systems of Windows refuse
@@ -78,3 +81,57 @@ def _is_not_from_writing(error: OSError) -> bool:
         or error.errno in _NETWORK
         or type(error).__module__ != "builtins"  # from ssl, socket or another library
     )
+
+
+def describe_system_error(error: BaseException) -> SacoError | None:
+    """The error for the user where the system refused something; None for any other."""
+    if isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError) and "start new thread" in str(error)
+    ):
+        return Incomplete(
+            "the memory or the number of processes that this system allows is used up",
+            remedy="Lower `jobs` in the config, or raise the limit (`ulimit -a`), and run again",
+        )
+    if isinstance(error, ImportError) and _SHORT.search(str(error)):
+        return Incomplete(
+            f"a library cannot be loaded ({error})",
+            remedy="Raise the limit (`ulimit -n`, `ulimit -v`), and run again",
+        )
+    if not isinstance(error, OSError) or type(error).__module__ != "builtins":
+        return None
+    where = str(error.filename or "")
+    if error.errno in _FULL:
+        return DiskFull(
+            "no space left", item=where or "output", remedy="Free some space and run again"
+        )
+    if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN):
+        return Incomplete(
+            f"the system refused more ({os.strerror(error.errno)})",
+            item=where,
+            remedy="Raise the limit (`ulimit -n`, `ulimit -v`) or lower `jobs`, and run again",
+        )
+    if error.errno in _TROUBLE:
+        return DiskTrouble(
+            f"the disk does not answer as it should ({os.strerror(error.errno or 0)})",
+            item=where,
+            remedy="Run again; if it comes back, check the disk or mount it again",
+        )
+    if error.errno == errno.ENOENT and not _has_working_directory():
+        return OutputError(
+            "the working directory was deleted", remedy="Change to a folder that exists (cd)"
+        )
+    if where and (error.errno in _REFUSED or error.errno == errno.ENAMETOOLONG):
+        return OutputError(
+            f"cannot be used ({os.strerror(error.errno)})",
+            item=where,
+            remedy="Make it accessible, or name another path in the config",
+        )
+    return None
+
+
+def _has_working_directory() -> bool:
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        return False
+    return True

@@ -42,7 +42,14 @@ def test_the_default_collection_is_silver() -> None:
 
 
 def test_each_subset_has_its_published_counts() -> None:
-    assert set(builtin().ids) == {*PUBLISHED, *LISTED, "o365/val"}
+    assert set(builtin().ids) == {*PUBLISHED, *LISTED, "sa-v/train", "o365/val"}
+
+
+def test_sa_v_train_has_the_published_counts() -> None:
+    facts = builtin().find("sa-v/train")
+    # Videos, manual and automatic annotations.
+    assert facts.annotations.files == 50_583 + 50_583 + 48_436
+    assert facts.raw.shards == 56
 
 
 def test_objects365_has_the_published_counts() -> None:

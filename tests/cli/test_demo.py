@@ -12,6 +12,7 @@ from pycocotools import mask as rle
 
 import saco_data as saco_api
 from saco_data.cli import main
+from saco_data.config.installation import how_to_install
 from saco_data.config.settings import load
 from saco_data.dataset.dataset import Subset, SubsetFiles
 from saco_data.sandbox.demo import SUBSETS
@@ -128,4 +129,4 @@ def test_without_its_extra_the_demo_says_what_to_install(
     with pytest.raises(SystemExit) as ended:
         main.main()
     assert ended.value.code == 2
-    assert "pip install 'saco-data[demo]'" in capsys.readouterr().err
+    assert f"Run `{how_to_install('demo')}`" in capsys.readouterr().err

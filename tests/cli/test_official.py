@@ -249,7 +249,7 @@ def test_fathomnet_from_a_list_of_uuids(tmp_path: Path) -> None:
         done = script(
             "download_fathomnet.py",
             *("--processed_images_folder", tmp_path / "processed"),
-            *("--image-uuids", tmp_path / "uuids.json", "--num-procs", 64),
+            *("--image-uuids", tmp_path / "uuids.json", "--num-procs", "64"),
             cwd=tmp_path,
         )
     assert done.returncode == 0, done.stderr

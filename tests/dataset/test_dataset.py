@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from pycocotools import mask as rle
 
 from saco_data.dataset.dataset import Dataset, Subset, SubsetFiles
 from saco_data.dataset.item import Item
 from saco_data.model.errors import AnnotationError, Incomplete
 from tests.helpers.annotations import document, image
+from tests.helpers.rle import encode
 
 WIDTH, HEIGHT = 160, 120
 
@@ -32,14 +32,13 @@ def rectangle(left: int, top: int, width: int, height: int) -> Any:
 
 def annotation(number: int, of: int, *box: int) -> dict[str, Any]:
     """A mask that is a rectangle in pixels (left, top, width, height), written as SA-Co does."""
-    encoded = rle.encode(np.asfortranarray(rectangle(*box)))
     scale = (WIDTH, HEIGHT, WIDTH, HEIGHT)
     return {
         "id": number,
         "image_id": 10_000_000 + of,
         "area": box[2] * box[3] / (WIDTH * HEIGHT),
         "bbox": [each / side for each, side in zip(box, scale, strict=True)],
-        "segmentation": {"counts": encoded["counts"].decode(), "size": [HEIGHT, WIDTH]},
+        "segmentation": encode(rectangle(*box)),
     }
 
 
@@ -63,7 +62,9 @@ def prepared(root: Path, *masks: dict[str, Any]) -> Dataset:
 
 @pytest.fixture
 def nga(tmp_path: Path) -> Subset:
-    return prepared(tmp_path)["nga"]
+    subset = prepared(tmp_path)["nga"]
+    assert isinstance(subset, Subset)
+    return subset
 
 
 def test_items_come_in_the_order_of_the_file(nga: Subset) -> None:

@@ -14,11 +14,7 @@ from hypothesis.extra import numpy as arrays
 from pycocotools import mask as rle
 
 from saco_data.dataset.masks import DamagedMask, decode
-
-
-def encoded(mask: Any) -> dict[str, Any]:
-    made = rle.encode(np.asfortranarray(mask.astype(np.uint8)))
-    return {"counts": made["counts"].decode(), "size": list(mask.shape)}
+from tests.helpers.rle import encode
 
 
 @given(
@@ -26,7 +22,7 @@ def encoded(mask: Any) -> dict[str, Any]:
 )
 def test_decoding_inverts_encoding(mask: Any) -> None:
     height, width = mask.shape
-    assert np.array_equal(decode(encoded(mask), width, height), mask)
+    assert np.array_equal(decode(encode(mask), width, height), mask)
 
 
 @given(st.text(alphabet=[chr(code) for code in range(40, 116)], max_size=60))
@@ -37,7 +33,7 @@ def test_any_text_is_a_whole_mask_or_refused(counts: str) -> None:
     except DamagedMask:
         return
     assert mask.shape == (9, 7)
-    assert encoded(mask)["size"] == [9, 7]
+    assert encode(mask)["size"] == [9, 7]
 
 
 @pytest.mark.parametrize(

@@ -56,7 +56,7 @@ def example() -> bytes:
     return json.dumps(document(first, second, masks=[mask])).encode()
 
 
-UNUSUAL = {
+UNUSUAL: dict[str, tuple[Callable[[bytes], bytes], str]] = {
     "byte order mark": (lambda content: b"\xef\xbb\xbf" + content, "byte order mark"),
     "NaN": (lambda content: content.replace(b"0.25", b"NaN"), "1 × NaN or Infinity"),
     "-Infinity": (lambda content: content.replace(b"0.25", b"-Infinity"), "NaN or Infinity"),

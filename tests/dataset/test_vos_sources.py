@@ -13,7 +13,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from PIL import Image
-from pycocotools import mask as rle
 
 from saco_data.dataset import label_png, vos
 from saco_data.dataset.masks import DamagedMask
@@ -23,11 +22,7 @@ from saco_data.model.errors import UsageError
 from saco_data.model.faults import FaultsFound
 from tests.conftest import Saco
 from tests.dataset.test_vos import HEIGHT, WIDTH, box, mapping, opened, pictures
-
-
-def compressed(mask: Any) -> dict[str, Any]:
-    made = rle.encode(np.asfortranarray(mask.astype(np.uint8)))
-    return {"size": list(mask.shape), "counts": made["counts"].decode()}
+from tests.helpers.rle import encode
 
 
 def uncompressed(mask: Any) -> dict[str, Any]:
@@ -74,7 +69,7 @@ def test_folders_of_objects(tmp_path: Path) -> None:
     assert mapping(tmp_path / "out")["videos"]["v_004"]["objects"] == {"4": "003"}
 
 
-@pytest.mark.parametrize("encode", [compressed, uncompressed])
+@pytest.mark.parametrize("encode", [encode, uncompressed])
 def test_youtube_vis(tmp_path: Path, encode: Any) -> None:
     pictures(tmp_path / "in/JPEGImages/abc", 3)
     names = [f"abc/{number:05d}.jpg" for number in range(3)]
@@ -108,9 +103,9 @@ def test_coco_with_tracks(tmp_path: Path, key: str) -> None:
         for n in (2, 0, 1)
     ]
     annotations = [
-        {"id": 1, "image_id": 0, "segmentation": compressed(box(0, 0)), **track(900)},
-        {"id": 2, "image_id": 0, "segmentation": compressed(box(6, 0)), **track(900)},
-        {"id": 3, "image_id": 2, "segmentation": compressed(box(2, 2)), **track(77)},
+        {"id": 1, "image_id": 0, "segmentation": encode(box(0, 0)), **track(900)},
+        {"id": 2, "image_id": 0, "segmentation": encode(box(6, 0)), **track(900)},
+        {"id": 3, "image_id": 2, "segmentation": encode(box(2, 2)), **track(77)},
     ]
     document(tmp_path / "in", {"images": images, "annotations": annotations})
     found = converted(tmp_path)
@@ -126,7 +121,7 @@ def test_coco_with_tracks(tmp_path: Path, key: str) -> None:
 def test_coco_without_tracks_is_refused(tmp_path: Path) -> None:
     pictures(tmp_path / "in/clip", 1)
     image = {"id": 0, "file_name": "clip/00000.jpg", "width": WIDTH, "height": HEIGHT}
-    annotation = {"id": 3, "image_id": 0, "segmentation": compressed(box(0, 0))}
+    annotation = {"id": 3, "image_id": 0, "segmentation": encode(box(0, 0))}
     document(tmp_path / "in", {"images": [image], "annotations": [annotation]})
     with pytest.raises(UsageError, match="annotation 3 has no track_id or instance_id"):
         open_videos(tmp_path / "in")
@@ -134,7 +129,7 @@ def test_coco_without_tracks_is_refused(tmp_path: Path) -> None:
 
 def test_sav_json(tmp_path: Path) -> None:
     pictures(tmp_path / "in/JPEGImages_24fps/sav_000042", 9)
-    rows = [[compressed(box(0, 0)), None], [None, None], [compressed(box(0, 0))] * 2]
+    rows = [[encode(box(0, 0)), None], [None, None], [encode(box(0, 0))] * 2]
     content: dict[str, Any] = {
         "video_id": "sav_000042",
         "video_frame_count": 9.0,
@@ -188,7 +183,7 @@ def test_colour_masks_are_refused(tmp_path: Path) -> None:
 def test_names_cannot_leave_the_folder(tmp_path: Path, name: str) -> None:
     pictures(tmp_path / "v", 1)
     video = {"id": 5, "file_names": [name], "width": WIDTH, "height": HEIGHT}
-    annotation = {"id": 1, "video_id": 5, "segmentations": [compressed(box(0, 0))]}
+    annotation = {"id": 1, "video_id": 5, "segmentations": [encode(box(0, 0))]}
     document(tmp_path / "in", {"videos": [video], "annotations": [annotation]})
     with pytest.raises(FaultsFound, match="unsafe name"):
         converted(tmp_path)
@@ -216,8 +211,8 @@ def test_a_folder_without_masks_is_refused(tmp_path: Path) -> None:
 @given(arrays.arrays(np.bool_, st.tuples(st.integers(1, 9), st.integers(1, 9))))
 def test_run_lengths_are_read_in_both_forms(mask: Any) -> None:
     height, width = mask.shape
-    for encode in (compressed, uncompressed):
-        assert (to_mask(encode(mask), width, height) == mask).all()
+    for form in (encode, uncompressed):
+        assert (to_mask(form(mask), width, height) == mask).all()
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -39,7 +40,7 @@ def test_a_damaged_note_beside_a_part_starts_anew(tmp_path: Path, number: int) -
     assert not part.resumed and part.spans == [] and part.version.size is None
 
 
-NONSENSE = {
+NONSENSE: dict[str, list[Any]] = {
     "since": [-1, 1 << 62, "yesterday", 1.5],
     "bytes": [1 << 62, "many"],
     "key": [b"\xff\xfe"],

@@ -233,3 +233,19 @@ def test_all_commands_know_it(settings: Settings, tmp_path: Path, saco: Saco) ->
         assert done.returncode == 0, (command, done.stdout, done.stderr)
     counts = json.loads(saco("status", VAL, "--json", cwd=tmp_path).stdout)["subsets"][VAL]
     assert counts["products"]["done"] == 46 and counts["masks"]["kept"] == 18 and counts["complete"]
+
+
+def test_an_archive_with_another_md5_leaves_nothing_behind(
+    settings: Settings, mounts: Mounts
+) -> None:
+    right = mounts.server.files["/sums/sav_md5sum.chk"]
+    mounts.server.files["/sums/sav_md5sum.chk"] = f"{'0' * 32}  sav_val.tar\n".encode()
+    notes = Notes()
+    assert prepare(settings, VAL, notes=notes) == 3
+    assert "md5" in notes.lines[-1]
+    own = settings.subset(VAL)
+    assert not [path for path in own.raw_folder.rglob("*") if path.is_file()]
+    assert not own.images.exists() and not own.pristine.exists()
+    mounts.server.files["/sums/sav_md5sum.chk"] = right
+    assert prepare(settings, VAL) == 0
+    assert products(settings, VAL) == expected()

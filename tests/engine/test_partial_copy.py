@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from pycocotools import mask as rle
 
 import saco_data as saco_api
 from saco_data.cli.common import read_status
@@ -17,6 +16,7 @@ from saco_data.report.console import print_evaluator
 from saco_data.state.ledger import Ledger
 from tests.conftest import Saco
 from tests.helpers.folders import tree
+from tests.helpers.rle import encode
 from tests.helpers.tiny_subset import NAMES, SUBSET, TinySubset
 
 
@@ -140,13 +140,12 @@ def truth_as_prediction(content: dict[str, Any], to: Path) -> Path:
 
 
 def with_masks(content: dict[str, Any]) -> dict[str, Any]:
-    square = np.zeros((12, 16), np.uint8, order="F")
+    square = np.zeros((12, 16), np.uint8)
     square[2:8, 3:9] = 1
-    counts = rle.encode(square)["counts"].decode()
     for each in content["images"]:
         each["is_instance_exhaustive"] = True
     for each in content["annotations"]:
-        each |= {"segmentation": {"size": [12, 16], "counts": counts}, "area": 0.2}
+        each |= {"segmentation": encode(square), "area": 0.2}
         each |= {"bbox": [0.1, 0.1, 0.3, 0.5], "category_id": 1, "iscrowd": 0}
     return content
 

@@ -309,7 +309,7 @@ def test_a_signal_ends_a_run_cleanly_and_keeps_finished_work(
         assert process.poll() is None
         time.sleep(0.005)
     process.send_signal(number)
-    _, talk = process.communicate(timeout=60)
+    _, talk = process.communicate(timeout=300)
     if process.returncode != 0:  # it may have been done already
         assert process.returncode == code and f"stopped by {word}" in talk
         assert "run again" in talk and "Traceback" not in talk

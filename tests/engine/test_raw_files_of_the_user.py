@@ -12,6 +12,7 @@ from saco_data.config.settings import Settings
 from saco_data.engine import session
 from saco_data.engine.events import Stages
 from saco_data.engine.subset import bind_one
+from saco_data.model.items import Item
 from saco_data.model.reasons import Reason, State
 from saco_data.report.warnings_to_notes import Warnings
 from saco_data.sandbox.http_server import Fault, Faults
@@ -59,7 +60,7 @@ def reasons(settings: Settings, name: str, key: str) -> set[Reason]:
     return {item.reason for item in frames(settings, name, key).values()}
 
 
-def frames(settings: Settings, name: str, key: str) -> dict[str, object]:
+def frames(settings: Settings, name: str, key: str) -> dict[str, Item]:
     """The frames of a video in the ledger."""
     stem = key.removesuffix(".mp4")
     return {each: item for each, item in items(settings, name).items() if each.startswith(stem)}
@@ -98,7 +99,7 @@ def test_a_damaged_video_of_the_user_stays(tmp_path: Path, name: str, damage: st
         assert prepare(settings, name, notes) == 4
         assert stays(path, content, before) and reasons(settings, name, key) == bad
         for item in frames(settings, name, key).values():
-            assert "another copy could not be fetched" in item.detail  # type: ignore[attr-defined]
+            assert "another copy could not be fetched" in item.detail
         # The source is open: another copy goes beside it.
         close(mounts, name, closed=False)
         notes.lines.clear()
@@ -173,7 +174,7 @@ def test_a_read_only_folder_with_a_bad_video_gives_the_sound_ones(tmp_path: Path
         before = path.stat()
         for each in settings.subset("sav").images.rglob("*.jpg"):
             each.unlink()
-        how = ["mount", "--bind", folder, folder]
+        how = ["mount", "--bind", str(folder), str(folder)]
         if subprocess.run(how, check=False).returncode:
             pytest.skip("cannot mount a read-only folder here")
         try:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import errno
 import io
 import json
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import av
 import pytest
@@ -50,10 +52,9 @@ def complete(settings: Settings, subset: str = SUBSET) -> bool:
         return status.read(settings, ledger, [subset]).complete
 
 
-def prepare(settings: Settings, subset: str, *, clock: Callable[[], float] | None = None) -> int:
-    more = {"clock": clock} if clock else {}
+def prepare(settings: Settings, subset: str, *, clock: Callable[[], float] = time.time) -> int:
     return session.go(
-        settings, [subset], "prepare", Notes(), executor=InlineExecutor(), **more
+        settings, [subset], "prepare", Notes(), executor=InlineExecutor(), clock=clock
     ).code
 
 
@@ -190,7 +191,6 @@ def test_a_file_that_kills_its_worker_does_not_affect_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from concurrent.futures import Future
-    from typing import Any
 
     from saco_data.executors import WorkerLost
 
@@ -225,8 +225,8 @@ def test_an_unusable_new_version_leaves_the_finished_products(
     with FileServer(videos) as server:
         endpoints = {"droid_https": f"{server.url}/g"}
         settings = config(tmp_path, silver_path="silver", endpoints=endpoints)
-        time = [START]
-        prepare(settings, "droid", clock=lambda: time[0])
+        now = [START]
+        prepare(settings, "droid", clock=lambda: now[0])
         before, known = products(settings, "droid"), states(settings, "droid")
         raw = {
             path.name: path.read_bytes()
@@ -246,7 +246,7 @@ def test_an_unusable_new_version_leaves_the_finished_products(
 
         monkeypatch.setattr("saco_data.storage.folders.park_old_raw", then_fails)
         followed = sync(
-            settings, ["droid"], Notes(), clock=lambda: time[0], executor=InlineExecutor()
+            settings, ["droid"], Notes(), clock=lambda: now[0], executor=InlineExecutor()
         )
         assert len(followed.checked["droid"].followed) == 1
         assert products(settings, "droid") == before
@@ -259,14 +259,14 @@ def test_an_unusable_new_version_leaves_the_finished_products(
         server.files[changed] = other
         monkeypatch.setattr("saco_data.storage.folders.park_old_raw", asked)
         for _ in range(2):
-            time[0] += 2 * DAY
-            sync(settings, ["droid"], Notes(), clock=lambda: time[0], executor=InlineExecutor())
+            now[0] += 2 * DAY
+            sync(settings, ["droid"], Notes(), clock=lambda: now[0], executor=InlineExecutor())
         assert products(settings, "droid") != before
 
 
 def _first_frames(video: bytes, count: int) -> bytes:
     out = io.BytesIO()
-    with av.open(io.BytesIO(video)) as source, av.open(out, "w", format="mp4") as target:
+    with av.open(io.BytesIO(video), "r") as source, av.open(out, "w", format="mp4") as target:
         stream = target.add_stream_from_template(source.streams.video[0])
         for number, packet in enumerate(source.demux(source.streams.video[0])):
             if packet.dts is not None and number < count:
@@ -347,7 +347,7 @@ def test_a_wrong_address_and_a_broken_connection_prune_nothing(
 
 
 @pytest.mark.parametrize("keys", [{}, {"update_annotation_bdd100k": False}])
-def test_a_copy_without_files_is_not_complete(tmp_path: Path, keys: dict[str, bool]) -> None:
+def test_a_copy_without_files_is_not_complete(tmp_path: Path, keys: dict[str, Any]) -> None:
     small = TinySubset(tmp_path, **keys)
     small.holds([])
     assert small.prepare().code == 4

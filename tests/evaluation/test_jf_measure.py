@@ -54,11 +54,12 @@ def expected(truth: Any, prediction: Any) -> tuple[float, float]:
 
 def whole(mask: Any) -> Patch:
     """The patch that a reader would give."""
+    height, width = mask.shape
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     if not rows.size:
-        return Patch(*mask.shape, 0, 0, mask[:0, :0].astype(np.uint8))
+        return Patch(height, width, 0, 0, mask[:0, :0].astype(np.uint8))
     inner = mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].astype(np.uint8)
-    return Patch(*mask.shape, int(rows[0]), int(columns[0]), inner)
+    return Patch(height, width, int(rows[0]), int(columns[0]), inner)
 
 
 def measured(truth: Any, prediction: Any) -> tuple[float, float]:

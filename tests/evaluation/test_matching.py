@@ -13,7 +13,7 @@ import pytest
 
 from saco_data.evaluation import matching
 from saco_data.evaluation.segmentations import Rle
-from tests.evaluation.made import encode
+from tests.helpers.rle import encode
 
 MASK = np.ones((4, 4), bool)
 SHAPE = Rle(4, 4, encode(MASK)["counts"])

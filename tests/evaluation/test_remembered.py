@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -25,9 +26,14 @@ def test_what_is_unchanged_is_not_computed_again(
     gt, pred = old(write(tmp_path / "gt.json", content)), old(write(tmp_path / "p.json", found))
     task = Task("x", pred, (gt,))
     first = evaluate_one(task, Options())
-    calls = []
+    calls: list[tuple[Any, ...]] = []
     real = computing.compute
-    monkeypatch.setattr(computing, "compute", lambda *each: calls.append(1) or real(*each))
+
+    def compute(*each: Any) -> Any:
+        calls.append(each)
+        return real(*each)
+
+    monkeypatch.setattr(computing, "compute", compute)
     assert evaluate_one(task, Options()) == first and not calls
     assert evaluate_one(task, Options(lenient=True)).official == first.official
     old(write(pred, found[1:]))

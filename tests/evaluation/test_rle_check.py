@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from saco_data.dataset.masks import DamagedMask, run_lengths
 from saco_data.evaluation import rle_check
-from tests.evaluation.made import encode
+from tests.helpers.rle import encode
 
 
 def is_whole(counts: str, pixels: int) -> bool:

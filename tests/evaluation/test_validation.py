@@ -26,7 +26,7 @@ def run(folder: Path, found: Any, **how: Any) -> Any:
 
 def test_all_errors_are_found_at_once_the_first_five_of_each(tmp_path: Path) -> None:
     broken = {"size": [HEIGHT, WIDTH], "counts": "1"}
-    found = [entry(10, MASK)]
+    found: list[Any] = [entry(10, MASK)]
     found += [entry(11, MASK, segmentation=broken) for _ in range(7)]
     found += [{**entry(12, MASK), "score": "0.9"}, "text", {"image_id": 13}, entry(99, MASK)]
     with pytest.raises(PredictionError) as caught:

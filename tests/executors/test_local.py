@@ -35,34 +35,34 @@ def test_results_come_back(executor: LocalExecutor) -> None:
 def test_a_task_that_hangs_does_not_affect_others(executor: LocalExecutor) -> None:
     slow = executor.submit(time.sleep, 60, seconds=0.5)
     with pytest.raises(TimeoutError):
-        slow.result(timeout=20)
-    assert executor.submit(pow, 2, 3, seconds=30).result(timeout=20) == 8
+        slow.result()
+    assert executor.submit(pow, 2, 3, seconds=30).result() == 8
 
 
 def test_a_task_that_crashes_its_process_does_not_affect_others(executor: LocalExecutor) -> None:
     with pytest.raises(WorkerLost, match="died"):
-        executor.submit(os._exit, 7, seconds=30).result(timeout=20)
-    assert executor.submit(pow, 2, 3, seconds=30).result(timeout=20) == 8
+        executor.submit(os._exit, 7, seconds=30).result()
+    assert executor.submit(pow, 2, 3, seconds=30).result() == 8
 
 
 def test_memory_is_limited(executor: LocalExecutor) -> None:
     with pytest.raises((MemoryError, WorkerLost)):
-        executor.submit(bytearray, 2 << 30, seconds=30).result(timeout=20)
+        executor.submit(bytearray, 2 << 30, seconds=30).result()
 
 
 def test_an_error_of_a_task_is_raised_by_its_future(executor: LocalExecutor) -> None:
     with pytest.raises(ZeroDivisionError):
-        executor.submit(divmod, 1, 0, seconds=30).result(timeout=20)
+        executor.submit(divmod, 1, 0, seconds=30).result()
 
 
 def test_a_broken_pool_is_replaced(executor: LocalExecutor) -> None:
-    pids = {executor.submit(os.getpid, seconds=30).result(timeout=20) for _ in range(8)}
+    pids = {executor.submit(os.getpid, seconds=30).result() for _ in range(8)}
     for pid in pids:
         os.kill(pid, signal.SIGKILL)
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 300
     while time.monotonic() < deadline:
         try:
-            assert executor.submit(pow, 2, 3, seconds=30).result(timeout=20) == 8
+            assert executor.submit(pow, 2, 3, seconds=30).result() == 8
             return
         except WorkerLost:
             continue
@@ -74,8 +74,8 @@ def test_a_killed_pool_loses_its_running_tasks_only(executor: LocalExecutor) -> 
     assert executor._pool
     executor._pool._process.kill()
     with pytest.raises(WorkerLost, match="broke down"):
-        slow.result(timeout=20)
-    assert executor.submit(pow, 2, 3, seconds=30).result(timeout=20) == 8
+        slow.result()
+    assert executor.submit(pow, 2, 3, seconds=30).result() == 8
 
 
 def test_workers_that_cannot_start_are_reported(
@@ -118,15 +118,15 @@ def _raise_unreadable() -> None:
 
 def test_an_error_that_cannot_be_transferred_is_described(executor: LocalExecutor) -> None:
     with pytest.raises(RuntimeError, match="Unreadable: so it is"):
-        executor.submit(_raise_unreadable, seconds=30).result(timeout=20)
+        executor.submit(_raise_unreadable, seconds=30).result()
     with pytest.raises(Exception, match="pickle"):
-        executor.submit(threading.Lock, seconds=30).result(timeout=20)
-    assert executor.submit(pow, 2, 3, seconds=30).result(timeout=20) == 8
+        executor.submit(threading.Lock, seconds=30).result()
+    assert executor.submit(pow, 2, 3, seconds=30).result() == 8
 
 
 def test_an_error_names_the_line_in_the_worker(executor: LocalExecutor) -> None:
     with pytest.raises(FileNotFoundError) as caught:
-        executor.submit(sha256_of, Path("/none"), seconds=30).result(timeout=20)
+        executor.submit(sha256_of, Path("/none"), seconds=30).result()
     assert "in sha256_of" in caught.value.__notes__[0]
 
 
@@ -174,7 +174,7 @@ def test_workers_do_not_run_the_script_of_the_user(tmp_path: Path, script: str, 
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=300,
     )
     assert (ended.stdout, ended.stderr) == ("8\n", "run ")
 
@@ -187,7 +187,7 @@ def is_running(process: int) -> bool:
 
 
 def wait_for_end(processes: list[int]) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 300
     while any(map(is_running, processes)):
         assert time.monotonic() < deadline
         time.sleep(0.05)
@@ -237,7 +237,7 @@ def test_ctrl_c_reaches_the_caller_only() -> None:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(caller.pid, signal.SIGINT)
         time.sleep(0.02)
-    assert caller.communicate(timeout=30) == ("12\n", "")
+    assert caller.communicate(timeout=300) == ("12\n", "")
 
 
 def test_an_executor_that_is_never_closed_ends_with_the_program(tmp_path: Path) -> None:
@@ -250,7 +250,7 @@ def test_an_executor_that_is_never_closed_ends_with_the_program(tmp_path: Path) 
         "print(executor._pool._process.pid)\n"
     )
     ended = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=60
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=300
     )
     assert (ended.returncode, ended.stderr) == (0, "")
     wait_for_end([int(line) for line in ended.stdout.split()])
@@ -279,7 +279,7 @@ def test_workers_import_the_packages_of_the_caller_and_nothing_from_the_current_
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=300,
     )
     assert ended.stderr == "" and ended.stdout == "8\n"
     assert not (folder / "imported").exists()

@@ -6,7 +6,7 @@ video are alike. `INTACT` are those where OpenCV, reading from the start, gets e
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cache
@@ -211,21 +211,21 @@ def write_long(path: Path, seconds: int, *, rate: int, size: tuple[int, int], go
         stream = container.add_stream("libx264", rate=rate, options=options)
         stream.width, stream.height = size
         stream.pix_fmt = "yuv420p"
-        packets: list[av.Packet] = []
+        packets: list[av.Packet[av.VideoStream]] = []
         for number in range(gop):
             frame = av.VideoFrame.from_ndarray(picture(number, *size), format="rgb24")
             frame.pts, frame.time_base = number, Fraction(1, rate)
             packets += stream.encode(frame)
         packets += stream.encode(None)
-        once = [(bytes(each), each.pts, each.dts, each.is_keyframe) for each in packets]
+        once = [(bytes(each), each.pts or 0, each.dts or 0, each.is_keyframe) for each in packets]
         for turn in range(seconds * rate // gop):
-            container.mux(_again(once, stream, turn * gop, Fraction(1, rate)))
+            container.mux(list(_again(once, stream, turn * gop, Fraction(1, rate))))
     return path
 
 
 def _again(
     once: Iterable[tuple[bytes, int, int, bool]], stream: Any, shift: int, time_base: Fraction
-) -> Iterable[av.Packet]:
+) -> Iterator[av.Packet[Any]]:
     for data, pts, dts, key in once:
         packet = av.Packet(data)
         packet.pts, packet.dts, packet.time_base = pts + shift, dts + shift, time_base

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import av
 import cv2
@@ -59,10 +60,11 @@ def plain_decode(path: Path) -> list[tuple[int | None, np.ndarray]]:
 
 
 def _rgb(frame: av.VideoFrame) -> np.ndarray:
-    bgr = frame.to_ndarray(format="bgr24", interpolation=Interpolation.BICUBIC)
+    bgr: Any = frame.to_ndarray(format="bgr24", interpolation=Interpolation.BICUBIC)
     if frame.rotation in TURNS:
         bgr = cv2.rotate(bgr, TURNS[frame.rotation])
-    return cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
+    rgb: np.ndarray = cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
+    return rgb
 
 
 def assert_exact(path: Path, wanted: list[int]) -> list[str]:
@@ -184,7 +186,7 @@ def test_a_file_with_random_damage_yields_what_a_fresh_decode_yields(
     data = source.read_bytes()
     for _ in range(rng.integers(1, 4)):
         data = corpus.noisy(
-            data, int(rng.integers(len(data) // 10, len(data))), rng.integers(1, 60)
+            data, int(rng.integers(len(data) // 10, len(data))), int(rng.integers(1, 60))
         )
     path = tmp_path / source.name
     path.write_bytes(data[: source.stat().st_size])

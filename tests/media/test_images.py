@@ -37,8 +37,10 @@ def refused(data: bytes) -> Reason:
     with pytest.raises(ImageError) as caught:
         check_image(data, name="a.jpg")
     assert str(caught.value).startswith("a.jpg: ")
-    assert pickle.loads(pickle.dumps(caught.value)).reason is caught.value.reason
-    return caught.value.reason
+    reason = caught.value.reason
+    assert pickle.loads(pickle.dumps(caught.value)).reason is reason
+    assert isinstance(reason, Reason)
+    return reason
 
 
 KINDS = {

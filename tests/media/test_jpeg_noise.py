@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import random
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy
@@ -31,7 +32,7 @@ def after_start(data: bytes, more: bytes) -> bytes:
     return data[:at] + more + data[at:]
 
 
-NOISES = {
+NOISES: dict[str, Callable[[bytes], bytes]] = {
     "junk after the start": lambda data: after_start(data, b"junk" * 9),
     "bad ICC": lambda data: after_start(data, b"\xff\xe2\0\x20ICC_PROFILE\0\x05\x02" + bytes(16)),
     "zeros before the end": lambda data: data[:-2] + bytes(5000) + data[-2:],

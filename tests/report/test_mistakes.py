@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from pycocotools import mask as rle
 
 import saco_data as saco_api
 from saco_data.dataset.dataset import Subset, SubsetFiles
@@ -20,6 +19,7 @@ from saco_data.model.errors import UsageError
 from saco_data.report import mistakes, mistakes_page
 from tests.conftest import Saco
 from tests.helpers.pictures import plain_jpeg
+from tests.helpers.rle import encode
 from tests.report.conftest import HOSTILE, Silver
 from tests.report.test_page import Reader
 
@@ -61,10 +61,8 @@ def result(silver: Silver, tmp_path_factory: pytest.TempPathFactory) -> Iterator
             | {"width": SIDE, "height": SIDE, "is_instance_exhaustive": True}
         )
         for box in boxes:
-            encoded = rle.encode(np.asfortranarray(mask(box)))
-            shape = {"size": [SIDE, SIDE], "counts": encoded["counts"].decode()}
             masks.append(
-                {"id": len(masks), "image_id": images[-1]["id"], "segmentation": shape}
+                {"id": len(masks), "image_id": images[-1]["id"], "segmentation": encode(mask(box))}
                 | {"category_id": 1, "iscrowd": 0, "area": box[2] * box[3] / SIDE**2}
                 | {"bbox": [each / SIDE for each in box]}
             )

@@ -8,7 +8,7 @@ import shutil
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import pytest
@@ -31,7 +31,7 @@ FLAGS = (
 )
 
 
-def absent(what: str) -> None:
+def absent(what: str) -> NoReturn:
     message = f"{what} is not installed: the page was NOT tried in a browser"
     if os.environ.get("CI"):
         pytest.fail(message)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -86,14 +88,15 @@ def test_different_messages_are_all_printed(tmp_path: Path) -> None:
 def test_whatever_ends_with_3_or_4_has_a_reason(tmp_path: Path, saco: Saco) -> None:
     """Parametrised over what may happen between two runs of one copy."""
     small = TinySubset(tmp_path)
-    happenings = {
-        "never fetched": lambda: small.prepare(stages=NO_FETCH),
-        "no archive": lambda: (small.tar.unlink(), small.prepare()),
-        "cut": lambda: (small.tar.write_bytes(b"x" * 600), small.prepare()),
-        "gone": lambda: (small.holds(NAMES[:3]), small.prepare()),
+    happenings: dict[str, Callable[[], object]] = {
+        "no archive": small.tar.unlink,
+        "cut": lambda: small.tar.write_bytes(b"x" * 600),
+        "gone": partial(small.holds, NAMES[:3]),
     }
-    for what, happen in happenings.items():
-        happen()
+    for what in ("never fetched", *happenings):
+        if happen := happenings.get(what):
+            happen()
+        small.prepare(stages=None if happen else NO_FETCH)
         state = json.loads(saco("status", SUBSET, "--json", cwd=tmp_path).stdout)
         text = saco("status", "--reasons", SUBSET, cwd=tmp_path).stdout
         assert state["complete"] or "Nothing failed" not in text, what

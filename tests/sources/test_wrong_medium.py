@@ -7,10 +7,12 @@ import json
 import lzma
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from saco_data import doctor
+from saco_data.config.settings import Settings
 from saco_data.doctor import Verdict
 from saco_data.model.reasons import Reason, State
 from saco_data.sandbox.http_server import FileServer
@@ -58,8 +60,10 @@ def build(folder: Path, name: str) -> MiniatureSubset:
     return subset
 
 
-def settings_of(folder: Path, name: str, raw: str) -> object:
-    more = {"endpoints": {"inaturalist_mapping": "mapping.json"}} if name == "inaturalist" else {}
+def settings_of(folder: Path, name: str, raw: str) -> Settings:
+    more: dict[str, Any] = (
+        {"endpoints": {"inaturalist_mapping": "mapping.json"}} if name == "inaturalist" else {}
+    )
     return config(folder, silver_path="silver", **{SUBSETS[name]: raw}, **more)
 
 

@@ -12,11 +12,14 @@ first downloaded into a temporary file, because a zip's directory is at its end.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
+import logging
 import os
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+import zlib
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 from saco_data.model.errors import Blocked
@@ -36,6 +39,8 @@ from saco_data.transports.base import RangeReader
 
 __all__ = ["ArchiveDamaged", "Member", "members"]
 
+_log = logging.getLogger(__name__)
+
 ZIP = (b"PK\x03\x04", b"PK\x05\x06")
 GZIP = b"\x1f\x8b"
 
@@ -47,7 +52,7 @@ def members(
     checkpoint: Path | None = None,
     md5: str | None = None,
     stop: threading.Event | None = None,
-) -> Iterator[Member]:
+) -> Generator[Member, None, None]:
     """The members whose name is `wanted`, each once, in the order of the archive.
 
     The content of a member can be read until the next one is asked for. Of two members with one
@@ -74,6 +79,11 @@ def members(
         yield from _downloaded_zip(raw, wanted, checkpoint)
         return
     gzipped = head.startswith(GZIP)
+    if gzipped and _inflate_head(head).startswith((*ZIP, GZIP)):
+        _log.warning("%s is packed by gzip once more; it is unpacked first", reader.origin)
+        raw = Raw(reader, windowed=False, md5=md5, begun=begun, stop=stop)
+        yield from _unpacked(raw, wanted, checkpoint)
+        return
     if not gzipped and not looks_like_tar(head):
         what, remedy = kinds.describe(head, reader.origin)
         foreign = kinds.is_packed(head)
@@ -115,9 +125,43 @@ def _read_head(reader: RangeReader) -> tuple[bytes, Iterator[bytes] | None]:
     return head, itertools.chain([head], pieces)
 
 
+def _inflate_head(head: bytes) -> bytes:
+    """The beginning of what a gzip holds, as far as its first bytes tell; b"" if damaged."""
+    try:
+        return zlib.decompressobj(zlib.MAX_WBITS | 16).decompress(head, 16)
+    except zlib.error:
+        return b""
+
+
+def _unpacked(raw: Raw, wanted: Callable[[str], bool], checkpoint: Path | None) -> Iterator[Member]:
+    """The members of an archive that was packed by gzip, as some servers do on their own."""
+
+    def inflate() -> Iterator[bytes]:
+        inflater = zlib.decompressobj(zlib.MAX_WBITS | 16)
+        try:
+            while piece := raw.read_piece():
+                while piece:
+                    yield inflater.decompress(piece, 1 << 20)
+                    piece = inflater.unconsumed_tail
+        except zlib.error as error:
+            raise ArchiveDamaged(f"its gzip is damaged ({error})", item=raw.reader.origin) from None
+        if not inflater.eof:
+            raise ArchiveDamaged("its gzip is cut", item=raw.reader.origin, cut=True)
+
+    with _copy(raw, inflate(), checkpoint) as path:
+        yield from members(path, wanted)
+
+
 def _downloaded_zip(
     raw: Raw, wanted: Callable[[str], bool], checkpoint: Path | None
 ) -> Iterator[Member]:
+    with _copy(raw, iter(raw.read_piece, b""), checkpoint) as path:
+        yield from zip_members(LocalFile(path), wanted)
+
+
+@contextlib.contextmanager
+def _copy(raw: Raw, pieces: Iterator[bytes], checkpoint: Path | None) -> Iterator[Path]:
+    """A temporary file with these pieces, which come from `raw`."""
     folder = checkpoint.parent if checkpoint else Path(tempfile.gettempdir())
     # Named like all temporary files, so that one left by a killed process is removed.
     suffix = f".{os.getpid()}-0.saco-tmp"
@@ -125,10 +169,10 @@ def _downloaded_zip(
         with explain_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
             with tempfile.NamedTemporaryFile(dir=folder, prefix=".archive.", suffix=suffix) as file:
-                while piece := raw.read_piece():
+                for piece in pieces:
                     file.write(piece)
                 file.flush()
                 raw.finish()
-                yield from zip_members(LocalFile(Path(file.name)), wanted)
+                yield Path(file.name)
     finally:
         raw.close()

@@ -6,7 +6,7 @@ import asyncio
 import itertools
 import queue
 import threading
-from collections.abc import Coroutine, Iterable, Iterator, Mapping
+from collections.abc import Coroutine, Generator, Iterable, Mapping
 from concurrent.futures import Future
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -72,7 +72,7 @@ class Http:
 
     def fetch(
         self, requests: Iterable[Request], stop: threading.Event | None = None
-    ) -> Iterator[Reply]:
+    ) -> Generator[Reply, None, None]:
         """One reply for each request, as the files complete.
 
         At most `policy.concurrency` files are under way or waiting to be taken, so a slow consumer

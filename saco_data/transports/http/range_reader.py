@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import queue
 import threading
-from collections.abc import AsyncGenerator, Iterator, Mapping
+from collections.abc import AsyncGenerator, Generator, Mapping
 from contextlib import aclosing, suppress
 from typing import TypeVar
 
@@ -54,6 +54,7 @@ class RemoteFile:
         self._stop = stop
         self._version = Version()
         self._seekable = False
+        self._wasted = 0  # bytes that came before those that were asked for
         self.facts: dict[str, str] = {}  # what the server says of the file, as in `Reply`
 
     @property
@@ -76,6 +77,11 @@ class RemoteFile:
         """The URL without query and user."""
         return origin_of(self._url)
 
+    def read_in_one_stream(self) -> None:
+        """From now on one request for the whole file is made, whichever version answers."""
+        self._version = Version(size=self._version.size)
+        self._seekable = False
+
     async def load_facts(self) -> None:
         """Learns size and version from the first byte: links signed for GET refuse a HEAD."""
         retries = Retries(self._session.breaker)
@@ -90,7 +96,7 @@ class RemoteFile:
             except RequestFailure as failure:
                 await retries.wait_to_retry_or_report(failure, self._url)
 
-    def stream(self, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
+    def stream(self, start: int = 0, stop: int | None = None) -> Generator[bytes, None, None]:
         """Bytes `start` to `stop` (exclusive; None: the end), in pieces of at most 1 MiB.
 
         Reads up to 4 MiB ahead. A broken connection is resumed where it broke. Raises FileChanged
@@ -154,6 +160,13 @@ class RemoteFile:
                     hold=False,
                 ) as body:
                     skip = offset - body.start
+                    self._wasted += skip if self._seekable else 0
+                    if size is not None and self._wasted > size:
+                        raise RequestFailure(
+                            "the server sends the file from its beginning again and again",
+                            reason=Reason.SERVER_ERROR,
+                            restart=True,
+                        )
                     async for piece in body.pieces(self._session.policy.stall_timeout):
                         if skip:
                             piece, skip = piece[skip:], max(0, skip - len(piece))

@@ -17,7 +17,7 @@ import select
 import subprocess
 import tempfile
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from typing import IO, Any
 
 from saco_data.model.errors import Blocked, UsageError
@@ -57,7 +57,9 @@ class Gsutil:
         self.root = root.rstrip("/")
         self.attempts = attempts
 
-    def fetch(self, requests: Iterable[Request], stop: threading.Event) -> Iterator[Reply]:
+    def fetch(
+        self, requests: Iterable[Request], stop: threading.Event
+    ) -> Generator[Reply, None, None]:
         """One reply for each request (`url` as `gs://bucket/name`), in their order.
 
         At most one file is ahead of the consumer. `facts`: `generation`, `md5`, `crc32c` as Google

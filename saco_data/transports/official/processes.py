@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
+from saco_data.config.installation import how_to_install
 from saco_data.model.errors import UsageError
 
 
@@ -23,7 +24,7 @@ def find(name: str) -> str:
         raise UsageError(
             "is not installed",
             item=name,
-            remedy="Run `pip install 'saco-data[official]'`, or remove `transport` from the config",
+            remedy=f"Run `{how_to_install('official')}`, or remove `transport` from the config",
         )
     return found
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any, Self
@@ -95,7 +95,7 @@ class S3:
 
     def fetch(
         self, requests: Iterable[Request], probe: str, stop: threading.Event
-    ) -> Iterator[Reply]:
+    ) -> Generator[Reply, None, None]:
         """One reply for each request, as they complete; see `Http.fetch`.
 
         `probe`: an object that valid keys can always read. After a refused object the probe is

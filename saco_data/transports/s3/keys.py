@@ -28,6 +28,36 @@ class Keys:
     file: Path | None = None
 
 
+class UnusableKeys(ValueError):
+    """Keys that no request can carry; says what is wrong, without the keys."""
+
+
+def check(access: str, secret: str) -> None:
+    """Raises UnusableKeys for keys with a line end, a space, or a character that no key has."""
+    for what, key in (("key id", access), ("secret key", secret)):
+        if not key.isascii() or not key.isprintable() or " " in key:
+            raise UnusableKeys(f"the AWS {what} holds a space, a line end or an odd character")
+
+
+def describe(access: SecretStr | None, secret: SecretStr | None) -> str:
+    """Where boto3 looks for keys, without them: keys of the config, profile, variables, files."""
+    if access or secret:
+        return "aws_access_key_id and aws_secret_access_key in the config"
+    parts = []
+    for variable in ("AWS_PROFILE", "AWS_DEFAULT_PROFILE"):
+        if name := os.environ.get(variable):
+            parts.append(f"the profile {name[:60]!r} ({variable})")
+            break
+    parts += [name for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY") if name in os.environ]
+    for variable, usual in (
+        ("AWS_SHARED_CREDENTIALS_FILE", "~/.aws/credentials"),
+        ("AWS_CONFIG_FILE", "~/.aws/config"),
+    ):
+        given = os.environ.get(variable)
+        parts.append(f"{given[:200]} ({variable})" if given else usual)
+    return ", ".join(parts)
+
+
 def find(access: SecretStr | None, secret: SecretStr | None) -> Keys | None:
     """The two keys of the config, else those of boto3's usual chain; None if there are none."""
     if access and secret:
@@ -54,8 +84,9 @@ def find(access: SecretStr | None, secret: SecretStr | None) -> Keys | None:
         variable = "config_file" if found.method == "config-file" else "credentials_file"
         file = Path(session.get_config_variable(variable)).expanduser()
         return Keys(str(file), fits, file)
-    except botocore.exceptions.BotoCoreError:
-        return None
+    except Exception:
+        # Profiles name programs, files and servers: all kinds of errors come.
+        return Keys(describe(access, secret), False)
 
 
 def _fits(access: str, secret: str) -> bool:

@@ -7,25 +7,14 @@ import time
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 
+import botocore.exceptions
 import urllib3.exceptions
-from botocore.exceptions import (
-    ClientError,
-    ConfigNotFound,
-    ConfigParseError,
-    ConnectionError,
-    CredentialRetrievalError,
-    HTTPClientError,
-    NoAuthTokenError,
-    NoCredentialsError,
-    PartialCredentialsError,
-    ProfileNotFound,
-    TokenRetrievalError,
-    UnauthorizedSSOTokenError,
-)
+from botocore.exceptions import ClientError, HTTPClientError
 
 from saco_data.model.reasons import Reason
 from saco_data.transports.http.failure import RequestFailure
 from saco_data.transports.http.outcome import retry_after
+from saco_data.transports.s3.keys import UnusableKeys
 
 _EXPIRED = {
     "AuthFailure",
@@ -48,17 +37,6 @@ _THROTTLED = {
     "TooManyRequests",
     "TooManyRequestsException",
 }
-_NO_KEYS = (
-    ConfigNotFound,
-    ConfigParseError,
-    CredentialRetrievalError,
-    NoAuthTokenError,
-    NoCredentialsError,
-    PartialCredentialsError,
-    ProfileNotFound,
-    TokenRetrievalError,
-    UnauthorizedSSOTokenError,
-)
 _CODE = re.compile(rb"<Code>\s*(\w{1,60})\s*</Code>")
 _CLOCK_SECONDS = 300  # a clock that is wrong by more is named in the message
 
@@ -93,20 +71,29 @@ def refusal(status: int, headers: Mapping[str, str], body: bytes) -> RequestFail
     return RequestFailure(detail, reason=Reason.HTTP_ERROR)
 
 
-def failure_of(error: Exception) -> RequestFailure:
-    """What an error of boto3 while it signs means. Only its kind is repeated, never its text."""
+def failure_of(error: Exception, where: str = "") -> RequestFailure:
+    """What an error of boto3 while it signs means. Only its kind is repeated, never its text.
+
+    `where`: the profile, files and variables that boto3 looked at.
+    """
     kind = type(error).__name__
-    if isinstance(error, _NO_KEYS):
-        return RequestFailure(f"no usable AWS keys ({kind})", reason=Reason.CREDENTIALS_MISSING)
     if isinstance(error, ClientError):  # of the service that lends keys to a role
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
         code = re.sub(r"\W", "", str(error.response.get("Error", {}).get("Code", "")))[:60]
         return refusal(status, {}, f"<Code>{code}</Code>".encode())
-    if isinstance(
-        error, ConnectionError | HTTPClientError | urllib3.exceptions.HTTPError | OSError
-    ):
+    is_network = isinstance(
+        error,
+        botocore.exceptions.ConnectionError
+        | HTTPClientError
+        | urllib3.exceptions.HTTPError
+        | ConnectionError
+        | TimeoutError,
+    )
+    if is_network:
         return RequestFailure(f"connection failed ({kind})", reason=Reason.NETWORK, transient=True)
-    return RequestFailure(f"boto3 cannot sign ({kind})", reason=Reason.HTTP_ERROR)
+    what = str(error) if isinstance(error, UnusableKeys) else f"no usable AWS keys ({kind})"
+    detail = f"{what}; looked at {where}" if where else what
+    return RequestFailure(detail, reason=Reason.CREDENTIALS_MISSING)
 
 
 def _wrong_clock(headers: Mapping[str, str]) -> str:

@@ -23,8 +23,6 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote
 
-import urllib3.exceptions
-from botocore.exceptions import BotoCoreError, ClientError
 from pydantic import SecretStr
 from yarl import URL
 
@@ -32,6 +30,7 @@ from saco_data.model.reasons import Reason
 from saco_data.transports.http.failure import RequestFailure
 from saco_data.transports.http.service import Service
 from saco_data.transports.s3 import etag as etags
+from saco_data.transports.s3 import keys
 from saco_data.transports.s3.outcome import failure_of, refusal
 from saco_data.transports.s3.signer import Signer
 
@@ -131,14 +130,9 @@ class S3Service(Service):
         try:
             signer = self._signer(self._regions.get(bucket, ""))
             return signer.sign(method, parameters)
-        except (
-            BotoCoreError,
-            ClientError,
-            urllib3.exceptions.HTTPError,
-            OSError,
-            ValueError,
-        ) as error:
-            raise failure_of(error) from None
+        except Exception as error:
+            # Profiles name programs, files and servers: all kinds of errors come.
+            raise failure_of(error, keys.describe(*self._keys)) from None
 
     def _is_signed_for(self, bucket: str, region: str) -> bool:
         return self._signer(self._regions.get(bucket, "")).region == region

@@ -16,6 +16,7 @@ from pydantic import SecretStr
 from yarl import URL
 
 from saco_data.model.safe_logging import guard
+from saco_data.transports.s3.keys import check
 
 
 def _is_without_signature(record: logging.LogRecord) -> bool:
@@ -64,5 +65,6 @@ class Signer:
         )
         request = AWSRequest(method=method, url=address)
         keys = self._credentials.get_frozen_credentials()
+        check(keys.access_key, keys.secret_key)
         S3SigV4Auth(keys, "s3", self.region).add_auth(request)
         return URL(address, encoded=True), dict(request.headers.items())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from saco_data.config.installation import pip_command
 from saco_data.model.outside import printable, without_secrets
 from saco_data.model.reasons import Reason
 
@@ -124,12 +125,10 @@ def causes(warnings: Iterable[str]) -> list[str]:
 
 def remedy_for(detail: str) -> str:
     """What to do when yt-dlp fails with this message for every video."""
+    upgrade = f"`{pip_command()} install --upgrade 'yt-dlp[default,deno]'`"
     if re.search("JavaScript runtime|JS runtime|challenge", detail, re.IGNORECASE):
-        return (
-            "Install deno (https://deno.com) and `pip install --upgrade 'yt-dlp[default]'`, then "
-            "run again"
-        )
-    return "Run `pip install --upgrade 'yt-dlp[default]'`, then run again"
+        return f"Run {upgrade}, or install deno (https://deno.com), then run again"
+    return f"Run {upgrade}, then run again"
 
 
 def clean(message: str, secrets: Iterable[str] = ()) -> str:

@@ -330,8 +330,8 @@ def test_hostile_members_of_a_zip_are_refused_by_name(tmp_path: Path) -> None:
         archive.writestr("secret.jpg", "secret")
         archive.writestr("odd.jpg", "odd")
     content = bytearray(path.read_bytes())
-    for name, flag, method in ((b"secret.jpg", 1, 0), (b"odd.jpg", 0, 77)):
-        struct.pack_into("<HH", content, content.rindex(name) - 38, flag, method)
+    for entry, flag, method in ((b"secret.jpg", 1, 0), (b"odd.jpg", 0, 77)):
+        struct.pack_into("<HH", content, content.rindex(entry) - 38, flag, method)
     path.write_bytes(content)
     assert {m.name: m.refusal or m.read() for m in members(path, everything)} == {
         "link.jpg": "a symbolic link",

@@ -96,8 +96,9 @@ def test_spans_hold_what_was_added_and_gaps_the_rest(pairs: list[tuple[int, int]
     assert {byte for start, stop in spans for byte in range(start, stop)} == held
     assert all(a[1] < b[0] for a, b in pairwise(spans))
     while (found := first_gap(spans, 100)) is not None:
-        assert found[1] is not None
-        assert not held & set(range(*found))
-        held |= set(range(*found))
-        spans = join(spans, (found[0], found[1]))
+        start, end = found
+        assert end is not None
+        assert not held & set(range(start, end))
+        held |= set(range(start, end))
+        spans = join(spans, (start, end))
     assert held == set(range(100))

@@ -41,7 +41,7 @@ def fetch(url: str, to: Path, expect: Expect = Expect()) -> Reply:  # noqa: B008
 def killed(url: str, to: Path, least: int) -> int:
     """Downloads in another process, killed with -9; how many bytes its note vouches for."""
     child = subprocess.Popen([sys.executable, "-c", _CHILD, url, str(to)])
-    note, deadline, here = to.with_name(f".{to.name}.part.json"), time.monotonic() + 20, 0
+    note, deadline, here = to.with_name(f".{to.name}.part.json"), time.monotonic() + 300, 0
     while here < least and time.monotonic() < deadline:
         time.sleep(0.05)
         if note.exists():

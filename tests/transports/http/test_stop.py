@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import gzip
 import random
-import threading
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -23,28 +19,20 @@ from saco_data.transports.base import Policy, Request, Stopped
 from saco_data.transports.http import Http
 from tests.helpers.annotations import annotate, document, image
 from tests.helpers.folders import config
+from tests.helpers.stopping import stop_when
 
 DATA = random.Random(8).randbytes(3 << 20)
-SLOW = 500_000  # bytes a second
-
-
-@contextmanager
-def soon_stopped() -> Iterator[threading.Event]:
-    """An event that is set in a moment; what runs meanwhile must end then."""
-    stop = threading.Event()
-    timer = threading.Timer(0.4, stop.set)
-    timer.start()
-    begun = time.monotonic()
-    yield stop
-    timer.join()
-    assert 0.4 <= time.monotonic() - begun < 4
+SLOW = 200_000  # bytes a second: 15 seconds for DATA
+FOREVER = 7200  # seconds
 
 
 def test_a_stop_cancels_what_is_under_way_and_its_part_stays(tmp_path: Path) -> None:
     to = tmp_path / "a"
     with FileServer({"/a": DATA}, bandwidth=SLOW) as server, Http(Policy()) as http:
-        with soon_stopped() as stop:
-            assert list(http.fetch([Request("a", f"{server.url}/a", to)], stop)) == []
+        part = tmp_path / ".a.part"
+        stop = stop_when(lambda: part.exists() and part.stat().st_size > 0)
+        assert list(http.fetch([Request("a", f"{server.url}/a", to)], stop)) == []
+        assert server.bytes_sent < len(DATA)
         assert sorted(path.name for path in tmp_path.iterdir()) == [".a.part", ".a.part.json"]
         server.bandwidth, before = 0, server.bytes_sent
         (reply,) = http.fetch([Request("a", f"{server.url}/a", to)])
@@ -54,15 +42,16 @@ def test_a_stop_cancels_what_is_under_way_and_its_part_stays(tmp_path: Path) -> 
 
 
 def test_a_stop_does_not_wait_for_a_silent_server() -> None:
-    faults = Faults((Fault.STALL,), 1.0, stall=5)
+    faults = Faults((Fault.STALL,), 1.0, stall=FOREVER)
     with FileServer({"/a": DATA}) as server, Http(Policy()) as http:
-        with soon_stopped() as stop:
-            file = http.open(f"{server.url}/a", stop=stop)
-            server.faults = faults
-            with pytest.raises(Stopped):
-                list(file.stream())
-        server.latency = 5
-        with soon_stopped() as stop, pytest.raises(Stopped):
+        stop = stop_when(lambda: server.bytes_sent >= len(DATA) // 2)
+        file = http.open(f"{server.url}/a", stop=stop)
+        server.faults = faults
+        with pytest.raises(Stopped):
+            list(file.stream())
+        server.latency, before = FOREVER, server.requests["/a"]
+        stop = stop_when(lambda: server.requests["/a"] > before)
+        with pytest.raises(Stopped):
             http.open(f"{server.url}/a", stop=stop)
 
 
@@ -77,8 +66,9 @@ def test_a_stop_ends_a_source_in_mid_video(tmp_path: Path) -> None:
     with FileServer({video: b"\0\0\0\x18ftyp" + DATA}, bandwidth=SLOW) as server:
         source = bind_one(config(tmp_path, endpoints={"droid_https": server.url}), "droid").source
         asset = Asset(name, (Product("a/1.jpg", 9, 9, name, 0, (9, 9)),))
-        with soon_stopped() as stop:
-            assert list(source.fetch([asset], sources.Context(stop))) == []
+        stop = stop_when(lambda: server.bytes_sent > 0)
+        assert list(source.fetch([asset], sources.Context(stop))) == []
+        assert server.bytes_sent < len(DATA)
 
 
 def archive_with_late_member(folder: Path) -> tuple[bytes, Asset]:
@@ -95,8 +85,9 @@ def test_a_stop_ends_an_archive_between_wanted_members(tmp_path: Path) -> None:
     with FileServer(files, bandwidth=SLOW) as server:
         settings = config(tmp_path, bdd100k_raw=f"{server.url}/a.tgz")
         source = sources.make(settings.subset("bdd100k"))
-        with soon_stopped() as stop:
-            assert list(source.fetch([asset], sources.Context(stop))) == []
+        stop = stop_when(lambda: server.bytes_sent > 1 << 17)  # more than its beginning
+        assert list(source.fetch([asset], sources.Context(stop))) == []
+        assert server.bytes_sent < len(DATA)
         server.bandwidth = 0
         (arrival,) = source.fetch([asset], sources.Context())
     assert isinstance(arrival, Arrival)

@@ -17,6 +17,7 @@ from saco_data.model.errors import UsageError
 from saco_data.sandbox.s3 import ACCESS_KEY, SECRET_KEY, S3Server
 from saco_data.transports.official import processes
 from saco_data.transports.official.ego4d_cli import Ego4dCli, accepts, unknown_in
+from tests.helpers.stopping import stop_when
 
 CLIP = os.urandom(300_000)
 MANIFEST = "file_uid,canonical_s3_location,type\n" + "".join(
@@ -103,12 +104,10 @@ def test_expired_keys_leave_nothing_and_no_secret_is_shown(
 
 
 def test_a_stop_ends_the_client(server: S3Server, tmp_path: Path) -> None:
-    server.gate.bandwidth = 1000
-    stop = threading.Event()
-    threading.Timer(1.5, stop.set).start()
-    begun = time.monotonic()
+    server.gate.bandwidth = 100  # bytes a second: an hour for the file
+    stop = stop_when(lambda: server.sent["uni/aa.mp4"] > 0)
     result = cli().fetch(["aa"], tmp_path / "out", tmp_path / "manifest.csv", stop)
-    assert time.monotonic() - begun < 10
+    assert server.sent["uni/aa.mp4"] < len(CLIP)
     assert result.arrived == {}
 
 

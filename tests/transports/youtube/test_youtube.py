@@ -9,7 +9,6 @@ import pickle
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from itertools import pairwise
@@ -31,6 +30,7 @@ from saco_data.transports.youtube.cookies import check_cookies
 from saco_data.transports.youtube.fingerprint import NotVideoError, fingerprint
 from saco_data.transports.youtube.messages import classify, clean
 from saco_data.transports.youtube.session import YoutubeOptions, YoutubeSession
+from tests.helpers.stopping import stop_when
 
 GOOD = "dQw4w9WgXcQ"
 OTHER = "-_other_id-"
@@ -109,7 +109,7 @@ def test_720p_at_30_fps_in_h264_is_chosen_and_described(
     reply = fetch(GOOD, to)
     assert reply.reason is Reason.OK
     assert to.read_bytes() == mp4.read_bytes()
-    assert "itag=136&" in media(proxy)[0]
+    assert media(proxy) and all("itag=136&" in path for path in media(proxy))
     assert reply.facts == {"format_id": "136", "uploader": "A Channel", **fingerprint(mp4)}
     expected = {"fps": 30.0, "width": 160, "height": 90, "frames": 30, "codec": "h264"}
     assert expected.items() <= reply.facts.items()
@@ -170,7 +170,7 @@ def test_kill_9_in_mid_download_then_resume(start: Start, mp4: Path, tmp_path: P
         "with YoutubeSession(YoutubeOptions()) as s: s.fetch(request)"
     )
     child = subprocess.Popen([sys.executable, "-c", code, GOOD, str(to)], env=os.environ)
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 300
     part: list[Path] = []
     while not part or part[0].stat().st_size < 50_000:
         assert child.poll() is None and time.monotonic() < deadline
@@ -185,7 +185,8 @@ def test_kill_9_in_mid_download_then_resume(start: Start, mp4: Path, tmp_path: P
     assert isinstance(video, Video)
     video.speed = 0
     assert fetch(GOOD, to).reason is Reason.OK
-    assert proxy.requests[-1].headers["Range"].startswith(f"bytes={size}-")
+    ranges = [each.headers.get("Range") or "" for each in proxy.requests]
+    assert any(each.startswith(f"bytes={size}-") for each in ranges)
     assert to.read_bytes() == mp4.read_bytes()
 
 
@@ -303,14 +304,12 @@ def test_an_authority_that_the_user_did_not_name_is_refused(
 
 
 def test_stopping_keeps_the_part(start: Start, mp4: Path, tmp_path: Path) -> None:
-    start({GOOD: Video(mp4, speed=100_000)})
-    stop = threading.Event()
-    threading.Timer(0.8, stop.set).start()
-    began = time.monotonic()
+    start({GOOD: Video(mp4, speed=mp4.stat().st_size // 300)})  # 5 minutes for all
+    stop = stop_when(lambda: any(tmp_path.glob(".partial/*.part")))
     with pytest.raises(Stopped):
         fetch(GOOD, tmp_path / "v.mp4", stop=stop)
-    assert time.monotonic() - began < 2.5
-    assert list(tmp_path.glob(".partial/*.part"))
+    (part,) = tmp_path.glob(".partial/*.part")
+    assert part.stat().st_size < mp4.stat().st_size
 
 
 def test_every_request_keeps_the_pace(start: Start, mp4: Path, tmp_path: Path) -> None:

@@ -1,0 +1,66 @@
+"""Checks the content of a product by its kind: picture, mask, text, SA-V's JSON, video."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path, PurePosixPath
+
+from saco_data.dataset import sav_json
+from saco_data.media.images import ImageError, check_image
+from saco_data.model.errors import AnnotationError
+from saco_data.model.reasons import Reason
+
+
+def check_content(data: bytes, name: str, *, vouched: bool = False) -> tuple[int, int]:
+    """The (width, height) of a picture or mask; (0, 0) for another kind.
+
+    Pictures and masks are decoded in full. SA-V's JSON must have masks that agree with its own
+    statistics. Of a video the first frame is decoded and the packets are read to the end.
+    `vouched`: a checksum proves that the bytes are those of the source. Raises ImageError.
+    """
+    kind = PurePosixPath(name).suffix
+    if kind == ".txt":
+        _check_text(data, name)
+    elif kind == ".json":
+        _check_masklets(data, name)
+    elif kind == ".mp4":
+        _check_video(data, name)
+    else:
+        return check_image(data, name=name, vouched=vouched)
+    return 0, 0
+
+
+def _check_text(data: bytes, name: str) -> None:
+    try:
+        text = data.decode()
+    except UnicodeDecodeError:
+        text = ""
+    if not text.strip():
+        raise ImageError(Reason.NOT_MEDIA, f"{name}: not a text")
+
+
+def _check_masklets(data: bytes, name: str) -> None:
+    try:
+        differences = sav_json.parse(data, Path(name)).differences()
+    except AnnotationError as error:
+        raise ImageError(Reason.WRONG_DIGEST, f"{name}: {error.what}") from error
+    if differences:
+        what = "its statistics are not those of its masks"
+        raise ImageError(Reason.WRONG_DIGEST, f"{name}: {what}: {differences[0]}")
+
+
+def _check_video(data: bytes, name: str) -> None:
+    import av
+
+    try:
+        with av.open(io.BytesIO(data), "r") as container:
+            stream = container.streams.video[0]
+            packets = sum(1 for packet in container.demux(stream) if packet.size)
+            container.seek(0)
+            decoded = next(container.decode(stream), None)
+            # The container itself says how many frames it holds.
+            if decoded is None or packets < stream.frames:
+                detail = f"{name}: holds {packets} of {stream.frames} frames"
+                raise ImageError(Reason.CORRUPT_VIDEO, detail)
+    except (av.error.FFmpegError, IndexError, ValueError) as error:
+        raise ImageError(Reason.CORRUPT_VIDEO, f"{name}: {error}") from error
