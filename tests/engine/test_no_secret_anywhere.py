@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from saco_data.config.settings import FILE_NAME, load
+from saco_data.config.subset import endpoint_key
 from saco_data.sandbox.demo import serve_miniature
 from tests.conftest import Saco
 from tests.helpers.names import SILVER
@@ -51,7 +52,7 @@ def test_no_secret_is_in_any_output(tmp_path: Path, saco: Saco, alive: bool) -> 
         assert root
         for manifest in settings.registry.manifests:
             for name, url in manifest.endpoints.items():
-                given.setdefault(f"{manifest.id}_{name}", url)
+                given.setdefault(endpoint_key(manifest, name), url)
         given |= {"hub": f"{root[0]}/hub", "roboflow": f"{root[0]}/roboflow"}
         if not alive:
             given |= {

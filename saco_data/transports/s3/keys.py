@@ -84,6 +84,8 @@ def find(access: SecretStr | None, secret: SecretStr | None) -> Keys | None:
         variable = "config_file" if found.method == "config-file" else "credentials_file"
         file = Path(session.get_config_variable(variable)).expanduser()
         return Keys(str(file), fits, file)
+    except botocore.exceptions.ProfileNotFound:
+        return None  # `explain_missing` names it
     except Exception:
         # Profiles name programs, files and servers: all kinds of errors come.
         return Keys(describe(access, secret), False)
