@@ -85,14 +85,14 @@ def main() -> None:
     except click.ClickException as error:
         error.show()
         code = 2
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("Interrupted. What was done is kept: run again to go on.", err=True)
+        code = 130
     except (OSError, MemoryError, RuntimeError, ImportError) as error:
         described = describe_system_error(error)
         if described is None:
             raise
         code = _tell(described)
-    except (KeyboardInterrupt, click.Abort):
-        click.echo("Interrupted. What was done is kept: run again to go on.", err=True)
-        code = 130
     try:
         sys.stdout.flush()
     except OSError as error:

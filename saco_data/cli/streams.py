@@ -19,8 +19,11 @@ def make_patient() -> None:
             os.fstat(number)
         except OSError:
             os.open(os.devnull, os.O_RDWR)  # takes the lowest free number
-    sys.stdout = _patient(sys.stdout, 1)
-    sys.stderr = _patient(sys.stderr, 2)
+    # A caller may have put other streams in their place.
+    if sys.stdout is sys.__stdout__:
+        sys.stdout = _patient(sys.stdout, 1)
+    if sys.stderr is sys.__stderr__:
+        sys.stderr = _patient(sys.stderr, 2)
 
 
 def _patient(stream: TextIO | None, number: int) -> TextIO:
