@@ -22,6 +22,7 @@ from saco_data.sandbox.http_server import Fault, Faults, FileServer
 from saco_data.sandbox.packing import pack_tar
 from saco_data.sandbox.scene import read_number
 from saco_data.sources.archives import ArchiveSource
+from saco_data.sources.base import BESIDE
 from saco_data.state.ledger import Ledger
 from tests.conftest import Saco
 from tests.helpers.annotations import annotate
@@ -163,17 +164,22 @@ def test_a_damaged_raw_file_makes_no_product(tmp_path: Path, how: str) -> None:
         raw = small.settings.subset(SUBSET).raw_folder / LOST
         content = bytearray(raw.read_bytes())
         content[300] ^= 0xFF
-        raw.write_bytes(content if how == "flipped" else content[:-100])
+        damaged = bytes(content if how == "flipped" else content[:-100])
+        raw.write_bytes(damaged)
         small.product(LOST).unlink()
-        # The damaged raw file is fetched again in the same run.
+        # Another copy is fetched in the same run. The file stays: it changed since it was fetched,
+        # so it may be the user's.
         assert small.prepare().code == 0
-        assert small.product(LOST).read_bytes() == PICTURES[LOST] == raw.read_bytes()
+        assert small.product(LOST).read_bytes() == PICTURES[LOST]
+        assert raw.read_bytes() == damaged
         raw.write_bytes(content[:-100])
+        (raw.parent / BESIDE / LOST).unlink()
         small.product(LOST).unlink()
         server.faults = Faults(kinds=(Fault.EXPIRED,), probability=1)
         assert small.prepare().code == 4
     assert not small.product(LOST).exists()
-    assert items(small.settings, SUBSET)[LOST].state is State.BLOCKED
+    # The damage of the raw file is what is recorded; the closed source is why it stays.
+    assert items(small.settings, SUBSET)[LOST].reason is Reason.CORRUPT_IMAGE
 
 
 def test_the_sample_rotates_through_all_products(
