@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -163,15 +164,27 @@ def test_a_damaged_raw_file_makes_no_product(tmp_path: Path, how: str) -> None:
         raw = small.settings.subset(SUBSET).raw_folder / LOST
         content = bytearray(raw.read_bytes())
         content[300] ^= 0xFF
-        raw.write_bytes(content if how == "flipped" else content[:-100])
-        small.product(LOST).unlink()
-        # The damaged raw file is fetched again in the same run.
+        times = raw.stat()
+        damaged = bytes(content if how == "flipped" else content[:-100])
+
+        def damage() -> None:
+            raw.write_bytes(damaged)
+            # Damage by the disk leaves size and time; another size looks like a file of the user.
+            os.utime(raw, ns=(times.st_atime_ns, times.st_mtime_ns))
+            small.product(LOST).unlink()
+
+        damage()
+        # Another copy is fetched in the same run.
         assert small.prepare().code == 0
-        assert small.product(LOST).read_bytes() == PICTURES[LOST] == raw.read_bytes()
-        raw.write_bytes(content[:-100])
-        small.product(LOST).unlink()
+        assert small.product(LOST).read_bytes() == PICTURES[LOST]
+        assert raw.read_bytes() == (PICTURES[LOST] if how == "flipped" else damaged)
+        if how == "cut":
+            return
+        times = raw.stat()
+        damage()
         server.faults = Faults(kinds=(Fault.EXPIRED,), probability=1)
         assert small.prepare().code == 4
+        assert raw.read_bytes() == damaged
     assert not small.product(LOST).exists()
     assert items(small.settings, SUBSET)[LOST].state is State.BLOCKED
 
