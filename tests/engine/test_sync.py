@@ -186,7 +186,9 @@ def test_a_damaged_raw_file_makes_no_product(tmp_path: Path, how: str) -> None:
         assert small.prepare().code == 4
         assert raw.read_bytes() == damaged
     assert not small.product(LOST).exists()
-    assert items(small.settings, SUBSET)[LOST].state is State.BLOCKED
+    item = items(small.settings, SUBSET)[LOST]
+    assert item.reason is Reason.WRONG_DIGEST
+    assert "another copy could not be fetched" in item.detail
 
 
 def test_the_sample_rotates_through_all_products(
