@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +23,6 @@ from saco_data.sandbox.http_server import Fault, Faults, FileServer
 from saco_data.sandbox.packing import pack_tar
 from saco_data.sandbox.scene import read_number
 from saco_data.sources.archives import ArchiveSource
-from saco_data.sources.base import BESIDE
 from saco_data.state.ledger import Ledger
 from tests.conftest import Saco
 from tests.helpers.annotations import annotate
@@ -164,22 +164,31 @@ def test_a_damaged_raw_file_makes_no_product(tmp_path: Path, how: str) -> None:
         raw = small.settings.subset(SUBSET).raw_folder / LOST
         content = bytearray(raw.read_bytes())
         content[300] ^= 0xFF
+        times = raw.stat()
         damaged = bytes(content if how == "flipped" else content[:-100])
-        raw.write_bytes(damaged)
-        small.product(LOST).unlink()
-        # Another copy is fetched in the same run. The file stays: it changed since it was fetched,
-        # so it may be the user's.
+
+        def damage() -> None:
+            raw.write_bytes(damaged)
+            # Damage by the disk leaves size and time; another size looks like a file of the user.
+            os.utime(raw, ns=(times.st_atime_ns, times.st_mtime_ns))
+            small.product(LOST).unlink()
+
+        damage()
+        # Another copy is fetched in the same run.
         assert small.prepare().code == 0
         assert small.product(LOST).read_bytes() == PICTURES[LOST]
-        assert raw.read_bytes() == damaged
-        raw.write_bytes(content[:-100])
-        (raw.parent / BESIDE / LOST).unlink()
-        small.product(LOST).unlink()
+        assert raw.read_bytes() == (PICTURES[LOST] if how == "flipped" else damaged)
+        if how == "cut":
+            return
+        times = raw.stat()
+        damage()
         server.faults = Faults(kinds=(Fault.EXPIRED,), probability=1)
         assert small.prepare().code == 4
+        assert raw.read_bytes() == damaged
     assert not small.product(LOST).exists()
-    # The damage of the raw file is what is recorded; the closed source is why it stays.
-    assert items(small.settings, SUBSET)[LOST].reason is Reason.CORRUPT_IMAGE
+    item = items(small.settings, SUBSET)[LOST]
+    assert item.reason is Reason.WRONG_DIGEST
+    assert "another copy could not be fetched" in item.detail
 
 
 def test_the_sample_rotates_through_all_products(
