@@ -104,6 +104,7 @@ class Processing:
             if done.cancelled():
                 return
             outcomes = self._read_outcomes(arrival, done)
+            self._remove_linked_products(arrival, outcomes)
             # The products are on disk by now: the ledger may lag behind the disk, never lead.
             if self._must_fetch_again(arrival, outcomes):
                 self.recorder.record_unusable(outcomes)
@@ -139,6 +140,20 @@ class Processing:
                 for product in arrival.asset.products
             ]
 
+    def _remove_linked_products(self, arrival: Arrival, outcomes: list[Outcome]) -> None:
+        """Removes products that are an unusable raw file under another name.
+
+        The raw file itself stays here, whoever it belongs to (`files.link_or_copy`).
+        """
+        if not isinstance(arrival.raw, Path):
+            return
+        names = {each.key for each in outcomes if each.reason.has(Effect.DISCARD_RAW)}
+        for name in names & {product.file_name for product in arrival.asset.products}:
+            path = self.config.images / name
+            with contextlib.suppress(OSError):
+                if path.samefile(arrival.raw):
+                    path.unlink()
+
     def _remove_raw(self, arrival: Arrival, outcomes: list[Outcome]) -> None:
         """Removes a raw file that we fetched and that is no longer needed, or just came unusable.
 
@@ -155,13 +170,6 @@ class Processing:
             and all(reason.has(Effect.DISCARD_RAW) for reason in reasons)
             and is_fetched(arrival.raw)
         )
-        if unusable:
-            # A product may be the same file under another name (`files.link_or_copy`).
-            for product in arrival.asset.products:
-                path = self.config.images / product.file_name
-                with contextlib.suppress(OSError):
-                    if path.samefile(arrival.raw):
-                        path.unlink()
         if no_longer_needed or unusable:
             remove_raw_file(arrival.raw)
 

@@ -15,7 +15,7 @@ from saco_data.engine.subset import bind_one
 from saco_data.model.items import Item
 from saco_data.model.reasons import Reason, State
 from saco_data.report.warnings_to_notes import Warnings
-from saco_data.sandbox.http_server import Fault, Faults
+from saco_data.sandbox.http_server import Fault, Faults, FileServer
 from saco_data.sandbox.mounts import Mounts
 from saco_data.sandbox.recipe import MiniatureSubset
 from saco_data.sandbox.youtube import Fault as YoutubeFault
@@ -226,3 +226,20 @@ def test_a_run_in_processes_keeps_the_user_s_video_too(tmp_path: Path) -> None:
         _, path = own_video(settings, subsets["droid"], DAMAGED["no moov"])
         assert prepare_in_processes(settings, "droid") == 0
     assert path.read_bytes() == DAMAGED["no moov"]
+
+
+def test_a_product_that_is_the_damaged_raw_file_does_not_keep_its_name(tmp_path: Path) -> None:
+    """One file with two names is cut, and the ledger that knew its size is lost."""
+    with FileServer({"/bdd100k.tar": archive(NAMES)}) as server:
+        tiny = TinySubset(tmp_path, raw=f"{server.url}/bdd100k.tar")
+        assert tiny.prepare().code == 0
+        product = tiny.product(NAMES[0])
+        raw = tiny.settings.subset(SUBSET).raw_folder / NAMES[0]
+        assert product.samefile(raw)
+        content = product.read_bytes()[:-40]
+        product.write_bytes(content)
+        (tiny.settings.state / "ledger.sqlite").unlink()
+        server.faults = Faults(kinds=(Fault.EXPIRED,), probability=1)
+        assert tiny.prepare().code != 0
+    assert not product.exists()
+    assert raw.read_bytes() == content
