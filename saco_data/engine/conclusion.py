@@ -88,7 +88,7 @@ def _prune(subset: Subset, index: Index, snapshot: Snapshot, facts: SubsetFacts)
     """
     gone = gone_policy.find_removable(subset, snapshot)
     removed = pruned.removed_sha256(gone)
-    if not _is_up_to_date(subset, index, facts, gone):
+    if not _is_up_to_date(subset, index, facts, gone, removed):
         done = subset.derive(index, gone)
         facts.image_nps_kept, facts.masks_kept = done.image_nps, done.masks
         facts.keep_list_sha256 = done.keep_list_sha256
@@ -101,14 +101,15 @@ def _prune(subset: Subset, index: Index, snapshot: Snapshot, facts: SubsetFacts)
 
 
 def _is_up_to_date(
-    subset: Subset, index: Index, facts: SubsetFacts, gone: Mapping[str, str]
+    subset: Subset, index: Index, facts: SubsetFacts, gone: Mapping[str, str], removed: str
 ) -> bool:
+    """Whether the derived file lacks just what is gone. `removed`: the digest of `gone`."""
     return (
         facts.derived_stamp == subset.derived_stamp()
         and facts.derived_from == index.sha256
+        and facts.removed_sha256 == removed
         and facts.keep_list_sha256
         == pruned.keep_list_sha256(name for name in index.products if name not in gone)
-        and facts.removed_sha256 == pruned.removed_sha256(gone)
     )
 
 

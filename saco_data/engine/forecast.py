@@ -111,8 +111,8 @@ def _make_line(subset: Subset, ledger: Ledger) -> Line:
         line.files = len(index.products)
         snapshot = ledger.snapshot(subset.id, products=True, assets=True)
         is_due = partial(gone_policy.is_second_look_due, subset, now=ledger.now())
-        items = ledger.items(subset.id) if snapshot.facts.compared_sha256 != index.sha256 else {}
-        other = gone_policy.find_other_meaning(snapshot, index, items)
+        read_items = partial(ledger.items, subset.id)
+        other = gone_policy.find_other_meaning(snapshot, index, read_items)
         view = gather_view(source, snapshot.products or {}, is_due, other=other)
         steps = plan.make(subset.id, index.products.values(), view)
         line.costs = costs.of_plan(source, steps, snapshot.assets or {})

@@ -6,7 +6,7 @@ folder is empty. "Gone" counts only from a source that has given at least one fi
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from saco_data.dataset.index import Index
 from saco_data.engine.subset import Subset
@@ -47,14 +47,17 @@ def needs_confirmation(subset: Subset, snapshot: Snapshot) -> bool:
     return not all(item.gone_confirmed for item in snapshot.gone.values())
 
 
-def find_other_meaning(snapshot: Snapshot, index: Index, items: Mapping[str, Item]) -> set[str]:
+def find_other_meaning(
+    snapshot: Snapshot, index: Index, read_items: Callable[[], Mapping[str, Item]]
+) -> set[str]:
     """Names of products that were made for another frame or size than the annotations say now.
 
-    `items`: all products of the ledger with their facts. Empty where these annotations were
-    compared before.
+    `read_items`: returns all products of the ledger with their facts; it is called only where
+    these annotations were not compared before.
     """
     if snapshot.facts.compared_sha256 == index.sha256:
         return set()
+    items = read_items()
     return {
         name
         for name, product in index.products.items()

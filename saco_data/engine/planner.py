@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Container, Mapping, Set
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from saco_data.dataset.index import Index
@@ -134,10 +135,10 @@ class Planner:
             )
 
     def _other_meaning(self, subset: Subset, snapshot: Snapshot, index: Index) -> set[str]:
-        if not self.stages.process or snapshot.facts.compared_sha256 == index.sha256:
+        if not self.stages.process:
             return set()
-        items = self.ledger.items(subset.id)
-        return gone_policy.find_other_meaning(snapshot, index, items)
+        read_items = partial(self.ledger.items, subset.id)
+        return gone_policy.find_other_meaning(snapshot, index, read_items)
 
     def _record_lost(
         self, subset: Subset, index: Index, known: dict[str, Item], view: View, result: Result

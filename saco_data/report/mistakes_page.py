@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from saco_data.config.settings import Settings
@@ -23,7 +22,7 @@ from saco_data.model import words
 from saco_data.report import mistakes
 from saco_data.report.gallery import THUMBNAIL, as_uri
 from saco_data.report.mistakes import KINDS, WRONG, Evaluated, Mistake
-from saco_data.report.page import Built, hash_of, template_text
+from saco_data.report.page import Built, hash_of, make_environment, template_text
 from saco_data.storage import files
 
 FILE_NAME = "eval.html"
@@ -123,13 +122,7 @@ def _pack(found: Sequence[Evaluated]) -> str:
 
 
 def _render(found: Sequence[Evaluated], cards: dict[str, list[Card]]) -> str:
-    environment = Environment(
-        loader=PackageLoader("saco_data.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = make_environment()
     environment.filters.update(number=words.number, plain=plain)
     items = [item for each in found for item in each.items]
     style, script = template_text("page.css"), template_text("mistakes.js")

@@ -206,13 +206,7 @@ def _counts(known: status.SubsetStatus) -> list[tuple[str, int]]:
 
 
 def _render(data: _Data, now: int, images: str) -> str:
-    environment = Environment(
-        loader=PackageLoader("saco_data.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
+    environment = make_environment()
     environment.filters.update(
         number=words.number,
         size=human,
@@ -254,6 +248,17 @@ def _render(data: _Data, now: int, images: str) -> str:
         script=Markup(script),  # noqa: S704
         style_hash=hash_of(style),
         script_hash=hash_of(script),
+    )
+
+
+def make_environment() -> Environment:
+    """The template engine of our pages: everything is escaped, a missing name is an error."""
+    return Environment(
+        loader=PackageLoader("saco_data.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
 
 

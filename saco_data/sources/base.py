@@ -12,7 +12,7 @@ import functools
 import os
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -175,6 +175,20 @@ class Source(ABC):
         Raises Blocked when the whole source needs the user or a rest; no attempt is then counted
         for assets that were not yielded.
         """
+
+    def yield_on_disk(self, assets: Sequence[Asset]) -> Generator[Arrival, None, dict[str, Asset]]:
+        """Yields an arrival for each asset whose raw file is on disk; returns the others by key.
+
+        Raises UnsafeName.
+        """
+        missing: dict[str, Asset] = {}
+        for asset in assets:
+            path = self.raw_path(asset.key)
+            if path.is_file():
+                yield Arrival(asset, path, "", owned=True)
+            else:
+                missing[asset.key] = asset
+        return missing
 
     def find_changed(self, known: Mapping[str, Item]) -> Iterator[str]:
         """The keys of fetched assets that have another version at the source now.

@@ -80,13 +80,7 @@ class FathomnetSource(Source):
         return [f"{uuid}{suffixes.get(uuid) or '.jpg'}" for uuid in uuids]
 
     def fetch(self, assets: Sequence[Asset], context: Context) -> Iterator[Arrival | Outcome]:
-        wanted: dict[str, Asset] = {}
-        for asset in assets:
-            path = self.raw_path(asset.key)
-            if path.is_file():
-                yield Arrival(asset, path, "", owned=True)
-            else:
-                wanted[asset.key] = asset
+        wanted = yield from self.yield_on_disk(assets)
         if not wanted:
             return
         with self.open_http() as http:

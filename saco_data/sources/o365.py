@@ -32,11 +32,8 @@ class PatchesSource(ArchiveSource):
 
     def fetch(self, assets: Sequence[Asset], context: Context) -> Iterator[Arrival | Outcome]:
         by_patch: dict[str, dict[str, Asset]] = {}
-        for asset in assets:
-            path = self.raw_path(asset.key)
-            if path.is_file():
-                yield Arrival(asset, path, "", owned=True)
-                continue
+        missing = yield from self.yield_on_disk(assets)
+        for asset in missing.values():
             patch = find_patch(asset)
             if patch:
                 by_patch.setdefault(patch, {})[asset.key] = asset

@@ -14,7 +14,7 @@ import hashlib
 import itertools
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -81,24 +81,7 @@ def copy_if_changed(source: Path, path: Path) -> bool:
 
 def link_or_copy(source: Path, path: Path) -> None:
     """Makes `path` a hard link to `source`, or a copy where the file system cannot link."""
-    with explain_errors(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with contextlib.suppress(FileNotFoundError):
-            if path.samefile(source):
-                return
-        temporary = _temporary_path(path)
-        try:
-            os.link(source, temporary)
-        except OSError as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS):
-                raise
-            copy_if_changed(source, path)
-            return
-        try:
-            temporary.replace(path)
-        finally:
-            # Also after a rename that did nothing, as between two links to one file.
-            temporary.unlink(missing_ok=True)
+    _link(source, path, (os.link,))
 
 
 def link_anywhere(source: Path, path: Path) -> None:
@@ -106,6 +89,11 @@ def link_anywhere(source: Path, path: Path) -> None:
 
     Hard links cannot lead to another file system, and some file systems have none.
     """
+    _link(source, path, (os.link, os.symlink))
+
+
+def _link(source: Path, path: Path, ways: Sequence[Callable[[Path, Path], None]]) -> None:
+    """Makes `path` another name of `source` in the first way that works, else a copy."""
     with explain_errors(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         with contextlib.suppress(FileNotFoundError):
@@ -113,7 +101,7 @@ def link_anywhere(source: Path, path: Path) -> None:
                 return
         temporary = _temporary_path(path)
         try:
-            for link in (os.link, os.symlink):
+            for link in ways:
                 try:
                     link(source.absolute(), temporary)
                 except OSError as error:
@@ -123,6 +111,7 @@ def link_anywhere(source: Path, path: Path) -> None:
                 temporary.replace(path)
                 return
         finally:
+            # Also after a rename that did nothing, as between two links to one file.
             temporary.unlink(missing_ok=True)
         copy_if_changed(source, path)
 
