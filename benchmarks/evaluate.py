@@ -219,7 +219,8 @@ def official_algorithm(truth: Path, found: Path) -> None:
 
 def unchecked(truth: Path, found: Path) -> None:
     """Ours without the check of the runs, as a function of the package."""
-    from saco_data.evaluation.files import Options, Task, evaluate_one, processors
+    from saco_data.config.granted import processors
+    from saco_data.evaluation.files import Options, Task, evaluate_one
 
     how = Options(check=False, remember=False, jobs=processors())
     print(json.dumps(evaluate_one(Task("made", found, (truth,)), how).as_json()))

@@ -12,6 +12,7 @@ from pathlib import Path
 from saco_data.catalog import registry
 from saco_data.catalog.manifest import Manifest
 from saco_data.config import settings as config
+from saco_data.config.granted import processors
 from saco_data.config.settings import Settings
 from saco_data.dataset.dataset import Dataset, Subset, SubsetFiles
 from saco_data.dataset.predictions import Predictions
@@ -169,7 +170,7 @@ def evaluate(
         ran=Path(ran) if ran is not None else None,
     )
     if jobs is None:
-        jobs = evaluations.processors() if threading.active_count() == 1 else 1
+        jobs = processors() if threading.active_count() == 1 else 1
     how = evaluations.Options(iou, lenient, partial, seed=seed, jobs=jobs)
     return evaluations.evaluate_files([task], how)
 

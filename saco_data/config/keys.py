@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from saco_data.catalog.manifest import Pause
+from saco_data.config.granted import workers
 
 
 class Limits(BaseModel):
@@ -62,6 +62,6 @@ class Keys(BaseModel):
     limits: dict[str, Limits] = Field(default_factory=dict)
     transport: dict[str, str] = Field(default_factory=dict)
     gone_confirm_hours: float = Field(0, ge=0)
-    jobs: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1, le=1024)
+    jobs: int = Field(default_factory=lambda: min(workers(), 1024), ge=1, le=1024)
     executor: str = "local"
     collections: dict[str, CollectionKeys] = Field(default_factory=dict)

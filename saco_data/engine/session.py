@@ -33,6 +33,9 @@ class Finished:
     results: dict[str, Result]
 
 
+# A scheduler signals all processes of a job, and the job's script may pass its signal on: SIGTERMs
+# that come within this time are one.
+SAME_SECONDS = 5.0
 _KEPT = "What is done is kept: run again to go on"
 # Work under the lock before the subsets run; it must end soon once the event is set.
 Prelude = Callable[[Ledger, threading.Event], None]
@@ -141,6 +144,7 @@ def go(
                 running.close(now=True)
                 raise
     if stopping.asked:
+        stopping.error.results = results
         raise stopping.error
     return Finished(code, results)
 
@@ -152,6 +156,7 @@ class _Stopping:
         self.asked = False
         self.error: Interrupted = Interrupted("stopped by Ctrl-C", remedy=_KEPT)
         self._halt: Callable[[], None] = lambda: None
+        self._terminated_at: float | None = None
 
     def set_halt(self, halt: Callable[[], None]) -> None:
         """Sets the function that ends the run; calls it at once if a signal came before."""
@@ -161,11 +166,15 @@ class _Stopping:
 
     def ask(self, number: int, frame: object) -> None:
         """The signal handler: the second signal ends everything at once."""
+        first = self._terminated_at
         if self.asked:
-            if number == signal.SIGTERM:
+            if number != signal.SIGTERM:
+                raise KeyboardInterrupt
+            if first is None or time.monotonic() - first > SAME_SECONDS:
                 sys.exit(Terminated.exit_code)
-            raise KeyboardInterrupt
+            return
         if number == signal.SIGTERM:
+            self._terminated_at = time.monotonic()
             self.error = Terminated("stopped by SIGTERM", remedy=_KEPT)
         self.asked = True
         self._halt()
