@@ -162,10 +162,15 @@ def stamp(path: Path) -> list[Any]:
     return [str(path), status.st_size, status.st_mtime_ns]
 
 
-def _temporary_path(path: Path) -> Path:
+def temporary_name(name: str) -> str:
+    """A new name for a temporary file beside the file `name`; see `is_temporary`."""
     # Process number and counter: two writers never share a temporary file.
-    stem = os.fsencode(path.name)[:180].decode(errors="ignore")
-    return path.with_name(f".{stem}.{os.getpid()}-{next(_counter)}{_TEMPORARY}")
+    stem = os.fsencode(name)[:180].decode(errors="ignore")
+    return f".{stem}.{os.getpid()}-{next(_counter)}{_TEMPORARY}"
+
+
+def _temporary_path(path: Path) -> Path:
+    return path.with_name(temporary_name(path.name))
 
 
 def _create(path: Path) -> BinaryIO:
