@@ -16,6 +16,7 @@ from saco_data.catalog.manifest import Manifest
 from saco_data.config import settings as config
 from saco_data.config.granted import processors
 from saco_data.config.settings import Settings
+from saco_data.config.yaml_text import is_bucket
 from saco_data.dataset.dataset import Dataset, Subset, SubsetFiles
 from saco_data.dataset.predictions import Predictions
 from saco_data.dataset.pruned import find_partial
@@ -31,7 +32,7 @@ from saco_data.evaluation import naming
 from saco_data.evaluation.results import Result
 from saco_data.model.errors import UsageError
 from saco_data.state.ledger import Ledger
-from saco_data.storage.store import is_bucket, open_store
+from saco_data.storage.store import open_store
 
 __all__ = [
     "Predictions",
@@ -86,8 +87,11 @@ def load(source: Config = None) -> Dataset:
     else:
         settings = read_config(source)
         subsets = [settings.subset(name) for name in settings.registry.ids]
+        subsets = [each for each in subsets if not each.bucket]
         found = {each.id: _files_of(each.manifest, each.derived, each.images) for each in subsets}
-        item = str(settings.silver)
+        item = settings.bucket or str(settings.silver)
+        if settings.bucket:
+            found = {**_find_published(settings.bucket), **found}
     there = {name: files for name, files in found.items() if files.annotations.exists()}
     if not there:
         raise UsageError(

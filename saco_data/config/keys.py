@@ -49,6 +49,7 @@ class Keys(BaseModel):
 
     path_annotations: str = Field("data/annotations", min_length=1)
     silver_path: str = Field("data/silver", min_length=1)
+    state_path: str | None = Field(default=None, min_length=1)
     cookies_path: str | None = None
     sav_links_file: str | None = None
     num_images_show: int = Field(5, ge=1, le=1000)

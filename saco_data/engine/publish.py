@@ -36,7 +36,7 @@ class Published:
 
     `replaced`: how many of `put` took the place of an object with other content.
     `skipped`: why products that the ledger calls finished could not be published, by name.
-    `is_same`: the store held all of it before.
+    `is_same`: the store held all of it before. `inventory`: what the store holds now.
     """
 
     subset: str
@@ -46,6 +46,7 @@ class Published:
     sent: int = 0
     skipped: dict[str, str] = field(default_factory=dict)
     is_same: bool = False
+    inventory: Inventory | None = None
 
 
 def publish(subset: Subset, ledger: Ledger, store: Store) -> Published:
@@ -87,7 +88,8 @@ class _Publication:
                     entries[item.key] = inventory.entry_of(item, stamp)
         self._keep_of_others(entries)
         files = [self._put_file(path) for path in _annotation_files(self.subset)]
-        self._write_inventory(Inventory(self._header(files), entries))
+        self.result.inventory = Inventory(self._header(files), entries)
+        self._write_inventory(self.result.inventory)
         if self.before is not None:
             kept = {each.name for each in files}
             old = {each.name for each in self.before[0].header.files}

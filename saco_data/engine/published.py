@@ -9,13 +9,15 @@ from dataclasses import dataclass, field
 
 from saco_data.engine.publish import THREADS
 from saco_data.engine.status import Status, SubsetStatus
+from saco_data.engine.subset import Subset
 from saco_data.model.errors import UsageError
+from saco_data.model.items import Item
 from saco_data.model.reasons import Reason, State
 from saco_data.model.records import Outcome
 from saco_data.state.ledger import Ledger
 from saco_data.storage import inventory
 from saco_data.storage.inventory import Entry, Inventory
-from saco_data.storage.store import Store
+from saco_data.storage.store import Store, open_store
 
 
 @dataclass
@@ -104,6 +106,32 @@ def _verify(store: Store, found: Inventory, full: bool) -> Checked:
     return checked
 
 
+class Objects:
+    """The published products of a subset. `listed`: one listing answers for all of them."""
+
+    def __init__(self, subset: Subset, *, listed: bool = False) -> None:
+        self.subset = subset
+        self._store = open_store(subset.config.bucket)
+        self._found = inventory.read_copy(subset.config.published, subset.id)
+        folder = self._found.header.folder if self._found else ""
+        self._listed = dict(self._store.list(f"{folder}/")) if listed and folder else None
+
+    def find_fault(self, item: Item) -> Outcome | None:
+        """The outcome of a finished product that is damaged or lost; None if it is sound."""
+        entry = self._found.entries.get(item.key) if self._found else None
+        stamp = None
+        if self._found is not None and entry is not None and entry.sha256 == item.sha256:
+            key = self._found.key(item.key)
+            stamp = self._store.stat(key) if self._listed is None else self._listed.get(key)
+        if stamp is None:
+            reason, detail = Reason.PRODUCT_LOST, "the object is missing"
+        elif entry is not None and stamp != entry.stamp:
+            reason, detail = Reason.WRONG_DIGEST, "the object changed since it was published"
+        else:
+            return None
+        return Outcome(item.subset, item.key, reason, detail, tried=False)
+
+
 def rebuild(ledger: Ledger, store: Store, subset: str) -> int:
     """Adds to a ledger what a store holds of a subset; returns the number of products added.
 
@@ -117,7 +145,8 @@ def rebuild(ledger: Ledger, store: Store, subset: str) -> int:
     for entry in found[0].entries.values():
         item = known.get(entry.name)
         is_done = item is not None and item.state is State.DONE
-        if is_done or (item is not None and entry.reason != Reason.OK):
+        # What was found damaged here stays so, until it is made again.
+        if is_done or (item is not None and (entry.reason != Reason.OK or item.sha256)):
             continue
         ledger.record([_outcome(subset, entry)], now=entry.since or None)
         for seen in (entry.gone_first, entry.gone_last):

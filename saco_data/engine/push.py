@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from saco_data.config.settings import Settings
+from saco_data.config.yaml_text import is_bucket
 from saco_data.engine.publish import Published, publish
 from saco_data.engine.subset import bind
 from saco_data.model.errors import UsageError
 from saco_data.state.ledger import Ledger
 from saco_data.state.lock import Lock
 from saco_data.storage.probe import require_conditions
-from saco_data.storage.store import is_bucket, open_store
+from saco_data.storage.store import open_store
 
 
 @dataclass
@@ -43,6 +44,12 @@ def push(settings: Settings, place: str, names: Sequence[str]) -> Pushed:
     Raises UsageError for a wrong place, or where nothing is prepared; LockHeld while a run is at
     work; DiskFull, OutputError or Incomplete where the place does not take it.
     """
+    if settings.bucket:
+        raise UsageError(
+            "what is prepared is published there already",
+            item=settings.bucket,
+            remedy="Copy it with the tools of the bucket",
+        )
     if not is_bucket(place):
         if "://" in place:
             raise UsageError(

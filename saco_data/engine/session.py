@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from saco_data import executors
 from saco_data.config.settings import Settings
 from saco_data.dataset.index import Index
-from saco_data.engine import cleaning, partial_copy, provenance
+from saco_data.engine import cleaning, outputs, partial_copy, provenance
 from saco_data.engine.events import Reporter, Result, Stages
 from saco_data.engine.pipeline import Pipeline
 from saco_data.engine.planner import IsDue
@@ -91,7 +91,11 @@ def go(
     damaged = False
     bound = bind(settings, subsets)
     # Signals before the lock: Ctrl-C must never leave a lock behind.
-    with _handle_signals() as stopping, Lock(settings.state) as lock:
+    with (
+        _handle_signals() as stopping,
+        Lock(settings.state) as lock,
+        outputs.open_bucket(settings, stopping.halt) as bucket,
+    ):
         cleaning.sweep_shared(settings)
         while True:
             # A closed executor cannot be used again.
@@ -114,10 +118,15 @@ def go(
                     )
                     lock.on_lost = pipeline.halt
                     stopping.set_halt(pipeline.halt)
+                    if bucket and indices is None:
+                        bucket.refresh(ledger, bound)
                     if prelude:
                         prelude(ledger, pipeline.stop)
                     results = pipeline.run(bound)
                     running.close()
+                    is_processed = stages is None or stages.process
+                    if bucket and indices is None and is_processed and not stopping.asked:
+                        bucket.publish(ledger, bound, results, reporter)
                     code = most_severe([result.code for result in results.values()])
                     if stopping.asked:
                         code = stopping.error.exit_code
@@ -163,6 +172,10 @@ class _Stopping:
         self._halt = halt
         if self.asked:
             halt()
+
+    def halt(self) -> None:
+        """Ends the run as a signal does, but without one."""
+        self._halt()
 
     def ask(self, number: int, frame: object) -> None:
         """The signal handler: the second signal ends everything at once."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -136,6 +137,14 @@ def read(store: Store, subset: str) -> tuple[Inventory, Stamp] | None:
         if store.stat(name) == stamp:
             return _decode(content, f"{store.place}/{name}", subset), stamp
     return None
+
+
+def read_copy(path: Path, subset: str) -> Inventory | None:
+    """The inventory in a local file; None where there is none that can be read."""
+    try:
+        return _decode(path.read_bytes(), str(path), subset)
+    except (FileNotFoundError, Incomplete):
+        return None
 
 
 def _decode(content: bytes, item: str, subset: str) -> Inventory:

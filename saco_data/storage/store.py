@@ -6,13 +6,12 @@ A name in a store is a relative path with "/" between its parts. A name that is 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
-_BUCKET = re.compile(r"(s3|gs)://", re.IGNORECASE)
+from saco_data.config.yaml_text import is_bucket
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +72,6 @@ class Store(Protocol):
     def delete(self, names: Iterable[str]) -> None:
         """Deletes objects; those that are not there are passed over."""
         ...
-
-
-def is_bucket(place: str | Path) -> bool:
-    """Whether a place is the address of a bucket, as `s3://bucket/prefix`."""
-    return isinstance(place, str) and _BUCKET.match(place) is not None
 
 
 def open_store(place: str | Path) -> Store:

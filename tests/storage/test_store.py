@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from saco_data.config.yaml_text import is_bucket
 from saco_data.model.errors import Incomplete, OutputError, UsageError
 from saco_data.sandbox.s3 import SECRET_KEY, S3Server
 from saco_data.storage.names import UnsafeName
-from saco_data.storage.store import Changed, Exists, Store, is_bucket, open_store
+from saco_data.storage.store import Changed, Exists, Store, open_store
 from tests.helpers.bucket import PLACE, bucket_server
 
 __all__ = ["bucket_server"]
@@ -108,7 +109,7 @@ def test_names_with_odd_characters(store: Store) -> None:
 
 def test_addresses() -> None:
     assert is_bucket("s3://b/p") and is_bucket("GS://b") and not is_bucket("data/silver")
-    for place in ("s3://", "s3://key:word@bucket/p", "s3://bucket/p?x=1"):
+    for place in ("s3://key:word@bucket/p", "s3://bucket/p?x=1"):
         with pytest.raises(UsageError) as caught:
             open_store(place)
         assert "word" not in str(caught.value)
