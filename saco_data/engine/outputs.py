@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from saco_data.config.settings import Settings
@@ -17,10 +18,10 @@ from saco_data.engine.publish import publish
 from saco_data.engine.subset import Subset
 from saco_data.model.errors import SacoError, most_severe
 from saco_data.model.reasons import Reason
+from saco_data.state.lease import Lease
 from saco_data.state.ledger import Ledger
 from saco_data.storage import files, inventory
 from saco_data.storage.inventory import Inventory
-from saco_data.storage.lease import Lease
 from saco_data.storage.names import safe_join
 from saco_data.storage.probe import require_conditions
 from saco_data.storage.store import Store, open_store
@@ -49,22 +50,34 @@ class Bucket:
         ledger.commit()
 
     def publish(
-        self, ledger: Ledger, subsets: Iterable[Subset], results: Mapping[str, Result], to: Reporter
+        self,
+        ledger: Ledger,
+        subsets: Iterable[Subset],
+        results: Mapping[str, Result],
+        to: Reporter,
+        stop: threading.Event,
     ) -> None:
-        """Publishes what is finished of subsets; an error becomes that of the subset's result."""
+        """Publishes what is finished of subsets, unless `stop` is set.
+
+        An error becomes that of the subset's result.
+        """
         for subset in subsets:
+            if stop.is_set():
+                return
             if not subset.config.bucket or not ledger.facts(subset.id).files:
                 continue
             try:
-                self._publish_one(ledger, subset, results[subset.id], to)
+                self._publish_one(ledger, subset, to, stop)
             except SacoError as error:
                 result = results[subset.id]
                 result.error = result.error or error
                 result.code = most_severe([result.code, error.exit_code])
                 to.note(subset.id, str(error))
 
-    def _publish_one(self, ledger: Ledger, subset: Subset, result: Result, to: Reporter) -> None:
-        done = publish(subset, ledger, self.store)
+    def _publish_one(
+        self, ledger: Ledger, subset: Subset, to: Reporter, stop: threading.Event
+    ) -> None:
+        done = publish(subset, ledger, self.store, stop)
         assert done.inventory is not None
         _keep_copy(subset, done.inventory)
         _remove_local(subset, done.inventory)

@@ -8,6 +8,7 @@ off goes on, and two machines that publish the same do no harm: correctness need
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -27,6 +28,7 @@ from saco_data.storage.names import safe_join
 from saco_data.storage.store import Changed, Exists, Stamp, Store
 
 THREADS = 16
+BATCH = 1024
 ATTEMPTS = 5  # where other machines publish the same subset at the same time
 
 
@@ -49,14 +51,16 @@ class Published:
     inventory: Inventory | None = None
 
 
-def publish(subset: Subset, ledger: Ledger, store: Store) -> Published:
-    """Publishes what is finished of a subset.
+def publish(
+    subset: Subset, ledger: Ledger, store: Store, stop: threading.Event | None = None
+) -> Published:
+    """Publishes what is finished of a subset, and ends soon once `stop` is set.
 
     Raises DiskFull, OutputError or Incomplete where the store does not take it; what was put
     stays, and the next call goes on.
     """
     for _ in range(ATTEMPTS):
-        done = _Publication(subset, ledger, store)
+        done = _Publication(subset, ledger, store, stop or threading.Event())
         try:
             return done.run()
         except (Changed, Exists):
@@ -69,8 +73,8 @@ def publish(subset: Subset, ledger: Ledger, store: Store) -> Published:
 
 
 class _Publication:
-    def __init__(self, subset: Subset, ledger: Ledger, store: Store) -> None:
-        self.subset, self.ledger, self.store = subset, ledger, store
+    def __init__(self, subset: Subset, ledger: Ledger, store: Store, stop: threading.Event) -> None:
+        self.subset, self.ledger, self.store, self.stop = subset, ledger, store, stop
         self.result = Published(subset.id)
         self.folder = folder_of(subset)
         self.before = inventory.read(store, subset.id)
@@ -81,11 +85,14 @@ class _Publication:
         entries = {name: inventory.entry_of(item, None) for name, item in items.items()}
         done = [item for item in items.values() if item.state is State.DONE]
         with ThreadPoolExecutor(THREADS, thread_name_prefix="publish") as threads:
-            for item, stamp in zip(done, threads.map(self._put_product, done), strict=True):
-                if stamp is None:
-                    del entries[item.key]
-                else:
-                    entries[item.key] = inventory.entry_of(item, stamp)
+            # By batches: a million waiting tasks would fill the memory.
+            for at in range(0, len(done), BATCH):
+                batch = done[at : at + BATCH]
+                for item, stamp in zip(batch, threads.map(self._put_product, batch), strict=True):
+                    if stamp is None:
+                        del entries[item.key]
+                    else:
+                        entries[item.key] = inventory.entry_of(item, stamp)
         self._keep_of_others(entries)
         files = [self._put_file(path) for path in _annotation_files(self.subset)]
         self.result.inventory = Inventory(self._header(files), entries)
@@ -98,6 +105,12 @@ class _Publication:
 
     def _put_product(self, item: Item) -> Stamp | None:
         """The stamp of the object of a product, which is put if needed; None if it cannot be."""
+        if self.stop.is_set():
+            raise Incomplete(
+                "stopped while it was being published",
+                item=self.subset.id,
+                remedy="What is there is kept: run again to go on",
+            )
         key = f"{self.folder}/{item.key}"
         present = self.listed.get(key)
         if present is not None and self._is_known(item, present):

@@ -125,8 +125,8 @@ def go(
                     results = pipeline.run(bound)
                     running.close()
                     is_processed = stages is None or stages.process
-                    if bucket and indices is None and is_processed and not stopping.asked:
-                        bucket.publish(ledger, bound, results, reporter)
+                    if bucket and indices is None and is_processed:
+                        bucket.publish(ledger, bound, results, reporter, pipeline.stop)
                     code = most_severe([result.code for result in results.values()])
                     if stopping.asked:
                         code = stopping.error.exit_code

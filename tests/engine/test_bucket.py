@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import shutil
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -20,8 +24,8 @@ from saco_data.model.finding import Verdict
 from saco_data.model.reasons import Reason, State
 from saco_data.sandbox import demo
 from saco_data.sandbox.s3 import ACCESS_KEY, SECRET_KEY, S3Server
+from saco_data.state.lease import NAME, Lease
 from saco_data.storage import inventory
-from saco_data.storage.lease import NAME, Lease
 from saco_data.storage.store import open_store
 from tests.conftest import Saco
 from tests.helpers.bucket import BUCKET, PLACE, bucket_server
@@ -225,6 +229,19 @@ def test_one_run_at_a_time_holds_the_lease_and_a_dead_one_loses_it() -> None:
     assert store.read(NAME) == b"taken by another"
 
 
+def test_a_lease_of_a_process_that_has_ended_here_is_taken_at_once() -> None:
+    store = open_store(PLACE)
+    code = (
+        "import os; from saco_data.state.lease import Lease; "
+        "from saco_data.storage.store import open_store; "
+        f"Lease(open_store({PLACE!r}), 3600).__enter__(); os._exit(9)"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], check=False, timeout=300)
+    assert ended.returncode == 9 and store.stat(NAME) is not None
+    with Lease(store, 3600):
+        pass
+
+
 def test_commands_work_without_local_products(tmp_path: Path, saco: Saco) -> None:
     small = make(tmp_path)
     small.prepare()
@@ -243,3 +260,33 @@ def test_no_secret_is_anywhere(tmp_path: Path) -> None:
     contents += [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()]
     for secret in (ACCESS_KEY, SECRET_KEY):
         assert not any(secret.encode() in content for content in contents)
+
+
+@pytest.mark.long
+def test_killed_at_random_moments_nothing_is_lost_or_doubled(
+    tmp_path: Path, bucket_server: S3Server
+) -> None:
+    import random
+
+    names = [f"silver/images/{SUBSET}/{name}" for name in NAMES]
+    for number in range(12):
+        chance = random.Random(number)
+        small = TinySubset(tmp_path / str(number), silver_path=f"s3://{BUCKET}/{number}/silver")
+        command = [str(Path(sys.executable).with_name("saco")), "-q", "prepare", SUBSET]
+        for _ in range(3):
+            process = subprocess.Popen(command, cwd=small.folder, stderr=subprocess.DEVNULL)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(chance.uniform(0.5, 2.5))
+            process.kill()
+            process.wait()
+        assert subprocess.run(command, cwd=small.folder, check=False).returncode == 0
+        store = open_store(f"s3://{BUCKET}/{number}")
+        assert {name: store.read(name) for name in names} == {
+            f"silver/images/{SUBSET}/{name}": content for name, content in PICTURES.items()
+        }
+        assert not any(name.endswith("lease") for name, _ in store.list())
+        bucket_server.requests.clear()
+        small.tar.unlink()
+        assert subprocess.run(command, cwd=small.folder, check=False).returncode == 0
+        assert not [each for each in bucket_server.requests if "PUT" in each and "/images/" in each]
+        assert {item.attempts for item in items(small.settings, SUBSET).values()} <= {0, 1}

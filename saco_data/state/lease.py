@@ -2,19 +2,22 @@
 
 Correctness never leans on it: who was suspended beyond its time may still write, and what is
 written is put once or replaced only over what is known. No clocks are compared: another run takes
-the lease when its object has not changed for its whole time on that run's own clock.
+the lease when its object has not changed for its whole time on that run's own clock, or at once
+when its holder was a process of this machine that has ended.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import socket
 import threading
 import time
 from collections.abc import Callable
+from typing import Any
 
 from saco_data.model.errors import Incomplete, LockHeld, SacoError
+from saco_data.state import identity
+from saco_data.storage import untrusted_json
 from saco_data.storage.store import Changed, Exists, Stamp, Store
 
 NAME = ".saco/lease"
@@ -55,14 +58,14 @@ class Lease:
 
     def _content(self) -> bytes:
         # The nonce makes every version another one: the tag of an object is its digest.
-        holder = {"host": socket.gethostname(), "pid": os.getpid(), "nonce": os.urandom(8).hex()}
-        return json.dumps({**holder, "seconds": self.seconds}).encode()
+        holder = {**identity.describe_this_process(), "nonce": os.urandom(8).hex()}
+        return json.dumps(holder).encode()
 
     def _take_over(self) -> Stamp:
         """Waits for a whole lease; takes it if its holder did not renew it. Raises LockHeld."""
         seen = self.store.stat(NAME)
         end = time.monotonic() + self.seconds
-        while seen is not None and time.monotonic() < end:
+        while seen is not None and time.monotonic() < end and not _has_ended(self._read_holder()):
             time.sleep(min(1.0, self.seconds / 10))
             if self.store.stat(NAME) != seen:
                 break
@@ -74,18 +77,20 @@ class Lease:
                 return self.store.replace(NAME, self._content(), seen)
         except (Exists, Changed):
             pass
+        holder = self._read_holder()
         raise LockHeld(
-            f"another run is at work there ({self._holder()})",
+            f"another run is at work there (host {holder.get('host')}, process "
+            f"{holder.get('pid')})",
             item=self.store.place,
             remedy="Wait for it, or stop it; the lease of a dead run is taken over by itself",
         )
 
-    def _holder(self) -> str:
+    def _read_holder(self) -> dict[str, Any]:
         try:
-            holder = json.loads(self.store.read(NAME))
-            return f"host {holder['host']}, process {holder['pid']}"
-        except (ValueError, KeyError, TypeError, FileNotFoundError):
-            return "host unknown"
+            holder = untrusted_json.parse(self.store.read(NAME))
+        except (ValueError, FileNotFoundError):
+            return {}
+        return holder if isinstance(holder, dict) else {}
 
     def _renew(self) -> None:
         while not self._released.wait(self.seconds / 3):
@@ -98,3 +103,12 @@ class Lease:
                 if self.on_lost:
                     self.on_lost()
                 return
+
+
+def _has_ended(holder: dict[str, Any]) -> bool:
+    """Whether a holder was a process of this machine, since it was started, that has ended."""
+    here = identity.describe_this_process()
+    if any(holder.get(each) != here[each] for each in ("host", "machine", "processes", "boot")):
+        return False
+    pid = holder.get("pid")
+    return isinstance(pid, int) and holder.get("started") != identity.start_time_of(pid)
