@@ -89,9 +89,9 @@ def fetch_file(store: Store, key: str, entry: Entry, path: Path) -> None:
 
 
 def cache_folder(place: str) -> Path:
-    """The folder that keeps what was read from a store: in `SACO_CACHE`, or the user's cache."""
-    base = os.environ.get("SACO_CACHE") or "~/.cache/saco-data"
-    return Path(base).expanduser() / "published" / hashlib.sha256(place.encode()).hexdigest()[:16]
+    """The folder that keeps what was read from a store: in `$XDG_CACHE_HOME/saco-data`."""
+    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return base / "saco-data" / "published" / hashlib.sha256(place.encode()).hexdigest()[:16]
 
 
 @lru_cache(maxsize=4)

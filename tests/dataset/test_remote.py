@@ -25,7 +25,7 @@ __all__ = ["bucket_server"]
 def small(
     tmp_path: Path, bucket_server: S3Server, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[TinySubset]:
-    monkeypatch.setenv("SACO_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     made = TinySubset(tmp_path / "here")
     made.holds(NAMES[1:])
     made.prepare()

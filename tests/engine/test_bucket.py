@@ -200,7 +200,7 @@ def findings(small: TinySubset) -> list[tuple[str, Verdict]]:
 
 
 def test_load_reads_what_the_config_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SACO_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     small = make(tmp_path / "here")
     small.prepare()
     pictures = list(saco_data.load(small.settings)[SUBSET].pictures())
