@@ -11,13 +11,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from pydantic import SecretStr, ValidationError
 
 from saco_data.catalog import registry
 from saco_data.catalog.manifest import DEFAULT_COLLECTION
 from saco_data.catalog.registry import Registry
-from saco_data.config.keys import CollectionKeys, Keys
+from saco_data.config.keys import UNION_TAGS, CollectionKeys, Keys
 from saco_data.config.regular import require_regular
 from saco_data.config.subset import Places, SubsetConfig, endpoint_key
 from saco_data.config.yaml_text import Where, expand, is_bucket, read, without_user
@@ -173,7 +174,7 @@ def parse(text: str, file: Path | None = None) -> Settings:
         keys = Keys.model_validate(given)
     except ValidationError as error:
         first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
+        key = ".".join(str(part) for part in first["loc"] if part not in UNION_TAGS)
         raise where.error(key, first["msg"], "Correct the value; see docs/config.md") from error
     root = file.parent if file else Path.cwd()
     try:
@@ -215,6 +216,23 @@ def _manifest_folders(keys: Keys, root: Path) -> dict[str, Path]:
     }
 
 
+def _check_executor(keys: Keys, where: Where) -> None:
+    """Raises ConfigError where `executor` names no place for work, or an unsafe one."""
+    name = keys.executor
+    if not isinstance(name, str) or name in ("local", "dask"):
+        return
+    address = urlsplit(name)
+    if not (address.hostname and address.scheme in ("tcp", "tls")):
+        remedy = "Write local, dask, tls://host:port, or a mapping with the key slurm"
+        raise where.error("executor", f"{without_user(name)!r} is not available", remedy)
+    if address.scheme == "tcp" and address.hostname not in ("127.0.0.1", "::1", "localhost"):
+        raise where.error(
+            "executor",
+            f"{without_user(name)!r} leads to another machine without TLS",
+            "Write tls://host:port: who reaches a scheduler without TLS can run any code as you",
+        )
+
+
 def _check_values(settings: Settings, where: Where) -> None:
     keys, known = settings.keys, settings.registry
     if keys.saco_subset_show not in known.ids:
@@ -254,8 +272,7 @@ def _check_values(settings: Settings, where: Where) -> None:
         if client not in choices:
             hint = _list_choices(choices) if choices else "Remove it: there is only one way"
             raise where.error(f"transport.{subset}", f"unknown transport {client!r}", hint)
-    if keys.executor != "local":
-        raise where.error("executor", f"{keys.executor!r} is not available", "Write local")
+    _check_executor(keys, where)
     if settings.annotations.resolve() == (settings.silver / "annotations").resolve():
         raise where.error(
             "path_annotations",
