@@ -67,7 +67,7 @@ class ClusterExecutor:
         self._count = 0
         self._is_closed = False
         self._problem = ""
-        self._refused: dict[str, str] = {}
+        self._refused: set[str] = set()
         self._accepted: set[str] = set()
         self._starting = threading.Lock()
         self._changed = threading.Condition()
@@ -141,12 +141,15 @@ class ClusterExecutor:
 
     def _require_cluster(self) -> None:
         """Raises Incomplete where no node can be used any more."""
+        self._look_for_scheduler()
+        if self._problem:
+            raise Incomplete(self._problem, remedy="Correct the cluster and run again")
+
+    def _look_for_scheduler(self) -> None:
         client = self._client
-        problem = self._problem
-        if not problem and client is not None and client.status == "closed":
-            problem = "the scheduler of the cluster has ended"
-        if problem:
-            raise Incomplete(problem, remedy="Correct the cluster and run again")
+        # Dask would try to reach it again, and keep what is sent meanwhile without a word.
+        if client is not None and client.status != "running":
+            self._problem = "the scheduler of the cluster has ended"
 
     def _send(self, task: _Task) -> None:
         client = self._client
@@ -197,6 +200,7 @@ class ClusterExecutor:
             self._fail(task, result)
 
     def _again(self, task: _Task, why: str) -> None:
+        self._look_for_scheduler()
         if self._problem or task.sends >= MOST_SENDS or self._client is None:
             self._fail(task, NodeLost(why))
         else:
@@ -223,12 +227,15 @@ class ClusterExecutor:
     def _refuse(self, answer: Answer) -> None:
         """Ends a node that makes other bytes than this machine, and says why."""
         client = self._client
-        if answer.address in self._refused or client is None:
+        if client is None:
             return
-        self._refused[answer.address] = answer.refusal
-        _log.warning("node %s is not used: it %s", answer.node, answer.refusal)
+        if answer.address not in self._refused:
+            self._refused.add(answer.address)
+            _log.warning("node %s is not used: it %s", answer.node, answer.refusal)
         with contextlib.suppress(Exception):
+            # Dask keeps a node as long as no other can take what it holds: it is asked each time.
             client.retire_workers([answer.address], close_workers=True)
-            is_left = bool(client.scheduler_info()["workers"])
-            if not self._accepted and (len(self._refused) >= MOST_REFUSED or not is_left):
+            known = set(client.scheduler_info(n_workers=-1)["workers"])
+            is_last = self._cluster is None and known <= self._refused
+            if not self._accepted and (is_last or len(self._refused) >= MOST_REFUSED):
                 self._problem = f"no node can be used: node {answer.node} {answer.refusal}"
