@@ -130,8 +130,9 @@ class ClusterExecutor:
 
     def _stop(self, client: Client) -> None:
         # Whatever is gone already needs no end.
-        with contextlib.suppress(Exception):
-            client.unregister_worker_plugin(self._pool)
+        if client.status == "running":
+            with contextlib.suppress(Exception):
+                client.unregister_worker_plugin(self._pool)
         for each in (client, self._cluster):
             if each is not None:
                 with contextlib.suppress(Exception):
