@@ -103,6 +103,11 @@ class Raw(_Facts):
     # The typical size of one raw file in bytes, for estimates.
     typical_bytes: Annotated[int, Field(gt=0)]
 
+    @property
+    def is_tar_gz(self) -> bool:
+        """Whether it is published as tar.gz, whose members a seek index can find."""
+        return (self.archive or "").endswith(".tar.gz")
+
 
 class Digest(_Facts):
     """The known sha256 and number of entries of a small file that a source needs."""

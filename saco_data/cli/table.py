@@ -21,5 +21,6 @@ TABLE = {
     "intersect": "memory:intersect",
     "report": "report:write_report",
     "preview": "report:preview",
+    "seek-index": "seek_index:seek_index",
     "convert": "convert:convert",
 }

@@ -31,6 +31,8 @@ class CollectionKeys(BaseModel):
     manifests: str | None = Field(default=None, min_length=1)
     # The raw media that the user has, by subset: a folder, an archive or a URL.
     raw: dict[str, str] = Field(default_factory=dict)
+    # The seek indices of the archives, by subset: a file or a URL, with `#sha256=` of the file.
+    index: dict[str, str] = Field(default_factory=dict)
     # The links file of a collection whose links expire.
     links_file: str | None = Field(default=None, min_length=1)
     # Which shards of a sharded subset: numbers, and ranges such as "0-3"; all by default.

@@ -38,6 +38,8 @@ def subset_keys() -> dict[str, type]:
             keys[f"remove_downloaded_videos_{manifest.name}"] = bool
         if manifest.raw.config_key:
             keys[manifest.raw.config_key] = str
+        if manifest.raw.is_tar_gz:
+            keys[f"{manifest.name}_index"] = str
     return keys
 
 
@@ -213,8 +215,8 @@ def _check_values(settings: Settings, where: Where) -> None:
     endpoints = [
         endpoint_key(manifest, key) for manifest in known.manifests for key in manifest.endpoints
     ]
-    raw = {
-        f"{name}.raw": [manifest.name for manifest in known.collections[name].manifests]
+    own = {
+        name: [manifest.name for manifest in known.collections[name].manifests]
         for name in keys.collections
         if name in known.collections
     }
@@ -222,10 +224,8 @@ def _check_values(settings: Settings, where: Where) -> None:
         ("limits", keys.limits, list(known.ids)),
         ("endpoints", keys.endpoints, [*endpoints, *_OTHER_ENDPOINTS]),
         ("collections", keys.collections, list(known.collections)),
-        *(
-            (f"collections.{key}", keys.collections[key.partition(".")[0]].raw, names)
-            for key, names in raw.items()
-        ),
+        *((f"collections.{key}.raw", keys.collections[key].raw, own[key]) for key in own),
+        *((f"collections.{key}.index", keys.collections[key].index, own[key]) for key in own),
     ]
     for name, given, allowed in checks:
         for key in given:

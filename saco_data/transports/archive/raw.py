@@ -21,7 +21,8 @@ class Raw:
     """Reads a RangeReader from byte `at` on.
 
     `windowed`: asks for ranges, which grow while no jump comes, so that a jump wastes few bytes;
-    otherwise one request reads to the end. `begun`: a stream from byte 0 that is already open.
+    otherwise one request reads to the end. `md5`: what the whole file must have; `hashed`: its md5
+    is wanted in any case. `begun`: a stream from byte 0 that is already open.
     """
 
     def __init__(
@@ -30,6 +31,7 @@ class Raw:
         *,
         windowed: bool,
         md5: str | None = None,
+        hashed: bool = False,
         begun: Iterator[bytes] | None = None,
         stop: threading.Event | None = None,
     ) -> None:
@@ -40,7 +42,7 @@ class Raw:
         self._window = FIRST_WINDOW
         self._stop: int | None = None
         self._pieces = begun
-        self._digest = Digest(md5) if md5 else None
+        self._digest = Digest(md5) if md5 or hashed else None
         self._latency, self._seconds, self._bytes = 0.05, 1.0, 20e6
 
     def read_piece(self, hint: int = 0) -> bytes:
@@ -101,6 +103,10 @@ class Raw:
                 "the md5 is not the published one", item=self.reader.origin, foreign=True
             )
 
+    def md5(self) -> str | None:
+        """The md5 of the whole file, once all of it was read; None if not all of it was."""
+        return self._digest.value() if self._digest else None
+
     def disconnect(self) -> None:
         """Ends the current request."""
         close = getattr(self._pieces, "close", None)
@@ -135,8 +141,8 @@ class Raw:
 class Digest:
     """An md5 computed in a thread, one piece behind: in line it would cost a third of the speed."""
 
-    def __init__(self, md5: str) -> None:
-        self._expected = md5.lower()
+    def __init__(self, md5: str | None) -> None:
+        self._expected = md5.lower() if md5 else None
         self._md5 = hashlib.md5(usedforsecurity=False)
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="md5")
         self._last: Future[None] | None = None
@@ -148,9 +154,13 @@ class Digest:
         self._last = self._pool.submit(self._md5.update, piece)
 
     def matches(self) -> bool:
-        """Whether the digest of all pieces is the expected one."""
+        """Whether the digest of all pieces is the expected one, if one is expected."""
+        return self._expected in (None, self.value())
+
+    def value(self) -> str:
+        """The digest of all pieces in hex digits."""
         self.close()
-        return self._md5.hexdigest() == self._expected
+        return self._md5.hexdigest()
 
     def close(self) -> None:
         """Ends the thread."""

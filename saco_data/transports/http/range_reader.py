@@ -82,6 +82,11 @@ class RemoteFile:
         self._version = Version(size=self._version.size)
         self._seekable = False
 
+    def require_version(self) -> None:
+        """From now on the server is asked to refuse a range of another version of the file."""
+        if self.identity.startswith('"'):
+            self._headers = {**self._headers, "If-Match": self.identity}
+
     async def load_facts(self) -> None:
         """Learns size and version from the first byte: links signed for GET refuse a HEAD."""
         retries = Retries(self._session.breaker)
