@@ -62,7 +62,7 @@ def _members(data: bytes) -> bytes:
 PACKERS: dict[str, Callable[[bytes], bytes]] = {
     "gnu": _gnu,
     "python": lambda data: gzip.compress(data, 6, mtime=0),
-    "zlib-ng": lambda data: gzip_ng.compress(data, 6),
+    "zlib-ng": lambda data: bytes(gzip_ng.compress(data, 6)),  # type: ignore[no-untyped-call]
     "flushed": _flushed,
     "stored": lambda data: gzip.compress(data, 0, mtime=0),
     "members": _members,

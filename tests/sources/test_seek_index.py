@@ -151,7 +151,7 @@ def test_pictures_that_it_does_not_name_come_from_the_stream(
 
 
 def other_length(server: FileServer, index: str) -> str:
-    server.files[ARCHIVE] = bytes(server.files[ARCHIVE]) + bytes(512)  # type: ignore[arg-type]
+    server.files[ARCHIVE] = bytes(server.files[ARCHIVE]) + bytes(512)
     return index
 
 
@@ -261,7 +261,7 @@ def test_the_archive_at_the_published_address_must_be_the_published_one(
     tmp_path: Path, server: FileServer, pictures: dict[str, bytes]
 ) -> None:
     local = tmp_path / "copy.tar.gz"
-    local.write_bytes(bytes(server.files[ARCHIVE]))  # type: ignore[arg-type]
+    local.write_bytes(bytes(server.files[ARCHIVE]))
     settings = opened(
         tmp_path,
         server,

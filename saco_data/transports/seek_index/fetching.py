@@ -56,7 +56,7 @@ def take_members(
     one by now, and the errors of the reader.
     """
     ranges = deque(join_ranges(rows))
-    running: deque[tuple[int, Future[list[T | None]]]] = deque()
+    running: deque[tuple[int, Future[list[tuple[T] | None]]]] = deque()
     asked = right = wrong = 0
     with ThreadPoolExecutor(connections, thread_name_prefix="seek-index") as pool:
         try:
@@ -80,7 +80,7 @@ def take_members(
                     if wrong >= (_DOUBTS if right else 1):
                         raise IndexDoubted("what lies at its places are other members")
                     if each is not None:
-                        yield each
+                        yield each[0]
         finally:
             for _, future in running:
                 future.cancel()
@@ -88,10 +88,10 @@ def take_members(
 
 def _take(
     reader: RangeReader, rows: Sequence[Row], deliver: Callable[[Row, bytes], T]
-) -> list[T | None]:
-    """What became of the members of one range; None for those that are wrong twice."""
+) -> list[tuple[T] | None]:
+    """What became of each member of one range; None for those that are wrong twice."""
     return [
-        None if content is None else deliver(row, content)
+        None if content is None else (deliver(row, content),)
         for row, content in zip(rows, _contents(reader, rows), strict=True)
     ]
 
