@@ -9,7 +9,7 @@ from collections.abc import Callable
 LARGE = 1 << 25  # bytes still to come for which more connections are tried
 _SETTLE, _MEASURE = 0.15, 0.35  # seconds
 _RETRY = 3.0  # seconds until more connections are tried again; doubles each time
-_WORTH = 1.3  # twice the connections must bring so many times the bytes
+_WORTH = 1.3  # four times the connections must bring so many times the bytes
 
 
 class Widening:
@@ -22,7 +22,7 @@ class Widening:
         self._is_searching = False
 
     async def search(self, left: Callable[[], int], connect: Callable[[], None]) -> None:
-        """Doubles the connections for as long as that makes the file come faster.
+        """Uses four times the connections for as long as that makes the file come faster.
 
         `left`: bytes still to come, 0 where no more connections can be used; `connect` starts those
         that `wanted` asks for.
@@ -40,7 +40,7 @@ class Widening:
         while self.wanted < self._most:
             if left() < max(LARGE, 2 * rate):
                 return
-            before, self.wanted = self.wanted, min(self._most, 2 * self.wanted)
+            before, self.wanted = self.wanted, min(self._most, 4 * self.wanted)
             connect()
             faster = await self._rate()
             if faster >= rate * _WORTH:
