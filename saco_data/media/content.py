@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 from pathlib import Path, PurePosixPath
 
-from saco_data.dataset import sav_json
 from saco_data.media.images import ImageError, check_image
 from saco_data.model.errors import AnnotationError
 from saco_data.model.reasons import Reason
@@ -40,6 +39,9 @@ def _check_text(data: bytes, name: str) -> None:
 
 
 def _check_masklets(data: bytes, name: str) -> None:
+    # It imports numpy, which a run without such files does not need.
+    from saco_data.dataset import sav_json
+
     try:
         differences = sav_json.parse(data, Path(name)).differences()
     except AnnotationError as error:
