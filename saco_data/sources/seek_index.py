@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# Requests at once where the config sets no limit: each brings one picture, so most of the time goes
-# into waiting for its beginning.
-CONNECTIONS = 28
+# Requests at once where the config sets no limit, and how many times those of other fetching: each
+# brings one picture, so most of the time goes into waiting for its beginning.
+CONNECTIONS, _TIMES = 28, 4
 _OWN = ".seek-index.jsonl.gz"  # left by a run that read the whole archive
 _REST = 0.05  # share of an archive that is read for the index alone
 
@@ -37,9 +37,10 @@ _REST = 0.05  # share of an archive that is read for the index alone
 def connections(source: ArchiveSource) -> int:
     """How many requests may be under way at once."""
     limits = source.config.keys.limits.get(source.name)
+    polite = source.config.rates.concurrency
     if source.config.seek_index is None or (limits and limits.concurrency):
-        return source.config.rates.concurrency
-    return max(CONNECTIONS, source.config.rates.concurrency)
+        return polite
+    return max(polite, min(CONNECTIONS, _TIMES * polite))
 
 
 def fetch_named(

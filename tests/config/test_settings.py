@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from saco_data.catalog.manifest import Manifest
 from saco_data.config import settings as config
 from saco_data.config.settings import parse, subset_keys
+from saco_data.config.subset import SubsetConfig
 from saco_data.model.errors import ConfigError, UsageError
 from tests.helpers.names import SILVER
 
@@ -209,3 +211,25 @@ def test_a_url_where_only_a_path_fits_is_refused() -> None:
         parse("silver_path: https://host/silver\n", Path("/x/C.yaml"))
     settings = parse("bdd100k_raw: https://host/a.zip\n", Path("/x/C.yaml"))
     assert settings.subset("bdd100k").raw == "https://host/a.zip"
+
+
+def test_a_seek_index_is_named_by_the_config_or_pinned_by_the_manifest(tmp_path: Path) -> None:
+    digest = "a" * 64
+    place = f"indices/i.gz#sha256={digest.upper()}"
+    settings = config.parse(f"inaturalist_index: {place}\n", tmp_path / "c.yaml")
+    own = settings.subset("inaturalist")
+    assert own.seek_index == (tmp_path / "indices/i.gz", digest)
+    assert settings.subset("food_rec").seek_index is None
+    url = "https://h/i.gz"
+    text = f"collections: {{o365: {{index: {{val: '{url}#sha256={digest}'}}}}}}\n"
+    in_collection = config.parse(text).subset("o365/val")
+    assert in_collection.seek_index == (url, digest)
+    facts = in_collection.manifest.model_dump()
+    facts["endpoints"]["index"] = url
+    facts["pinned"]["index"] = {"sha256": digest}
+    pinned = SubsetConfig(config.parse("{}"), Manifest.model_validate(facts))
+    assert pinned.seek_index == (url, digest)
+    with pytest.raises(ConfigError, match="unknown name"):
+        config.parse("collections: {o365: {index: {train: x}}}\n")
+    with pytest.raises(ConfigError, match="an address"):
+        config.parse("inaturalist_index: s3://bucket/i.gz\n")

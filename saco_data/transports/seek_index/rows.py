@@ -99,12 +99,13 @@ def write(path: Path, parts: Iterable[tuple[Archive, Iterable[Row]]]) -> None:
 def read(
     path: Path, is_archive: Callable[[Archive], bool], is_wanted: Callable[[str], bool]
 ) -> tuple[Archive, list[Row]] | None:
-    """The first archive in an index that is meant, with its wanted rows; None if it has none.
+    """The first archive in an index that is meant, with a row for each wanted name; None if none.
 
     Raises BadIndex, and OutputError where the file cannot be read.
     """
     rows = msgspec.json.Decoder(Row)
     found: tuple[Archive, list[Row]] | None = None
+    names: set[str] = set()
     left = 0
     with explain_errors(path):
         for line in _lines(path):
@@ -121,8 +122,9 @@ def read(
             left -= 1
             if found is not None:
                 row = _decode(rows, line)
-                if is_wanted(row.name):
+                if row.name not in names and is_wanted(row.name):
                     _check(row, found[0])
+                    names.add(row.name)
                     found[1].append(row)
     if left:
         raise BadIndex(f"ends {left} rows too early")
