@@ -30,7 +30,10 @@ def seek_index(options: Options, subset: str, to: Path, as_json: bool) -> None:
     if len(names) > 1:
         raise UsageError("name one subset", item=subset, remedy=f"One of {', '.join(names)}")
     own = settings.subset(names[0])
-    done = seek_indexing.write(settings, own.id, to.absolute())
+    reporter = options.reporter(settings)
+    done = seek_indexing.write(
+        settings, own.id, to.absolute(), lambda line: reporter.note(own.id, line)
+    )
     if as_json:
         click.echo(json.dumps(done.as_json(), indent=1))
         return

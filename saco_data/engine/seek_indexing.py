@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -34,11 +34,13 @@ class Written:
         return {"version": 1, **asdict(self)}
 
 
-def write(settings: Settings, name: str, to: Path) -> Written:
+def write(
+    settings: Settings, name: str, to: Path, tell: Callable[[str], None] = lambda _: None
+) -> Written:
     """Reads the archives of a subset to their end, and writes where its files are in them.
 
-    What an earlier run left that read the whole archive is used instead, if nothing is missing in
-    it. Raises UsageError for a subset without a tar.gz, and what the source raises.
+    `tell` gets a line before each archive. What an earlier run left that read the whole archive is
+    used instead, if nothing is missing in it. Raises UsageError for a subset without a tar.gz, and what the source raises.
     """
     subset = bind_one(settings, name)
     source = subset.source
@@ -54,15 +56,15 @@ def write(settings: Settings, name: str, to: Path) -> Written:
     if found := indices.count_rows(own):
         archives, members = found
         if members == len(assets):
-            to.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(own, to)
+            files.copy_if_changed(own, to)
             return _written(to, archives, members, 0)
-    parts = list(indices.record(source, assets, Context()))
+    parts = list(indices.record(source, assets, Context(), tell))
     from saco_data.transports.seek_index import rows
 
     rows.write(to, [(archive, found) for archive, found, _ in parts])
     members = sum(len(found) for _, found, _ in parts)
-    return _written(to, len(parts), members, len(assets) - members)
+    missing = len(assets) - sum(count for *_, count in parts)
+    return _written(to, len(parts), members, missing)
 
 
 def _written(to: Path, archives: int, members: int, missing: int) -> Written:

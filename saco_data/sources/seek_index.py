@@ -7,7 +7,7 @@ which reads the archive from its beginning.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -204,12 +204,13 @@ def _describe(recorder: Recorder, reader: RangeReader) -> Archive:
 
 
 def record(
-    source: ArchiveSource, assets: list[Asset], context: Context
+    source: ArchiveSource, assets: list[Asset], context: Context, tell: Callable[[str], None]
 ) -> Iterator[tuple[Archive, list[Row], int]]:
-    """For each archive what identifies it, its rows, and how many wanted members it lacks.
+    """For each archive what identifies it, its rows, and how many wanted files they give.
 
-    Reads every archive from its first byte to its last. Raises UsageError, ArchiveDamaged, Failure,
-    Blocked; Incomplete once the context's `stop` is set; Stopped in mid-archive.
+    Reads every archive from its first byte to its last; `tell` gets a line before that. Raises
+    UsageError, ArchiveDamaged, Failure, Blocked; Incomplete once the context's `stop` is set;
+    Stopped in mid-archive.
     """
     from saco_data.transports import archive
     from saco_data.transports.archive.local import LocalFile
@@ -223,6 +224,10 @@ def record(
         )
     with source.open_http() as http:
         for medium, wanted in source.media(assets, http, context.stop):
+            if isinstance(medium, Path) and medium.is_dir():
+                raise _no_tar_gz(str(medium))
+            reader: RangeReader = LocalFile(medium) if isinstance(medium, Path) else medium
+            tell(f"reading {reader.origin} ({(reader.size or 0) / 1e9:.1f} GB) to its end")
             recorder = Recorder()
 
             def is_wanted(name: str, wanted: dict[str, Asset] = wanted) -> bool:
@@ -238,10 +243,14 @@ def record(
                 if context.stop.is_set():
                     raise Incomplete("stopped", item=source.name, remedy="Run the command again")
             if recorder.md5 is None:
-                raise UsageError(
-                    "is not a tar.gz: only that needs a seek index",
-                    item=str(medium) if isinstance(medium, Path) else medium.origin,
-                    remedy="Name the tar.gz itself in the config",
-                )
-            reader = LocalFile(medium) if isinstance(medium, Path) else medium
-            yield _describe(recorder, reader), recorder.rows, len(wanted) - len(recorder.rows)
+                raise _no_tar_gz(reader.origin)
+            found = {source.key_of_member(row.name, wanted) for row in recorder.rows}
+            yield _describe(recorder, reader), recorder.rows, len(found)
+
+
+def _no_tar_gz(origin: str) -> UsageError:
+    return UsageError(
+        "is not a tar.gz: only that needs a seek index",
+        item=origin,
+        remedy="Name the tar.gz itself in the config",
+    )
