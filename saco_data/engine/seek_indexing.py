@@ -40,7 +40,8 @@ def write(
     """Reads the archives of a subset to their end, and writes where its files are in them.
 
     `tell` gets a line before each archive. What an earlier run left that read the whole archive is
-    used instead, if nothing is missing in it. Raises UsageError for a subset without a tar.gz, and what the source raises.
+    used instead, if nothing is missing in it. Raises UsageError for a subset without a tar.gz, and
+    what the source raises.
     """
     subset = bind_one(settings, name)
     source = subset.source
