@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
-from saco_data.model.errors import DiskFull, Incomplete, OutputError, SacoError
+from saco_data.model.errors import DiskFull, DiskTrouble, Incomplete, OutputError, SacoError
 
 # Errors of SQLite about access to the file. All others are about its content.
 _ACCESS_ERRORS = (
@@ -65,6 +65,12 @@ def describe_access_error(error: sqlite3.DatabaseError, path: Path) -> SacoError
     if error.sqlite_errorcode == sqlite3.SQLITE_FULL:
         return DiskFull(
             "no space left for the ledger", item=str(path), remedy="Free space, run again"
+        )
+    if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_IOERR:
+        return DiskTrouble(
+            f"the ledger cannot be used ({error})",
+            item=str(path),
+            remedy="Run again; if it comes back, check the disk or mount it again",
         )
     return OutputError(
         f"the ledger cannot be used ({error})",

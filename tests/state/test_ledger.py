@@ -19,6 +19,7 @@ from saco_data.model.records import Outcome
 from saco_data.state import schema
 from saco_data.state.database import LedgerDamaged
 from saco_data.state.interning import Texts
+from saco_data.state.damage import describe_access_error
 from saco_data.state.ledger import Ledger
 from tests.helpers.tiny_subset import DAY, HOUR, NAMES, PICTURES, START, SUBSET, TinySubset
 
@@ -514,3 +515,13 @@ def test_the_same_key_in_two_subsets_is_two_items(tmp_path: Path) -> None:
     with Ledger(tmp_path) as ledger:
         ledger.record([FOUND, Outcome(SUBSET, KEY, Reason.NETWORK)])
         assert [item.subset for item in ledger.find(KEY)] == [SUBSET, "nga"]
+
+
+@pytest.mark.parametrize("code", [sqlite3.SQLITE_IOERR, sqlite3.SQLITE_IOERR_TRUNCATE])
+def test_a_disk_that_fails_under_the_ledger_is_no_fault_of_the_config(
+    tmp_path: Path, code: int
+) -> None:
+    error = sqlite3.OperationalError("disk I/O error")
+    error.sqlite_errorcode = code
+    told = describe_access_error(error, tmp_path / "ledger.sqlite")
+    assert told.exit_code == 3 and "Run again" in str(told)
