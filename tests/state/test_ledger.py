@@ -17,9 +17,9 @@ from saco_data.model.items import SubsetFacts
 from saco_data.model.reasons import Reason, State
 from saco_data.model.records import Outcome
 from saco_data.state import schema
+from saco_data.state.damage import describe_access_error
 from saco_data.state.database import LedgerDamaged
 from saco_data.state.interning import Texts
-from saco_data.state.damage import describe_access_error
 from saco_data.state.ledger import Ledger
 from tests.helpers.tiny_subset import DAY, HOUR, NAMES, PICTURES, START, SUBSET, TinySubset
 
