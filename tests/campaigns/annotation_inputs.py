@@ -7,6 +7,7 @@ import random
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any, ClassVar
 
 import yaml
 
@@ -58,7 +59,7 @@ class Configs(Kind):
     """The config. The commands read only: a mutated path could lead anywhere."""
 
     name, share = "configs", 500
-    keys = {
+    keys: ClassVar[dict[str, Any]] = {
         "path_annotations": "annotations",
         "silver_path": "silver",
         "bdd100k_raw": "raw.zip",
@@ -70,7 +71,7 @@ class Configs(Kind):
         "remove_downloaded_videos_sav": True,
         "endpoints": {"nga_iiif": "http://127.0.0.1:9/iiif"},
         "limits": {"nga": {"concurrency": 2, "sleep_seconds": [0, 1]}},
-        "transport": {"ego4d": "s3"},
+        "transport": {"ego4d": "boto3"},
         "collections": {"sa-v": {"links_file": "l.txt", "annotations": "manual"}},
     }
 

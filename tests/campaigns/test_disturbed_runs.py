@@ -122,7 +122,7 @@ def run_undisturbed(there: World, base: Path, subset: str, dice: random.Random) 
     for command in dict.fromkeys(COMMANDS):
         assert there.run(settings, command, subset) == 0
         calm.operations[command] = disturbance.counts(there.folder)
-    calm.files = tree(base / "calm")
+    calm.files = files_of(base / "calm")
     calm.gone = _gone(settings, subset)
     assert len(calm.gone) >= 1
     return calm
@@ -139,6 +139,14 @@ def _gone(settings: Settings, subset: str) -> set[str]:
     with contextlib.suppress(SacoError):
         return {key for key, state in states(settings, subset).items() if state is State.GONE}
     return set()
+
+
+def files_of(folder: Path) -> dict[str, bytes]:
+    """All files of a copy; lines that are added as they come are sorted."""
+    return {
+        name: b"\n".join(sorted(content.split(b"\n"))) if name.endswith(".jsonl") else content
+        for name, content in tree(folder).items()
+    }
 
 
 def check_one(
@@ -167,9 +175,10 @@ def check_one(
         assert code != 2 or what.what not in TROUBLE, history
     code = there.run(settings, "prepare", subset)
     assert code == 0, history
-    found = tree(folder)
-    assert {name for name in found if found[name] != calm.files.get(name)} == set(), history
-    assert calm.files.keys() - found.keys() == set(), history
+    found = files_of(folder)
+    different = {name for name in found if found[name] != calm.files.get(name)}
+    missing = calm.files.keys() - found.keys()
+    assert not different and not missing, (different, missing, history)
     left = [p for p in settings.state.rglob("*") if p.name.endswith(".saco-tmp")]
     assert left == [], history
     return len(history)

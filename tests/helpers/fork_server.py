@@ -142,7 +142,7 @@ def _run(request: dict[str, Any]) -> None:
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
     for number, name in ((1, "stdout"), (2, "stderr")):
-        path = os.path.join(request["streams"], name)
+        path = Path(request["streams"]) / name
         os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), number)
     sys.argv = ["saco", *request["arguments"]]
     if os.environ.get("LD_PRELOAD"):
