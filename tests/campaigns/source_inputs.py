@@ -6,13 +6,16 @@ import contextlib
 import random
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+import urllib.request
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import yaml
 
 from saco_data.config.settings import FILE_NAME, load
-from saco_data.sandbox.http_server.server import Answer
+from saco_data.sandbox.fathomnet import FathomNet
+from saco_data.sandbox.http_server.server import Answer, Query
 from saco_data.sandbox.miniature import build, serve
 from saco_data.sandbox.packing import pack_zip
 from tests.campaigns.bench import OFFLINE, Bench, Command, Kind, gone
@@ -77,6 +80,23 @@ class Links(Kind):
         assert len({Path(name).parent for name in gone(load(folder / FILE_NAME), "sav")}) <= 1
 
 
+Keys = dict[str, Any]
+
+
+def with_endpoint(keys: Keys, name: str, url: str) -> Keys:
+    """The keys of a config with another endpoint."""
+    return {**keys, "endpoints": {**keys["endpoints"], name: url}}
+
+
+class OddFathomNet(FathomNet):
+    """FathomNet, whose API's answers are changed by `change`."""
+
+    change: Callable[[Answer], Answer] = staticmethod(lambda answer: answer)
+
+    def _api(self, query: Query, what: str) -> Answer:
+        return self.change(super()._api(query, what))
+
+
 class Tables(Kind):
     """What sources publish: a catalogue, a mapping, an index in a zip, answers of an API."""
 
@@ -92,61 +112,61 @@ class Tables(Kind):
         with serve(self.base / "sources", self.miniature.subsets) as mounts:
             self.mounts = mounts
             self.environment = {**OFFLINE, **mounts.environment}
+            with urllib.request.urlopen(f"{mounts.server.url}/nga/published_images.csv") as answer:
+                self.catalogue = answer.read()
+            self.bucket = mounts.servers["ego4d"].buckets["ego4d-consortium-sharing"]
+            (self.manifest,) = self.bucket.values()
+            raw = self.miniature.subsets["fathomnet"].raw
+            images = {name.removesuffix(".jpg"): content for name, content in raw.items()}
+            self.catalog = OddFathomNet(images)
+            self.api = self.catalog.mount(mounts.server, "/odd")
             yield
 
     def make(self, folder: Path, dice: random.Random) -> Sequence[Command]:
         self.subset = dice.choice(self.subsets)
         keys = {**self.mounts.keys, "path_annotations": "../annotations", "silver_path": "silver"}
         keys |= {f"{name}_path": f"data/{name}" for name in self.subsets} | {"jobs": 1}
-        keys = getattr(self, f"_{self.subset}")(folder, dice, keys) or keys
+        keys = getattr(self, f"_{self.subset}")(folder, dice, keys)
         (folder / FILE_NAME).write_text(yaml.safe_dump(keys))
         (folder / FILE_NAME).chmod(0o600)
         return [("prepare", self.subset)]
 
-    def _nga(self, folder: Path, dice: random.Random, keys: dict[str, object]) -> None:
-        path = "/nga/published_images.csv"
-        server = self.mounts.server
-        if not hasattr(self, "catalogue"):
-            import urllib.request
+    def _nga(self, folder: Path, dice: random.Random, keys: Keys) -> Keys:
+        path = f"/{folder.name}/published_images.csv"
+        self.mounts.server.files[path] = mutate_lines(dice, self.catalogue)
+        return with_endpoint(keys, "nga_catalogue", f"{self.mounts.server.url}{path}")
 
-            with urllib.request.urlopen(f"{server.url}{path}") as answer:
-                self.catalogue = answer.read()
-        content = mutate_lines(dice, self.catalogue)
-        server.route(path, lambda query: Answer(content))
+    def _inaturalist(self, folder: Path, dice: random.Random, keys: Keys) -> Keys:
+        path = f"/{folder.name}/mapping.json"
+        mapping = self.mounts.server.files["/inat/mapping.json"]
+        assert isinstance(mapping, bytes)
+        self.mounts.server.files[path] = mutate_json(dice, mapping)
+        return with_endpoint(keys, "inaturalist_mapping", f"{self.mounts.server.url}{path}")
 
-    def _inaturalist(self, folder: Path, dice: random.Random, keys: dict[str, object]) -> None:
-        files = self.mounts.server.files
-        self.mapping = getattr(self, "mapping", None) or files["/inat/mapping.json"]
-        files["/inat/mapping.json"] = mutate_json(dice, self.mapping)
+    def _fathomnet(self, folder: Path, dice: random.Random, keys: Keys) -> Keys:
+        def mutate(answer: Answer) -> Answer:
+            if not isinstance(answer.body, bytes) or dice.random() < 0.7:
+                return answer
+            return Answer(mutate_json(dice, answer.body), answer.status, answer.headers)
 
-    def _fathomnet(
-        self, folder: Path, dice: random.Random, keys: dict[str, object]
-    ) -> dict[str, object]:
-        # A page, nonsense, or too much, instead of the API's JSON.
-        answer = mutate_json(dice, b'[{"uuid": "a", "url": "http://127.0.0.1:9/a"}]')
-        self.mounts.server.route("/odd/", lambda query: Answer(answer))
-        ends = {**keys["endpoints"], "fathomnet_api": f"{self.mounts.server.url}/odd"}  # type: ignore[dict-item]
-        return {**keys, "endpoints": ends}
+        self.catalog.change = mutate
+        return with_endpoint(keys, "fathomnet_api", self.api)
 
-    def _geode(
-        self, folder: Path, dice: random.Random, keys: dict[str, object]
-    ) -> dict[str, object]:
+    def _geode(self, folder: Path, dice: random.Random, keys: Keys) -> Keys:
         raw = self.miniature.subsets["geode"].raw
         rows = "".join(f"{name.removeprefix('images/')},bag\n" for name in raw)
         index = mutate_lines(dice, f"file_path,object\n{rows}".encode())
         (folder / "geode.zip").write_bytes(pack_zip({"index.csv": index, **raw}))
         return {**keys, "geode_raw": "geode.zip"}
 
-    def _ego4d(self, folder: Path, dice: random.Random, keys: dict[str, object]) -> None:
-        server = self.mounts.servers["ego4d"]
-        bucket = server.buckets["ego4d-consortium-sharing"]
-        (name,) = bucket
-        self.manifest = getattr(self, "manifest", None) or bucket[name]
-        bucket[name] = mutate_lines(dice, self.manifest)
+    def _ego4d(self, folder: Path, dice: random.Random, keys: Keys) -> Keys:
+        (name,) = self.bucket
+        self.bucket[name] = mutate_lines(dice, self.manifest)
+        return keys
 
     def check(self, folder: Path, codes: Sequence[int]) -> None:
-        """What a table no longer lists may count as gone; what it lists may not."""
-        if self.subset in ("fathomnet", "geode"):
+        """What a table no longer lists may count as gone, what is in the zip itself may not."""
+        if self.subset == "geode":
             subset = self.miniature.subsets[self.subset]
             there = {name for name, raw in subset.raw_name.items() if raw in subset.raw}
             assert not gone(load(folder / FILE_NAME), self.subset) & there

@@ -50,6 +50,7 @@ class World:
         """The exit code of a command, disturbed or not; a hang or a traceback fails."""
         variables = what.environment(self.folder) if what else disturbance.counting(self.folder)
         (self.folder / disturbance.LOG).unlink(missing_ok=True)
+        assert settings.file
         ended = self.server.run(
             command,
             subset,
@@ -80,9 +81,9 @@ def make_copy(there: World, folder: Path, subset: str, **keys: Any) -> Settings:
     """A folder in which nothing was prepared yet; a file of the user's lies beside raw files."""
     folder.mkdir()
     own = {"path_annotations": str(there.folder / "annotations"), "silver_path": "silver"}
-    own |= {f"{subset}_path": "data", "jobs": 1}
+    own[f"{subset}_path"] = "data"
     path = folder / FILE_NAME
-    path.write_text(yaml.safe_dump({**there.mounts.keys, **own, **keys}))
+    path.write_text(yaml.safe_dump({**there.mounts.keys, **own, **keys, "jobs": 1}))
     path.chmod(0o600)
     settings = load(path)
     raw = settings.subset(subset).raw_folder
@@ -155,7 +156,7 @@ def check_one(
     """One copy: one to three disturbed commands, then `prepare`; returns how many."""
     settings = make_copy(there, folder, subset, **calm.keys)
     calm.plant(folder)
-    history = []
+    history: list[object] = []
     for _ in range(dice.choice([1, 2, 2, 3])):
         command = dice.choice(COMMANDS)
         what = disturbance.draw(dice, calm.operations[command])

@@ -51,8 +51,8 @@ def compile_library(folder: Path) -> Path:
     if compiler is None:
         pytest.skip("no C compiler: errors of the disk cannot be injected")
     library = folder / "disturb.so"
-    command = [compiler, "-shared", "-fPIC", "-O1", "-o", library, SOURCE, "-ldl"]
-    if subprocess.run(command, check=False, capture_output=True).returncode:
+    options = ["-shared", "-fPIC", "-O1", "-o", str(library), str(SOURCE), "-ldl"]
+    if subprocess.run([compiler, *options], check=False, capture_output=True).returncode:
         pytest.skip("disturb.c cannot be compiled here")
     return library
 
