@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from pathlib import Path
 
 import pytest
 
 import saco_data as saco
 from saco_data.config.settings import load
-from saco_data.model.errors import ConfigError
+from saco_data.model.errors import ConfigError, DiskTrouble
 from saco_data.report import page, preview
 from saco_data.share import card
 from saco_data.transports.http.part import Part
@@ -53,6 +55,19 @@ def test_the_cases_of_configs(case: str) -> None:
     with pytest.raises(ConfigError) as told:
         load(CASES / "configs" / case)
     assert f"{case}:" in str(told.value)
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.ESTALE])
+def test_a_disk_that_fails_under_the_config_is_no_fault_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def fail(*arguments: object, **options: object) -> str:
+        raise OSError(number, os.strerror(number))
+
+    (tmp_path / "C.yaml").write_text("jobs: 1\n")
+    monkeypatch.setattr(Path, "read_text", fail)
+    with pytest.raises(DiskTrouble, match="Run again"):
+        load(tmp_path / "C.yaml")
 
 
 def test_the_case_of_a_note(tmp_path: Path) -> None:

@@ -525,3 +525,13 @@ def test_a_disk_that_fails_under_the_ledger_is_no_fault_of_the_config(
     error.sqlite_errorcode = code
     told = describe_access_error(error, tmp_path / "ledger.sqlite")
     assert told.exit_code == 3 and "Run again" in str(told)
+
+
+def test_a_ledger_that_cannot_be_opened_is_a_fault_of_the_config_only_if_it_is_forbidden(
+    tmp_path: Path,
+) -> None:
+    error = sqlite3.OperationalError("unable to open database file")
+    error.sqlite_errorcode = sqlite3.SQLITE_CANTOPEN
+    assert describe_access_error(error, tmp_path / "ledger.sqlite").exit_code == 3
+    (tmp_path / "ledger.sqlite").mkdir()
+    assert describe_access_error(error, tmp_path / "ledger.sqlite").exit_code == 2
