@@ -17,6 +17,7 @@ from pydantic import SecretStr, ValidationError
 from saco_data.catalog import registry
 from saco_data.catalog.manifest import DEFAULT_COLLECTION
 from saco_data.catalog.registry import Registry
+from saco_data.config.folders import check_folders
 from saco_data.config.keys import CollectionKeys, Keys
 from saco_data.config.regular import require_regular
 from saco_data.config.subset import Places, SubsetConfig, endpoint_key
@@ -256,3 +257,4 @@ def _check_values(settings: Settings, where: Where) -> None:
             "the downloaded annotations and the derived ones would share a folder",
             "Choose another path_annotations or silver_path: downloaded files are never modified",
         )
+    check_folders(settings, where)

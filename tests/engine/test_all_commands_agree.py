@@ -1,4 +1,4 @@
-"""`report`, `preview`, `card` and Python read exactly what `prepare` reads."""
+"""`report`, `preview`, `card`, `eval` and Python read exactly what `prepare` reads."""
 
 from __future__ import annotations
 
@@ -47,6 +47,10 @@ def test_all_commands_read_what_prepare_reads(tmp_path: Path, case: str, gone: b
     (settings.silver / "card" / "card.json").read_bytes().decode("utf-8")
     dataset = saco.load(settings.silver)["bdd100k"]
     assert len(dataset) >= 1
+    (tmp_path / "found.json").write_text("[]")
+    result = saco.evaluate(tmp_path / "found.json", dataset, lenient=True, jobs=1)
+    (block,) = result.subsets.values()
+    assert 1 <= block.coverage.image_nps[0] <= block.coverage.image_nps[1]
 
 
 @pytest.mark.timeout(20)
