@@ -79,12 +79,14 @@ class HarderHistory(Availability):
         path.write_bytes(content)
         status = path.stat()
         self.own[path] = content, status.st_ino, status.st_mtime_ns
+        self.ran = False  # the next run may decide otherwise
 
     @rule(name=st.sampled_from(NAMES), everywhere=st.booleans())
     def vanishes(self, name: str, everywhere: bool) -> None:
         super().vanishes(name, everywhere)
         if everywhere:  # the user's own file, too, by the user
             self.own.pop(self.settings.subset(SUBSET).raw_folder / name, None)
+            self.ran = False
 
     @rule(what=st.sampled_from(["images", "raw", "annotations", "nothing"]))
     def folders_become_read_only(self, what: str) -> None:
@@ -94,12 +96,14 @@ class HarderHistory(Availability):
         read_only.clear()
         if what in folders:
             read_only.add(folders[what])
+            self.long_ago = False
 
     @rule(name=st.sampled_from(NAMES), how=st.sampled_from(["cut", "flipped", "deleted"]))
     def raw_file_rots(self, name: str, how: str) -> None:
         path = self.settings.subset(SUBSET).raw_folder / name
         if path not in self.own:
             self.damage(path, name, how)
+            self.ran = False
 
     @rule(days=st.sampled_from([-400, -2, -0.01, 3000]))
     def clock_jumps(self, days: float) -> None:
@@ -112,7 +116,7 @@ class HarderHistory(Availability):
         was, before = self.long_ago, self.time
         super().time_passes(days)
         # While the clock is behind, how old a verdict is cannot be known.
-        self.long_ago = was or (days >= 40 and before >= self.latest)
+        self.long_ago = was or (days >= 40 and before >= self.latest and not read_only)
         self.latest = max(self.latest, self.time)
 
     @contextmanager
@@ -133,8 +137,6 @@ class HarderHistory(Availability):
         return self.own[path][0] == PICTURES[name] if path in self.own else None
 
     def can_come(self, name: str) -> bool:
-        if read_only:
-            return False
         in_archive = super().can_come(name) and len(self.places) == 1
         return in_archive or bool(self._own_is_sound(name))
 

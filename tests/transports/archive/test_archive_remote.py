@@ -280,7 +280,7 @@ def test_an_index_that_cannot_be_saved_at_a_stop_is_no_error(
     found = members(http.open(f"{server.url}/a.tar"), lambda name: True, checkpoint=tmp_path / "c")
     assert next(found).read() == b"x" * 3000
     monkeypatch.setattr(Index, "save", refuse)
-    found.close()  # type: ignore[attr-defined]
+    found.close()
 
 
 def test_an_incomplete_frame_of_the_index_is_cut_off(
