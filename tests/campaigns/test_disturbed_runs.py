@@ -143,9 +143,9 @@ def _gone(settings: Settings, subset: str) -> set[str]:
 
 
 def files_of(folder: Path) -> dict[str, bytes]:
-    """All files of a copy, without those that grow in another order after each stop."""
-    grown = (".archive-index", "records.jsonl")
-    return {name: content for name, content in tree(folder).items() if not name.endswith(grown)}
+    """All files of a copy, without our notes on sources, which depend on what was asked when."""
+    notes = (".archive-index", "records.jsonl", ".published_images.json")
+    return {name: content for name, content in tree(folder).items() if not name.endswith(notes)}
 
 
 def check_one(
