@@ -27,7 +27,7 @@ USUAL = "bdd100k/images/100k/train/"
 # Folders in which an archive may hold the pictures; more than one: each has all of them.
 PLACES = ((USUAL,), ("100k/train/",), ("mirror/pictures/",), ("a/", "b/"), ("BDD100K/Train/",))
 CHANGES = {"os.rename", "os.link", "os.symlink", "os.remove", "os.mkdir", "os.rmdir"}
-read_only: set[Path] = set()  # folders that refuse changes now, for the superuser too
+read_only: set[Path] = set()  # folders that refuse changes in a run, for the superuser too
 
 
 def refuse(event: str, arguments: tuple[Any, ...]) -> None:
@@ -50,6 +50,7 @@ class HarderHistory(Availability):
         super().__init__()
         self.own: dict[Path, tuple[bytes, int, int]] = {}  # content, inode and mtime
         self.latest = self.time
+        self.protected: set[Path] = set()
 
     def teardown(self) -> None:
         read_only.clear()
@@ -93,9 +94,8 @@ class HarderHistory(Availability):
         config = self.settings.subset(SUBSET)
         folders = {"images": config.images, "raw": config.raw_folder}
         folders["annotations"] = config.derived.parent
-        read_only.clear()
-        if what in folders:
-            read_only.add(folders[what])
+        self.protected = {folders[what]} if what in folders else set()
+        if self.protected:
             self.long_ago = False
 
     @rule(name=st.sampled_from(NAMES), how=st.sampled_from(["cut", "flipped", "deleted"]))
@@ -116,20 +116,31 @@ class HarderHistory(Availability):
         was, before = self.long_ago, self.time
         super().time_passes(days)
         # While the clock is behind, how old a verdict is cannot be known.
-        self.long_ago = was or (days >= 40 and before >= self.latest and not read_only)
+        self.long_ago = was or (days >= 40 and before >= self.latest and not self.protected)
         self.latest = max(self.latest, self.time)
 
     @contextmanager
     def watched(self) -> Iterator[None]:
-        is_free = not read_only
+        read_only.update(self.protected)
         # Reading only, it cannot do its work, but must not undo any.
-        with super().watched(), suppress(*(() if is_free else (OutputError,))):
-            yield
-        if not is_free:
+        try:
+            with super().watched(), suppress(*((OutputError,) if self.protected else ())):
+                yield
+        finally:
+            read_only.clear()
+        if self.protected:
             self.killed_last = True
 
+    @rule(point=st.integers(0, 60), syncs=st.booleans())
+    def killed(self, point: int, syncs: bool) -> None:
+        read_only.update(self.protected)
+        try:
+            super().killed(point, syncs)
+        finally:
+            read_only.clear()
+
     def check_whole(self) -> None:
-        if not read_only:
+        if not self.protected:
             super().check_whole()
 
     def _own_is_sound(self, name: str) -> bool | None:
