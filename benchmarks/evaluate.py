@@ -26,8 +26,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
-from pycocotools import mask as rle
 
 HEIGHT, WIDTH = 720, 1280
 POOL = 400
@@ -54,6 +52,9 @@ SHAPES = {
 
 def mask_pool(random: np.random.Generator) -> list[tuple[dict[str, Any], dict[str, Any]]]:
     """Pairs of (annotated, predicted) entries: blobs with rough edges of about 3.5 kB."""
+    from PIL import Image
+    from pycocotools import mask as rle
+
     pool = []
     for _ in range(POOL):
         blob = random.random((3, 5))
@@ -144,6 +145,7 @@ def official_algorithm(truth: Path, found: Path) -> None:
     import copy
     from collections import defaultdict
 
+    from pycocotools import mask as rle
     from pycocotools.coco import COCO
     from pycocotools.cocoeval import COCOeval
     from scipy.optimize import linear_sum_assignment
@@ -221,7 +223,7 @@ def unchecked(truth: Path, found: Path) -> None:
     """Ours without the check of the runs, as a function of the package."""
     from saco_data.evaluation.files import Options, Task, evaluate_one, processors
 
-    how = Options(check=False, remember=False, jobs=processors())
+    how = Options(check=False, jobs=processors())
     print(json.dumps(evaluate_one(Task("made", found, (truth,)), how).as_json()))
 
 
@@ -272,7 +274,7 @@ def measure(name: str, shape: Shape, scale: float, runs: int) -> None:
         took: dict[str, list[Run]] = {each: [] for each in commands}
         for _ in range(runs):
             for each, command in commands.items():
-                if each == "ours, checked":
+                if each in ("ours, checked", "ours, unchecked"):
                     shutil.rmtree(cache / "saco-data" / "evaluate" / "results")
                 took[each].append(run(command, cache))
     _compare_outputs(took)

@@ -177,7 +177,7 @@ def _batches(path: Path) -> Iterator[tuple[int, list[Any]]]:
     first = 0
     try:
         with path.open("rb") as file:
-            for text in slices(file.read):
+            for text in slices(file.readinto):
                 yield first, (entries := _decoded(text, decoder.decode))
                 first += len(entries)
         return
@@ -196,12 +196,12 @@ def _batches(path: Path) -> Iterator[tuple[int, list[Any]]]:
     yield first, whole[first:]
 
 
-def _decoded(text: bytes, decode: Callable[[bytes], list[_Entry]]) -> list[Any]:
+def _decoded(text: memoryview, decode: Callable[[memoryview], list[_Entry]]) -> list[Any]:
     try:
         return decode(text)
     except (msgspec.MsgspecError, UnicodeDecodeError):
         # Python also takes NaN and Infinity.
-        entries: list[Any] = untrusted_json.parse(text)
+        entries: list[Any] = untrusted_json.parse(bytes(text))
         return entries
 
 
