@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any
 
 import click
 
-from saco_data.cli.common import Options
+from saco_data.cli.common import Options, json_option
 
 # A question for each key that depends on what the user has, in the order of the config.
 _QUESTIONS = {
@@ -36,8 +37,16 @@ def _options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option(
     "--remove-videos", is_flag=True, help="Remove each video once its frames are done: less disk."
 )
+@json_option
 @click.pass_obj
-def init(options: Options, /, folder: Path, remove_videos: bool, **answers: str | None) -> None:
+def init(
+    options: Options,
+    /,
+    folder: Path,
+    remove_videos: bool,
+    as_json: bool,
+    **answers: str | None,
+) -> None:
     """Write a commented config for what you have.
 
     Asks on a terminal; elsewhere, and where an option is given, it takes the options. Never
@@ -64,6 +73,9 @@ def init(options: Options, /, folder: Path, remove_videos: bool, **answers: str 
     config.parse(text, file.absolute())
     folder.mkdir(parents=True, exist_ok=True)
     write_atomic(file, text.encode())
+    if as_json:
+        click.echo(json.dumps({"version": 1, "config": str(file)}))
+        return
     click.echo(str(file))
     named = "" if file.parent.absolute() == Path.cwd() else f"--config {file} "
     click.echo(
