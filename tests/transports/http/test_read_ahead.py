@@ -15,8 +15,8 @@ from saco_data.transports.http import Http
 from tests.helpers.stopping import stop_when
 
 MIB = 1 << 20
-DATA = b"".join(random.Random(seed).randbytes(MIB) for seed in range(44))
-THROTTLED = 12_000_000  # bytes a second for each connection
+DATA = b"".join(random.Random(seed).randbytes(MIB) for seed in range(64))
+THROTTLED = 6_000_000  # bytes a second for each connection
 QUICK = Policy(backoff_seconds=0.01, stall_timeout=5, attempts=9)
 
 
@@ -33,7 +33,7 @@ def digest(data: bytes) -> str:
 def test_throttled_connections_are_multiplied(server: FileServer) -> None:
     with Http(QUICK) as http:
         file = http.open(f"{server.url}/a")
-        for start, stop in ((0, None), (5 * MIB + 3, 43 * MIB - 1)):
+        for start, stop in ((0, None), (5 * MIB + 3, 60 * MIB - 1)):
             pieces = list(file.stream(start, stop))
             assert digest(b"".join(pieces)) == digest(DATA[start:stop])
             assert max(map(len, pieces)) <= MIB
@@ -60,14 +60,18 @@ def test_broken_connections_are_resumed(server: FileServer, seed: int) -> None:
         assert server.injected.total() >= 1
 
 
-def test_another_version_in_mid_stream_is_an_error(server: FileServer) -> None:
+def test_another_version_in_mid_stream_is_never_mixed_in(server: FileServer) -> None:
     with Http(QUICK) as http:
         stream = http.open(f"{server.url}/a").stream()
         got = [next(stream)]
         server.files["/a"] = DATA[::-1]
-        with pytest.raises(FileChanged):
-            got += stream
-        assert DATA.startswith(b"".join(got))
+        is_changed = False
+        try:
+            got.extend(stream)
+        except FileChanged:
+            is_changed = True
+        # Without a second connection, the first answer is still that of the old version.
+        assert DATA.startswith(b"".join(got)) and (is_changed or b"".join(got) == DATA)
 
 
 def test_closing_early_ends_all_connections(server: FileServer) -> None:
