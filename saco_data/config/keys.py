@@ -20,6 +20,15 @@ class Limits(BaseModel):
     sleep_seconds: Pause | None = Field(None, strict=False)
 
 
+class Sample(BaseModel):
+    """A random sample of videos: so many, the same ones for the same seed."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    videos: int = Field(ge=1)
+    seed: int = 0
+
+
 class CollectionKeys(BaseModel):
     """The keys of one entry of `collections`."""
 
@@ -38,6 +47,11 @@ class CollectionKeys(BaseModel):
     # A file with the ids of the wanted videos, one a line; all by default.
     videos: str | None = Field(default=None, min_length=1)
     annotations: Literal["manual", "auto", "both"] = "both"
+    # The videos themselves, every fourth frame of them as pictures, or both.
+    media: Literal["videos", "frames", "both"] = "videos"
+    # The share of videos, those with the most frames edited by hand; all by default.
+    most_edited: float | None = Field(default=None, gt=0, le=1)
+    sample: Sample | None = None
     update_annotation: bool = True
     remove_downloaded_videos: bool = False
 
