@@ -54,9 +54,9 @@ def write(path: Path, archives: Mapping[str, Found]) -> None:
         "archives": {name: sorted(archives[name].names) for name in sorted(archives)},
     }
     edited = {
-        name: dict(sorted(archives[name].edited.items()))
-        for name in sorted(archives)
-        if archives[name].edited is not None
+        name: dict(sorted(found.edited.items()))
+        for name, found in sorted(archives.items())
+        if found.edited is not None
     }
     content |= {"edited": edited} if edited else {}
     files.write_if_changed(path, json.dumps(content, indent=0).encode())
@@ -81,7 +81,8 @@ def read(
             "the listing of the archive is missing", item=str(path), remedy="Run `saco prepare`"
         ) from error
     found = _archives(content, path)
-    names, products = [], {}
+    names: list[str] = []
+    products: dict[str, Product] = {}
     for archive, held in found.items():
         for name in sorted(held.names) if wanted is None or archive in wanted else ():
             made = tuple(products_of(name))
