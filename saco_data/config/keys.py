@@ -42,6 +42,8 @@ class CollectionKeys(BaseModel):
     raw: dict[str, str] = Field(default_factory=dict)
     # The links file of a collection whose links expire.
     links_file: str | None = Field(default=None, min_length=1)
+    # Where the pictures of SA-V val and test are linked together, for SA-Co/VEval.
+    veval_path: str | None = Field(default=None, min_length=1)
     # Which shards of a sharded subset: numbers, and ranges such as "0-3"; all by default.
     shards: list[int | Annotated[str, Field(pattern=r"^[0-9]+-[0-9]+$")]] | None = None
     # A file with the ids of the wanted videos, one a line; all by default.

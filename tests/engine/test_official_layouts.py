@@ -20,7 +20,7 @@ from saco_data.dataset.train_videos import TrainVideo
 from saco_data.report import masklets, page, preview
 from saco_data.sandbox.miniature import build, build_subset, serve
 from tests.helpers.folders import config, tree
-from tests.helpers.pipeline import prepare
+from tests.helpers.pipeline import Notes, prepare
 
 TRAIN, VAL = "sa-v/train", "sa-v/val"
 
@@ -89,6 +89,32 @@ def test_png_raw_dataset(settings: Settings) -> None:
                     values = np.unique(np.asarray(mask))
                     assert mask.size == Image.open(pictures / video / "00000.jpg").size
                 assert len(values) <= 2 and values.any()
+
+
+def test_val_and_test_in_one_folder_for_veval(tmp_path: Path) -> None:
+    drawn = {name: build_subset(name) for name in (VAL, "sa-v/test")}
+    with serve(tmp_path / "served", drawn) as served:
+        keys: dict[str, Any] = dict(served.keys)
+        keys["collections"]["sa-v"]["path"] = "sa-v"
+        assert prepare(config(tmp_path, **keys), *drawn) == 0
+        asked = sum(served.server.requests.values())
+        keys["collections"]["sa-v"]["veval_path"] = "media/saco_sav"
+        made = config(tmp_path, **keys)
+        assert prepare(made, *drawn) == 0
+        assert sum(served.server.requests.values()) == asked
+        merged = tmp_path / "media/saco_sav/JPEGImages_24fps"
+        official = [made.subset(name).images / "JPEGImages_24fps" for name in drawn]
+        assert names_in(merged) == sorted(names_in(official[0]) + names_in(official[1]))
+        assert all(frame_numbers(merged / name) == list(range(9)) for name in names_in(merged))
+        # A link that was lost comes back; what is there of the user's stays.
+        first, second, *_ = sorted(merged.iterdir())
+        first.unlink()
+        second.unlink()
+        second.mkdir()
+        notes = Notes()
+        assert prepare(made, *drawn, notes=notes) == 0
+        assert first.is_symlink() and not second.is_symlink()
+        assert any("1 videos are not linked" in line for line in notes.lines)
 
 
 def test_python_reads_both(settings: Settings) -> None:
