@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from saco_data.dataset import raw_json
-from saco_data.dataset.masks import DamagedMask, Mask, decode, to_mask
+from saco_data.dataset.masks import DamagedMask, Mask, decode
 from saco_data.dataset.raw_json import Annotation, Id, Pair, value_of
 from saco_data.model.words import plain
 
@@ -89,9 +89,7 @@ def decode_masks(pair: Pair, annotations: Sequence[Annotation]) -> tuple[list[Ma
 
 def decode_mask(pair: Pair, annotation: Annotation) -> Mask:
     """The mask of an annotation as bool [height, width]. Raises DamagedMask."""
-    segment, size = value_of(annotation.segmentation), (int(pair.width), int(pair.height))
-    # Polygons and plain runs are for COCO files such as that of DaTaSeg Objects365.
-    return to_mask(segment, *size) if segment else decode(segment, *size)
+    return decode(value_of(annotation.segmentation), int(pair.width), int(pair.height))
 
 
 def area_of(annotation: Annotation) -> float | None:

@@ -8,8 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from pycocotools import mask as rle
+
 from saco_data.dataset import sav_json
-from saco_data.dataset.masks import LARGEST, DamagedMask, Mask, to_mask
+from saco_data.dataset.masks import LARGEST, DamagedMask, Mask, decode
 from saco_data.dataset.vos import VOID, DamagedLabels
 from saco_data.dataset.vos_folders import PICTURES, find_pictures, first_folder
 from saco_data.model.errors import AnnotationError, UsageError
@@ -66,6 +69,42 @@ class Masklets:
         except AnnotationError as error:
             raise DamagedLabels("damaged mask", error.what) from error
         return dict(enumerate(found.values(), 1))
+
+
+def to_mask(segment: Any, width: int, height: int) -> Mask:
+    """A COCO segmentation (RLE, plain or compressed, or polygons) as bool [height, width].
+
+    None is an absent object. Raises DamagedMask.
+    """
+    if segment is None or segment == []:
+        return np.zeros((height, width), bool)
+    if isinstance(segment, list):
+        return _fill_polygons(segment, width, height)
+    counts = segment.get("counts") if isinstance(segment, Mapping) else None
+    if not isinstance(counts, list):
+        return decode(segment, width, height)
+    if not all(isinstance(each, int) and each >= 0 for each in counts):
+        raise DamagedMask("its RLE holds what is not a number of pixels")
+    if segment.get("size") != [height, width]:
+        raise DamagedMask(f"its RLE is not of the size {width} x {height}")
+    if sum(counts) != width * height:
+        raise DamagedMask(f"its RLE fills {sum(counts)} of {width * height} pixels")
+    values = np.arange(len(counts)) % 2 == 1
+    return np.repeat(values, counts).reshape((height, width), order="F")
+
+
+def _fill_polygons(polygons: list[Any], width: int, height: int) -> Mask:
+    try:
+        points = [np.array(each, dtype=float) for each in polygons]
+    except (TypeError, ValueError) as error:
+        raise DamagedMask("its polygons hold what is not a number") from error
+    far = 10 * max(width, height)  # pycocotools walks along every pixel of an edge
+    if any(each.ndim != 1 or len(each) < 6 or len(each) % 2 for each in points):
+        raise DamagedMask("a polygon needs three points, [x, y, x, y, x, y]")
+    if any(not (np.abs(each) <= far).all() for each in points):
+        raise DamagedMask("a polygon leaves its picture by far")
+    encoded = rle.frPyObjects([each.tolist() for each in points], height, width)
+    return rle.decode(rle.merge(encoded)).astype(bool)
 
 
 def open_json(path: Path, root: Path, faults: list[Fault]) -> Sequence[Segments | Masklets]:

@@ -15,7 +15,8 @@ from hypothesis.extra import numpy as arrays
 from PIL import Image
 
 from saco_data.dataset import label_png, vos
-from saco_data.dataset.masks import DamagedMask, to_mask
+from saco_data.dataset.masks import DamagedMask
+from saco_data.dataset.vos_json import to_mask
 from saco_data.dataset.vos_open import open_videos
 from saco_data.model.errors import UsageError
 from saco_data.model.faults import FaultsFound
