@@ -60,7 +60,7 @@ def files_of(manifest: Manifest, annotations: Path, images: Path) -> SubsetFiles
     return SubsetFiles(partial or annotations, images, whole=annotations if partial else None)
 
 
-# Names whose kind is known to type checkers; any other name is one of the two.
+# Names whose kind is known to type checkers; any other name is one of the three.
 PictureName = Literal[
     "bdd100k",
     "droid",
@@ -73,12 +73,11 @@ PictureName = Literal[
     "sav",
     "yt1b",
     "o365/val",
-    "sa-v/train",
 ]
 VideoName = Literal["sa-v/val", "sa-v/test"]
 
 
-class Dataset(Mapping[str, "Subset | VideoSubset"]):
+class Dataset(Mapping[str, "Subset | VideoSubset | TrainSubset"]):
     """The subsets of a prepared copy by name. Nothing is read before it is needed.
 
     A subset of videos whose masks are files (`sa-v/val`) is a `VideoSubset`, one of SA-V's
@@ -102,8 +101,10 @@ class Dataset(Mapping[str, "Subset | VideoSubset"]):
     @overload
     def __getitem__(self, name: VideoName) -> VideoSubset: ...
     @overload
-    def __getitem__(self, name: str) -> Subset | VideoSubset: ...
-    def __getitem__(self, name: str) -> Subset | VideoSubset:
+    def __getitem__(self, name: Literal["sa-v/train"]) -> TrainSubset: ...
+    @overload
+    def __getitem__(self, name: str) -> Subset | VideoSubset | TrainSubset: ...
+    def __getitem__(self, name: str) -> Subset | VideoSubset | TrainSubset:
         """A subset by name. Raises KeyError, with the nearest name, for another."""
         try:
             return self._subsets[name]

@@ -52,7 +52,8 @@ def videos_of(config: SubsetConfig) -> list[Video | TrainVideo]:
     files = files_of(config.manifest, config.derived, config.images)
     if not files.annotations.is_dir():
         return []
-    return list(Dataset({config.id: files})[config.id])
+    found = Dataset({config.id: files})[config.id]
+    return [each for each in found if isinstance(each, Video | TrainVideo)]
 
 
 def choose(videos: Sequence[Video | TrainVideo], seed: int | str) -> list[Video | TrainVideo]:

@@ -119,11 +119,11 @@ def test_val_and_test_in_one_folder_for_veval(tmp_path: Path) -> None:
 
 def test_python_reads_both(settings: Settings) -> None:
     data = saco_data.load(settings)
-    val = data[VAL]
+    val = data["sa-v/val"]
     assert len(val) == 3 and [len(video.objects) for video in val] == [2, 2, 2]
     masks = val[0].masks(4)
     assert set(masks) == {0, 1} and all(mask.shape == (120, 160) for mask in masks.values())
-    train = data[TRAIN]
+    train = data["sa-v/train"]
     assert [each.kind for each in train].count("manual") == 12 and len(train) == 21
     for each in train[:2]:
         assert each.frames == each.annotated == list(range(0, 48, 4))
