@@ -19,10 +19,11 @@ from saco_data.sandbox.miniature import build_subset, serve
 from saco_data.sandbox.mounts import Mounts
 from saco_data.transports.archive import raw as archive_raw
 from saco_data.transports.archive.stream import Plain
-from tests.engine.test_invariants import choose_seed, die_at
 from tests.helpers.executor import InlineExecutor
 from tests.helpers.folders import config
 from tests.helpers.pipeline import Notes, items, products
+from tests.helpers.seeds import choose_seed
+from tests.helpers.stopping import die_at
 
 TRAIN = "sa-v/train"
 # A run is killed at one of so many first changes to the file system: early, or near its end.
