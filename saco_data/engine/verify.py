@@ -20,6 +20,7 @@ from saco_data.model.reasons import Effect, Reason, State
 from saco_data.model.records import Outcome, Product
 from saco_data.state.ledger import Ledger
 from saco_data.state.lock import Lock
+from saco_data.storage import picture_folders
 
 CHECKS_A_TASK = 64
 TASKS_A_WORKER = 3  # under way or waiting, so that no worker waits for us
@@ -91,7 +92,7 @@ def discard(subset: Subset, product: Product, reason: Reason) -> None:
             if other.samefile(path):
                 other.unlink()
     with contextlib.suppress(OSError):
-        path.unlink(missing_ok=True)
+        picture_folders.remove(path)
 
 
 def check_all(

@@ -236,7 +236,7 @@ def record(
             for _ in archive.members(
                 medium,
                 is_wanted,
-                md5=source.published_md5(),
+                checksum=source.published_md5(),
                 stop=context.stop,
                 recorder=recorder,
             ):
