@@ -25,4 +25,5 @@ TABLE = {
     "report": "report:write_report",
     "preview": "report:preview",
     "convert": "convert:convert",
+    "export": "export:export",
 }
