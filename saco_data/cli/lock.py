@@ -68,7 +68,12 @@ def compare(
     from saco_data.share import lock_file
 
     settings, names = options.select(subsets)
-    found = comparison.compare(settings, lock_file.read(lock), names)
+
+    def tell(text: str) -> None:
+        if not options.quiet:
+            click.echo(text, err=True)
+
+    found = comparison.compare(settings, lock_file.read(lock), names, tell=tell)
     if as_json:
         click.echo(json.dumps(found.as_json(), indent=1))
     else:

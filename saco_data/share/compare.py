@@ -7,7 +7,7 @@ no longer here, the lock's own neighbours or its measure of motion must suffice.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -137,11 +137,17 @@ class Comparison:
 
 
 def compare(
-    settings: Settings, lock: Lock, names: Sequence[str], *, executor: Executor | None = None
+    settings: Settings,
+    lock: Lock,
+    names: Sequence[str],
+    *,
+    executor: Executor | None = None,
+    tell: Callable[[str], None] = lambda text: None,
 ) -> Comparison:
     """Compares the pictures of the subsets that the lock and this copy both have.
 
-    Raises UsageError where there is none, or where the annotations differ.
+    `tell` gets a line for each subset before its pictures are looked at. Raises UsageError where
+    there is none, or where the annotations differ.
     """
     with Ledger(settings.state, read_only=True) as ledger:
         subsets = {
@@ -162,7 +168,7 @@ def compare(
         running = executor or executors.make(settings)
         try:
             found = {
-                name: _compare(subset, lock, ledger, rows.pop(name), running)
+                name: _compare(subset, lock, ledger, rows.pop(name), running, tell)
                 for name, subset in subsets.items()
             }
         except BaseException:
@@ -173,7 +179,12 @@ def compare(
 
 
 def _compare(
-    subset: Subset, lock: Lock, ledger: Ledger, rows: dict[str, Row], executor: Executor
+    subset: Subset,
+    lock: Lock,
+    ledger: Ledger,
+    rows: dict[str, Row],
+    executor: Executor,
+    tell: Callable[[str], None],
 ) -> ComparedSubset:
     index = subset.read_index()
     check_annotations(subset, index.sha256, ledger.facts(subset.id).sha256)
@@ -193,6 +204,7 @@ def _compare(
     )
     same = [name for name in both if done[name].sha256 == rows[name].description.sha256]
     changed = [name for name in both if name not in set(same)]
+    tell(f"{subset.id}: {len(same):,} files are identical, {len(changed):,} are to be compared")
     products = index.products
     for name in same:
         product = products[name]
