@@ -40,7 +40,7 @@ EXAMPLES = {
     "FILE": "CONFIG_FRAMES.yaml",
 }
 # What needs cards of others, own masks, predictions or a live source: tests of their own run it.
-ELSEWHERE = {"intersect", "compare", "diff", "demo", "annotations", "sync"}
+ELSEWHERE = {"init", "intersect", "compare", "diff", "demo", "annotations", "sync"}
 ELSEWHERE |= {"convert", "eval", "export"}
 
 
