@@ -51,12 +51,19 @@ def copy(home: Path) -> Dataset:
     return saco.load(home / "silver")
 
 
+def of(copy: Dataset, name: str) -> Subset:
+    """A subset of phrases."""
+    found = copy[name]
+    assert isinstance(found, Subset)
+    return found
+
+
 def write(copy: Dataset, name: str, to: Path, **options: bool) -> dict[str, Any]:
     manifests = {subset: builtin().find(subset) for subset in SUBSETS}
     done = export(name, copy, manifests, str(to), **options)
     for subset in SUBSETS:
-        counts, content = done.counts[subset], expected(copy[subset])
-        assert counts.image_nps == len(content) == len(copy[subset])
+        counts, content = done.counts[subset], expected(of(copy, subset))
+        assert counts.image_nps == len(content) == len(of(copy, subset))
         assert counts.masks == sum(len(masks) for _, masks in content.values()) > 0
         assert counts.pictures == len({file for file, _ in content})
     said = json.loads((to / "export.json").read_bytes())
@@ -93,7 +100,9 @@ def test_coco(copy: Dataset, tmp_path: Path, subset: str) -> None:
     found: Content = {}
     for image in coco.loadImgs(coco.getImgIds()):
         path = tmp_path / "out" / "images" / subset / image["file_name"]
-        assert path.read_bytes() == (copy[subset].files.images / image["file_name"]).read_bytes()
+        assert (
+            path.read_bytes() == (of(copy, subset).files.images / image["file_name"]).read_bytes()
+        )
         height, width = image["height"], image["width"]
         for negative in image["neg_category_ids"]:
             found[image["file_name"], names[negative]] = (
@@ -107,7 +116,7 @@ def test_coco(copy: Dataset, tmp_path: Path, subset: str) -> None:
             masks = np.array([coco.annToMask(each) for each in entries], bool)
             assert [each["area"] for each in entries] == [mask.sum() for mask in masks]
             found[image["file_name"], phrase] = (np.array([e["bbox"] for e in entries]), masks)
-    check(found, copy[subset])
+    check(found, of(copy, subset))
     info = json.loads((tmp_path / "out" / "annotations" / f"{subset}.json").read_bytes())["info"]
     assert info["saco"]["coverage"]["missing_files"] and info["saco"]["licence"]
 
@@ -116,7 +125,7 @@ def test_coco_of_one_class(copy: Dataset, tmp_path: Path) -> None:
     write(copy, "coco", tmp_path / "out", one_class=True)
     coco = COCO(tmp_path / "out" / "annotations" / "geode.json")
     assert [each["name"] for each in coco.loadCats(coco.getCatIds())] == ["object"]
-    assert len(coco.getAnnIds()) == sum(len(item.masks) for item in copy["geode"])
+    assert len(coco.getAnnIds()) == sum(len(item.masks) for item in of(copy, "geode"))
 
 
 def read_yolo(root: Path, subset: str) -> Iterator[tuple[str, int, NDArray[np.float64]]]:
@@ -139,14 +148,14 @@ def test_yolo(copy: Dataset, tmp_path: Path, subset: str) -> None:
     names = described["names"]
     assert (tmp_path / "out" / described["test"]).is_dir()
     found: dict[tuple[str, str], list[Masks]] = {}
-    sizes = {item.file_name: (item.height, item.width) for item in copy[subset]}
+    sizes = {item.file_name: (item.height, item.width) for item in of(copy, subset)}
     for file, number, polygon in read_yolo(tmp_path / "out", subset):
         height, width = sizes[file]
         canvas = np.zeros((height, width), np.uint8)
         # As trainers draw them: scaled, cut to whole pixels, filled.
         cv2.fillPoly(canvas, [(polygon * (width, height)).astype(np.int32)], 1)
         found.setdefault((file, names[number]), []).append(canvas.astype(bool))
-    positive = {key: masks for key, (_, masks) in expected(copy[subset]).items() if len(masks)}
+    positive = {key: masks for key, (_, masks) in expected(of(copy, subset)).items() if len(masks)}
     assert found.keys() == positive.keys()
     overlaps = []
     for key, masks in positive.items():
@@ -155,7 +164,7 @@ def test_yolo(copy: Dataset, tmp_path: Path, subset: str) -> None:
             overlaps.append((mine & wanted).sum() / (mine | wanted).sum())
     # Exact but for lines between parts of a mask.
     assert np.median(overlaps) == 1 and min(overlaps) > 0.9
-    negatives = sum(item.is_negative for item in copy[subset])
+    negatives = sum(item.is_negative for item in of(copy, subset))
     assert described["saco"]["negative_phrases"] == negatives
 
 
@@ -192,7 +201,7 @@ def test_webdataset(copy: Dataset, tmp_path: Path, subset: str) -> None:
         for item in about["items"]:
             boxes = np.array(item["boxes"], float).reshape(-1, 4)
             found[about["file_name"], item["phrase"]] = (boxes, decode(item["masks"], *size))
-    check(found, copy[subset])
+    check(found, of(copy, subset))
 
 
 @pytest.mark.parametrize("subset", SUBSETS)
@@ -212,9 +221,9 @@ def test_parquet(
         for item in row["items"]:
             boxes = np.array(item["boxes"], float).reshape(-1, 4)
             found[row["file_name"], item["phrase"]] = (boxes, decode(item["masks"], *size))
-    check(found, copy[subset])
+    check(found, of(copy, subset))
     ids = {item["id"] for row in rows for item in row["items"]}
-    assert ids == {item.id for item in copy[subset]}
+    assert ids == {item.id for item in of(copy, subset)}
     assert "the others are gone" in (tmp_path / "out" / "README.md").read_text()
 
 
@@ -231,7 +240,7 @@ def test_croissant(copy: Dataset, tmp_path: Path, subset: str) -> None:
         name = row[f"{key}/file_name"].decode(), row[f"{key}/phrase"].decode()
         pairs[row[f"{key}/id"].decode()] = (name, (row[f"{key}/height"], row[f"{key}/width"]))
     assert list(pairs) == [
-        str(item.id) for picture in copy[subset].pictures() for item in picture.items
+        str(item.id) for picture in of(copy, subset).pictures() for item in picture.items
     ]
     boxes: dict[str, list[list[float]]] = {each: [] for each in pairs}
     runs: dict[str, list[dict[str, Any]]] = {each: [] for each in pairs}
@@ -245,7 +254,7 @@ def test_croissant(copy: Dataset, tmp_path: Path, subset: str) -> None:
         name: (np.array(boxes[number]).reshape(-1, 4), decode(runs[number], *size))
         for number, (name, size) in pairs.items()
     }
-    check(found, copy[subset])
+    check(found, of(copy, subset))
     content = json.loads((tmp_path / "out" / "croissant.json").read_bytes())
     assert "the others are gone" in content["description"]
     assert content["license"] and content["citeAs"]
@@ -291,7 +300,7 @@ def test_fiftyone(copy: Dataset, tmp_path: Path, subset: str) -> None:
             found[file, phrase] = (np.array(boxes), np.array(masks))
         for phrase in sample["negative_phrases"]:
             found[file, phrase] = (np.zeros((0, 4)), np.zeros((0, *size), bool))
-    check(found, copy[subset])
+    check(found, of(copy, subset))
     info = json.loads((root / "metadata.json").read_bytes())["info"]
     assert info["coverage"]["missing_files"]
 
@@ -305,12 +314,12 @@ def test_fiftyone_opens_it(copy: Dataset, tmp_path: Path) -> None:
     with reader._to_legacy_importer() as samples:
         found = list(samples)
         assert samples.get_dataset_info()["licence"]
-    items = {item.file_name: 0 for item in copy["geode"]}
-    for item in copy["geode"]:
+    items = {item.file_name: 0 for item in of(copy, "geode")}
+    for item in of(copy, "geode"):
         items[item.file_name] += len(item.masks)
     detections = {Path(each.filepath).name: each.ground_truth.detections for each in found}
     assert {name: len(each) for name, each in detections.items()} == items
-    for item in copy["geode"]:
+    for item in of(copy, "geode"):
         named = [d for d in detections[item.file_name] if d.label == item.phrase]
         for detection, mask in zip(named, item.masks, strict=True):
             size = (item.height, item.width)
