@@ -33,6 +33,7 @@ def lock(
 
     A digest and a small descriptor of each picture. Example: saco lock --to our.parquet
     """
+    from saco_data.model.words import human
     from saco_data.share import lock as locks
 
     settings, names = options.select(subsets)
@@ -40,7 +41,7 @@ def lock(
     if as_json:
         click.echo(json.dumps({"version": 1, **vars(written), "path": str(written.path)}, indent=1))
         return
-    click.echo(f"{written.files} files, {written.bytes / 1e6:.1f} MB, sha256 {written.sha256}")
+    click.echo(f"{written.files} files, {human(written.bytes)}, sha256 {written.sha256}")
     click.echo(f"written to {written.path}", err=True)
 
 
