@@ -20,8 +20,12 @@ TABLE = {
     "history": "memory:history",
     "card": "memory:card",
     "intersect": "memory:intersect",
+    "diff": "lock:diff",
+    "lock": "lock:lock",
+    "compare": "lock:compare",
     "report": "report:write_report",
     "preview": "report:preview",
     "seek-index": "seek_index:seek_index",
     "convert": "convert:convert",
+    "export": "export:export",
 }
