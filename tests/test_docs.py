@@ -40,7 +40,7 @@ EXAMPLES = {
     "FILE": "CONFIG_FRAMES.yaml",
 }
 # What needs cards of others, own masks, predictions or a live source: tests of their own run it.
-ELSEWHERE = {"intersect", "demo", "annotations", "sync", "convert", "eval", "push"}
+ELSEWHERE = {"init", "intersect", "demo", "annotations", "sync", "convert", "eval", "push"}
 
 
 def commands() -> set[str]:

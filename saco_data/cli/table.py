@@ -4,6 +4,7 @@ from __future__ import annotations
 
 # In the order in which help lists them.
 TABLE = {
+    "init": "init:init",
     "demo": "demo:demo",
     "annotations": "annotations:get_annotations",
     "plan": "look:show_plan",
