@@ -19,6 +19,7 @@ from saco_data.model.reasons import Effect, Reason, State
 from saco_data.model.records import Outcome, Product
 from saco_data.state.ledger import Ledger
 from saco_data.state.lock import Lock
+from saco_data.storage import picture_folders
 from saco_data.storage.names import safe_join
 
 CHECKS_A_TASK = 64
@@ -110,7 +111,7 @@ def discard(subset: Subset, product: Product, reason: Reason) -> None:
             if other.samefile(path):
                 other.unlink()
     with contextlib.suppress(OSError):
-        path.unlink(missing_ok=True)
+        picture_folders.remove(path)
 
 
 def check_all(
