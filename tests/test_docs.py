@@ -41,7 +41,7 @@ EXAMPLES = {
 }
 # What needs cards of others, own masks, predictions or a live source: tests of their own run it.
 ELSEWHERE = {"init", "intersect", "compare", "diff", "demo", "annotations", "sync"}
-ELSEWHERE |= {"convert", "eval", "export", "seek-index"}
+ELSEWHERE |= {"convert", "eval", "export", "push", "seek-index"}
 
 
 def commands() -> set[str]:

@@ -21,7 +21,7 @@ from saco_data.config.folders import check_folders
 from saco_data.config.keys import CollectionKeys, Keys
 from saco_data.config.regular import require_regular
 from saco_data.config.subset import Places, SubsetConfig, endpoint_key
-from saco_data.config.yaml_text import Where, expand, read, without_user
+from saco_data.config.yaml_text import Where, expand, is_bucket, read, without_user
 from saco_data.model.errors import ConfigError, DiskTrouble, ManifestError, UsageError
 
 FILE_NAME = "CONFIG_FRAMES.yaml"
@@ -70,13 +70,23 @@ class Settings:
 
     @property
     def silver(self) -> Path:
-        """The folder of the prepared files of Silver."""
-        return self.path(self.keys.silver_path)
+        """The folder of the prepared files of Silver.
+
+        For a bucket, they are made here and stay until they are published there.
+        """
+        return self.state / "copy" if self.bucket else self.path(self.keys.silver_path)
+
+    @property
+    def bucket(self) -> str:
+        """The address of the bucket that Silver is published in; "" where it is in a folder."""
+        return self.keys.silver_path if is_bucket(self.keys.silver_path) else ""
 
     @property
     def state(self) -> Path:
-        """The folder of ledger, lock, logs and report."""
-        return self.silver / ".saco"
+        """The folder of ledger, lock, logs and report: always local."""
+        if self.keys.state_path:
+            return self.path(self.keys.state_path)
+        return self.path(".saco") if self.bucket else self.silver / ".saco"
 
     def collection(self, name: str) -> CollectionKeys:
         """The keys of a collection."""

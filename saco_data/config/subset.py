@@ -61,6 +61,17 @@ class SubsetConfig:
         own = self.manifest.products or f"images/{self.manifest.name}"
         return self.settings.places.images or self.root / own
 
+    @property
+    def bucket(self) -> str:
+        """The address of the bucket that the subset is published in; "" where it is in a folder."""
+        is_ours = self.manifest.collection == DEFAULT_COLLECTION and not self.settings.places.images
+        return self.settings.bucket if is_ours else ""
+
+    @property
+    def published(self) -> Path:
+        """Our copy of the inventory of what is published of the subset."""
+        return self.settings.state / "published" / f"{self.id.replace('/', '.')}.jsonl"
+
     @cached_property
     def derived(self) -> Path:
         """The annotation file that evaluation reads."""
@@ -95,8 +106,11 @@ class SubsetConfig:
 
     @cached_property
     def frames_view(self) -> Path | None:
-        """The official `frames/` folder of a frame subset; None for image subsets."""
-        return self.folder / "frames" if self.manifest.frames else None
+        """The official `frames/` folder of a frame subset; None for image subsets.
+
+        None for a bucket too: a second name would be a second copy there.
+        """
+        return self.folder / "frames" if self.manifest.frames and not self.bucket else None
 
     @cached_property
     def raw(self) -> str | Path | None:

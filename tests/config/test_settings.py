@@ -182,7 +182,7 @@ def test_without_a_config_the_error_says_what_to_do(
 
 PATH_KEYS = [
     "path_annotations",
-    "silver_path",
+    "state_path",
     "cookies_path",
     "sav_links_file",
     "directory_save",
@@ -197,6 +197,27 @@ def test_a_bucket_in_a_path_key_is_refused_by_name(key: str, scheme: str) -> Non
         parse(f"jobs: 1\n{key}: {scheme}://bucket/silver\n", Path("/x/C.yaml"))
     assert f":2: {key}" in str(told.value) and f"{scheme}://" in str(told.value)
     assert told.value.exit_code == 2
+
+
+@pytest.mark.parametrize("scheme", ["az", "hdfs", "file", "https"])
+def test_silver_path_is_a_folder_or_a_bucket_that_can_be_written(scheme: str) -> None:
+    with pytest.raises(ConfigError, match=f"{scheme}://"):
+        parse(f"silver_path: {scheme}://bucket/silver\n", Path("/x/C.yaml"))
+    for place in ("s3://bucket/silver", "gs://bucket/silver/"):
+        settings = parse(f"silver_path: {place}\n", Path("/x/C.yaml"))
+        assert settings.bucket == place.rstrip("/")
+        assert settings.state == Path("/x/.saco") and settings.silver == Path("/x/.saco/copy")
+        named = parse(f"silver_path: {place}\nstate_path: here\n", Path("/x/C.yaml"))
+        assert named.state == Path("/x/here")
+    local = parse("state_path: here\n", Path("/x/C.yaml"))
+    assert (local.bucket, local.silver) == ("", Path("/x/data/silver"))
+    assert local.state == Path("/x/here")
+
+
+def test_an_address_with_keys_in_it_is_refused_without_repeating_them() -> None:
+    with pytest.raises(ConfigError) as told:
+        parse("silver_path: s3://AKIAKEY:hiddenword@bucket/silver\n", Path("/x/C.yaml"))
+    assert "hiddenword" not in str(told.value) and "silver_path" in str(told.value)
 
 
 @pytest.mark.parametrize("key", ["path", "manifests", "raw: {one"])
