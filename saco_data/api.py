@@ -12,14 +12,12 @@ from pathlib import Path
 from typing import TypeGuard
 
 from saco_data.catalog import registry
-from saco_data.catalog.manifest import Manifest
 from saco_data.config import settings as config
 from saco_data.config.granted import processors
 from saco_data.config.settings import Settings
 from saco_data.config.yaml_text import is_bucket
-from saco_data.dataset.dataset import Dataset, Subset, SubsetFiles
+from saco_data.dataset.dataset import Dataset, Subset, SubsetFiles, files_of
 from saco_data.dataset.predictions import Predictions
-from saco_data.dataset.pruned import find_partial
 from saco_data.dataset.remote import fetch_annotations, open_remote
 from saco_data.engine import forecast, published, session
 from saco_data.engine import status as statuses
@@ -76,7 +74,7 @@ def load(source: Config = None) -> Dataset:
     elif isinstance(source, str | Path) and Path(source).is_dir():
         root = Path(source)
         found = {
-            each.id: _files_of(
+            each.id: files_of(
                 each,
                 root / "annotations" / each.annotations.file,
                 root / (each.products or f"images/{each.name}"),
@@ -88,7 +86,7 @@ def load(source: Config = None) -> Dataset:
         settings = read_config(source)
         subsets = [settings.subset(name) for name in settings.registry.ids]
         subsets = [each for each in subsets if not each.bucket]
-        found = {each.id: _files_of(each.manifest, each.derived, each.images) for each in subsets}
+        found = {each.id: files_of(each.manifest, each.derived, each.images) for each in subsets}
         item = settings.bucket or str(settings.silver)
         if settings.bucket:
             found = {**_find_published(settings.bucket), **found}
@@ -111,14 +109,6 @@ def _find_published(place: str) -> dict[str, SubsetFiles]:
             remote = open_remote(place, name)
             found[name] = SubsetFiles(annotations, remote.folder, whole=whole, remote=remote)
     return found
-
-
-def _files_of(manifest: Manifest, annotations: Path, images: Path) -> SubsetFiles:
-    facts = manifest.annotations
-    if facts.folder and facts.pictures:
-        return SubsetFiles(images / facts.folder, images, pictures=images / facts.pictures)
-    partial = find_partial(annotations)
-    return SubsetFiles(partial or annotations, images, whole=annotations if partial else None)
 
 
 def plan(source: Config = None, subsets: Names = ()) -> Table:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 # In the order in which help lists them.
 TABLE = {
+    "init": "init:init",
     "demo": "demo:demo",
     "annotations": "annotations:get_annotations",
     "plan": "look:show_plan",
@@ -20,7 +21,12 @@ TABLE = {
     "history": "memory:history",
     "card": "memory:card",
     "intersect": "memory:intersect",
+    "diff": "lock:diff",
+    "lock": "lock:lock",
+    "compare": "lock:compare",
     "report": "report:write_report",
     "preview": "report:preview",
+    "seek-index": "seek_index:seek_index",
     "convert": "convert:convert",
+    "export": "export:export",
 }

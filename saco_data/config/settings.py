@@ -18,11 +18,12 @@ from pydantic import SecretStr, ValidationError
 from saco_data.catalog import registry
 from saco_data.catalog.manifest import DEFAULT_COLLECTION
 from saco_data.catalog.registry import Registry
+from saco_data.config.folders import check_folders
 from saco_data.config.keys import UNION_TAGS, CollectionKeys, Keys
 from saco_data.config.regular import require_regular
 from saco_data.config.subset import Places, SubsetConfig, endpoint_key
 from saco_data.config.yaml_text import Where, expand, is_bucket, read, without_user
-from saco_data.model.errors import ConfigError, ManifestError, UsageError
+from saco_data.model.errors import ConfigError, DiskTrouble, ManifestError, UsageError
 
 FILE_NAME = "CONFIG_FRAMES.yaml"
 # Keys under `endpoints` that belong to no single subset: the annotation hub, Roboflow's REST API.
@@ -39,6 +40,8 @@ def subset_keys() -> dict[str, type]:
             keys[f"remove_downloaded_videos_{manifest.name}"] = bool
         if manifest.raw.config_key:
             keys[manifest.raw.config_key] = str
+        if manifest.raw.is_tar_gz:
+            keys[f"{manifest.name}_index"] = str
     return keys
 
 
@@ -141,6 +144,10 @@ def load(file: Path) -> Settings:
         require_regular(file)
         text = file.read_text(encoding="utf-8")
     except OSError as error:
+        if error.errno in DiskTrouble.ERRNOS:
+            raise DiskTrouble(
+                f"cannot be read ({error.strerror})", item=str(file), remedy=DiskTrouble.REMEDY
+            ) from error
         raise ConfigError(
             f"cannot be read ({error.strerror})", item=str(file), remedy="Give the path of a config"
         ) from error
@@ -241,8 +248,8 @@ def _check_values(settings: Settings, where: Where) -> None:
     endpoints = [
         endpoint_key(manifest, key) for manifest in known.manifests for key in manifest.endpoints
     ]
-    raw = {
-        f"{name}.raw": [manifest.name for manifest in known.collections[name].manifests]
+    own = {
+        name: [manifest.name for manifest in known.collections[name].manifests]
         for name in keys.collections
         if name in known.collections
     }
@@ -250,10 +257,8 @@ def _check_values(settings: Settings, where: Where) -> None:
         ("limits", keys.limits, list(known.ids)),
         ("endpoints", keys.endpoints, [*endpoints, *_OTHER_ENDPOINTS]),
         ("collections", keys.collections, list(known.collections)),
-        *(
-            (f"collections.{key}", keys.collections[key.partition(".")[0]].raw, names)
-            for key, names in raw.items()
-        ),
+        *((f"collections.{key}.raw", keys.collections[key].raw, own[key]) for key in own),
+        *((f"collections.{key}.index", keys.collections[key].index, own[key]) for key in own),
     ]
     for name, given, allowed in checks:
         for key in given:
@@ -279,3 +284,4 @@ def _check_values(settings: Settings, where: Where) -> None:
             "the downloaded annotations and the derived ones would share a folder",
             "Choose another path_annotations or silver_path: downloaded files are never modified",
         )
+    check_folders(settings, where)

@@ -124,6 +124,31 @@ class SubsetConfig:
         return value if is_url(value) else self.settings.path(value)
 
     @cached_property
+    def seek_index(self) -> tuple[str | Path, str] | None:
+        """The seek index of the archives: its URL (str) or path, and the sha256 it must have.
+
+        The sha256 is "" where neither the config nor the manifest names it; None without an index.
+        """
+        if self.manifest.collection == DEFAULT_COLLECTION:
+            given = self.settings.by_subset.get(self.seek_index_key)
+        else:
+            given = self.settings.collection(self.manifest.collection).index.get(self.manifest.name)
+        pinned = self.manifest.pinned.get("index")
+        place, _, sha256 = (given or self.manifest.endpoints.get("index", "")).partition("#sha256=")
+        if not place:
+            return None
+        sha256 = sha256.strip().lower() or (pinned.sha256 if pinned else "")
+        return (place if is_url(place) else self.settings.path(place)), sha256
+
+    @property
+    def seek_index_key(self) -> str:
+        """The key of the config that names the seek index."""
+        facts = self.manifest
+        if facts.collection == DEFAULT_COLLECTION:
+            return f"{facts.name}_index"
+        return f"collections.{facts.collection}.index.{facts.name}"
+
+    @cached_property
     def links_file(self) -> Path | None:
         """The links file of the collection, as downloaded; None where the config names none."""
         if self.manifest.collection == DEFAULT_COLLECTION:

@@ -24,7 +24,7 @@ _ONLY_PATH = re.compile(
     r"path_annotations|silver_path|cookies_path|sav_links_file|directory_save"
     r"|[a-z0-9_]+(?<!_download)_path|collections\.[^.]+\.(path|manifests)"
 )
-_RAW = re.compile(r"[a-z0-9_]+_(raw|download_path)|collections\.[^.]+\.raw\..+")
+_RAW = re.compile(r"[a-z0-9_]+_(raw|index|download_path)|collections\.[^.]+\.(raw|index)\..+")
 MAX_PATH_BYTES, MAX_PART_BYTES = 4096, 255
 _MAX_NODES = 20_000  # of a config, with what its aliases repeat
 _VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")

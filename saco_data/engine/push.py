@@ -69,6 +69,13 @@ def push(settings: Settings, place: str, names: Sequence[str]) -> Pushed:
                 item=", ".join(names),
                 remedy="Run `saco prepare` first",
             )
+        for subset in begun:
+            if subset.manifest.every_fourth is not None:
+                raise UsageError(
+                    "its frames are folders, which cannot be published yet",
+                    item=subset.id,
+                    remedy="Name the other subsets; copy this one with rsync",
+                )
         require_conditions(store)
         for subset in begun:
             done.subsets.append(publish(subset, ledger, store))

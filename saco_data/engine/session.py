@@ -136,7 +136,7 @@ def go(
                     if indices is None:
                         partial_copy.complete_folders(settings, ledger, bound)
                     if all_stages and not stopping.asked:
-                        provenance.write(settings, ledger)
+                        provenance.write_all(settings, ledger)
                 break
             except LedgerDamaged as error:
                 running.close(now=True)

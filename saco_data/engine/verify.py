@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future
 
 from saco_data import executors
 from saco_data.config.settings import Settings
@@ -19,9 +21,11 @@ from saco_data.model.reasons import Effect, Reason, State
 from saco_data.model.records import Outcome, Product
 from saco_data.state.ledger import Ledger
 from saco_data.state.lock import Lock
+from saco_data.storage import picture_folders
 from saco_data.storage.names import safe_join
 
 CHECKS_A_TASK = 64
+TASKS_A_WORKER = 3  # under way or waiting, so that no worker waits for us
 TASK_SECONDS = 600.0
 
 
@@ -110,21 +114,31 @@ def discard(subset: Subset, product: Product, reason: Reason) -> None:
             if other.samefile(path):
                 other.unlink()
     with contextlib.suppress(OSError):
-        path.unlink(missing_ok=True)
+        picture_folders.remove(path)
 
 
 def check_all(
     subset: Subset, products: Iterable[tuple[Product, str | None]], executor: Executor
 ) -> Iterable[Outcome]:
-    """Verifies product files, each with its known sha256 or None, on the executor."""
+    """Verifies product files, each with its known sha256 or None, on the executor.
+
+    Products are taken, and tasks begun, as outcomes are taken: few wait at any time.
+    """
     images, view = subset.config.images, subset.config.frames_view
-    checks = [
+    checks = (
         process.Check(subset.id, images / product.file_name, product, digest, view)
         for product, digest in products
-    ]
-    tasks = [checks[at : at + CHECKS_A_TASK] for at in range(0, len(checks), CHECKS_A_TASK)]
-    futures = [executor.submit(process.check, task, seconds=TASK_SECONDS) for task in tasks]
-    for task, future in zip(tasks, futures, strict=True):
+    )
+    running: deque[tuple[list[process.Check], Future[list[Outcome]]]] = deque()
+    while True:
+        while len(running) < TASKS_A_WORKER * executor.width:
+            task = list(itertools.islice(checks, CHECKS_A_TASK))
+            if not task:
+                break
+            running.append((task, executor.submit(process.check, task, seconds=TASK_SECONDS)))
+        if not running:
+            return
+        task, future = running.popleft()
         try:
             yield from future.result()
         except LOST:

@@ -67,13 +67,12 @@ class S3Server:
     def __enter__(self) -> Self:
         from moto.moto_server.werkzeug_app import (
             DomainDispatcherApplication,
-            MotoRequestHandler,
             create_backend_app,
         )
         from moto.s3.models import s3_backends
-        from werkzeug.serving import ThreadedWSGIServer
+        from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
 
-        class Handler(MotoRequestHandler):
+        class Handler(WSGIRequestHandler):
             protocol_version = "HTTP/1.1"
 
             def log(self, type: str, message: str, *args: Any) -> None:

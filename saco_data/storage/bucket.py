@@ -23,6 +23,7 @@ from saco_data.storage.store import Changed, Exists, Stamp
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
+    from obstore import UpdateVersion
     from obstore.store import ObjectStore, S3Config
 
 _CODES = re.compile(r"<Code>(\w{1,60})</Code>"), re.compile(r"status code: (\d{3})")
@@ -68,8 +69,18 @@ class BucketStore:
         """See `Store.replace`."""
         import obstore
 
-        with self._explaining(name):
-            done = obstore.put(self._store, _check(name), content, mode={"e_tag": f'"{stamp.tag}"'})
+        version: UpdateVersion = {"e_tag": f'"{stamp.tag}"'}
+        try:
+            with self._explaining(name):
+                if self.place.startswith("gs://"):
+                    # Its condition is the generation, which a listing does not give.
+                    now = obstore.head(self._store, _check(name))
+                    if _tag(now["e_tag"]) != stamp.tag:
+                        raise Changed(name)
+                    version = {"e_tag": now["e_tag"], "version": now["version"]}
+                done = obstore.put(self._store, _check(name), content, mode=version)
+        except FileNotFoundError:
+            raise Changed(name) from None
         return Stamp(len(content), _tag(done["e_tag"]))
 
     def read(self, name: str) -> bytes:

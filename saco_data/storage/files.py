@@ -37,7 +37,7 @@ def open_atomic(path: Path, *, is_raw: bool = False) -> Iterator[BinaryIO]:
     Raises DiskFull or OutputError if the system refuses.
     """
     with explain_errors(path):
-        temporary = _temporary_path(path)
+        temporary = temporary_path(path)
         file = _create(temporary)
         try:
             with file:
@@ -99,7 +99,7 @@ def _link(source: Path, path: Path, ways: Sequence[Callable[[Path, Path], None]]
         with contextlib.suppress(FileNotFoundError):
             if path.samefile(source):
                 return
-        temporary = _temporary_path(path)
+        temporary = temporary_path(path)
         try:
             for link in ways:
                 try:
@@ -117,20 +117,16 @@ def _link(source: Path, path: Path, ways: Sequence[Callable[[Path, Path], None]]
 
 
 def publish(part: Path, path: Path) -> None:
-    """Renames a complete and checked file that we fetched to its final name; durable on return.
+    """Renames a complete and checked file that we fetched to its final name.
 
-    `part` lies on the same file system. Raises DiskFull or OutputError if the system refuses.
+    `part` lies on the same file system; its content is on disk before it gets the name. Raises
+    DiskFull or OutputError if the system refuses.
     """
     with explain_errors(path):
         _sync(part)
         fetched.record(part, path)
+        # Not the folder: see `open_atomic`.
         part.replace(path)
-        try:
-            _sync(path.parent)
-        except OSError as error:
-            # Some network file systems cannot sync a folder.
-            if error.errno not in (errno.EINVAL, errno.ENOTSUP):
-                raise
 
 
 def is_temporary(name: str) -> bool:
@@ -162,15 +158,11 @@ def stamp(path: Path) -> list[Any]:
     return [str(path), status.st_size, status.st_mtime_ns]
 
 
-def temporary_name(name: str) -> str:
-    """A new name for a temporary file beside the file `name`; see `is_temporary`."""
+def temporary_path(path: Path) -> Path:
+    """A name beside `path` for a file or folder that is not complete yet."""
     # Process number and counter: two writers never share a temporary file.
-    stem = os.fsencode(name)[:180].decode(errors="ignore")
-    return f".{stem}.{os.getpid()}-{next(_counter)}{_TEMPORARY}"
-
-
-def _temporary_path(path: Path) -> Path:
-    return path.with_name(temporary_name(path.name))
+    stem = os.fsencode(path.name)[:180].decode(errors="ignore")
+    return path.with_name(f".{stem}.{os.getpid()}-{next(_counter)}{_TEMPORARY}")
 
 
 def _create(path: Path) -> BinaryIO:

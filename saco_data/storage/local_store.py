@@ -33,7 +33,7 @@ class LocalStore:
             return _stamp_of(path.stat())
         with explain_errors(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-        fresh = path.with_name(files.temporary_name(path.name))
+        fresh = files.temporary_path(path)
         try:
             with files.open_atomic(fresh) as file:
                 _write(file, content)

@@ -56,6 +56,10 @@ def test_replace_needs_the_present_stamp(store: Store) -> None:
         with pytest.raises(Changed):
             store.replace("a", b"third", stale)
     assert store.read("a") == b"second" and store.stat("a") == second
+    store.delete(["a"])
+    with pytest.raises(Changed):
+        store.replace("a", b"fourth", second)
+    assert store.stat("a") is None
 
 
 def test_one_of_many_creators_wins(store: Store) -> None:

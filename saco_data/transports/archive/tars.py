@@ -6,10 +6,12 @@ declared size into memory, and cannot jump; only its decoder of a single header 
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import tarfile
 from collections.abc import Callable, Iterator
 
+from saco_data.model.errors import SacoError
 from saco_data.transports.archive.index import Entry, Index
 from saco_data.transports.archive.safety import ArchiveDamaged, Member, plain_name, refusal_of
 from saco_data.transports.archive.stream import Stream
@@ -41,11 +43,12 @@ def tar_members(stream: Stream, wanted: Callable[[str], bool], index: Index) -> 
     position = index.next
     try:
         stream.goto(position)
-        while entry := _next_entry(stream):
+        while entry := next_entry(stream):
             position = entry.end
             if entry.name:
                 index.add(entry)
                 if wanted(entry.name):
+                    stream.mark(entry)
                     yield from _deliver(stream, entry, seen)
             stream.goto(position)
             stream.save(position)
@@ -53,8 +56,10 @@ def tar_members(stream: Stream, wanted: Callable[[str], bool], index: Index) -> 
         stream.save(position, now=True)
         index.save(position, complete=True)
     except BaseException:
-        # Also when the caller stops: the next run continues at this position.
-        stream.save(position, now=True)
+        # Also when the caller stops: the next run continues at this position. Where the disk
+        # refuses, it searches again; what went wrong first is what counts.
+        with contextlib.suppress(SacoError, OSError):
+            stream.save(position, now=True)
         raise
 
 
@@ -81,7 +86,7 @@ def _deliver(stream: Stream, entry: Entry, seen: set[str]) -> Iterator[Member]:
     member.close()
 
 
-def _next_entry(stream: Stream) -> Entry | None:
+def next_entry(stream: Stream) -> Entry | None:
     """The next entry, or None at the end mark; an entry without a name (a folder) is skipped."""
     start = stream.position
     records: dict[str, str] = {}
