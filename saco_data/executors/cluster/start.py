@@ -117,12 +117,10 @@ def start_local(width: int, folder: Path) -> tuple[SpecCluster, Client]:
 
 def start_slurm(keys: SlurmKeys, folder: Path) -> tuple[SpecCluster, Client]:
     """A cluster of SLURM jobs of one node each, as many as the work needs; they may come later."""
-    from dask_jobqueue.slurm import SLURMCluster
-
     security = tls.make_certificate(folder / "tls")
     variables = {**python_path(), **_NODE}
     with _configured():
-        cluster = SLURMCluster(
+        cluster = _import_slurm_cluster()(
             cores=keys.cores,
             memory=keys.memory,
             processes=1,
@@ -161,6 +159,17 @@ def start_slurm(keys: SlurmKeys, folder: Path) -> tuple[SpecCluster, Client]:
         target_duration="60s",
     )
     return cluster, Client(cluster)
+
+
+def _import_slurm_cluster() -> Any:
+    """The class of dask-jobqueue, whose import would put signal handlers in the place of ours."""
+    usual = signal.signal
+    signal.signal = lambda number, handler: signal.getsignal(number)
+    try:
+        from dask_jobqueue.slurm import SLURMCluster
+    finally:
+        signal.signal = usual
+    return SLURMCluster
 
 
 def connect(address: str, folder: Path) -> tuple[None, Client]:
