@@ -15,7 +15,7 @@ import pytest
 
 from saco_data.config.keys import ClusterKeys, SlurmKeys
 from saco_data.executors.cluster.choice import make_cluster
-from saco_data.executors.cluster.start import _import_slurm_cluster
+from saco_data.executors.cluster.start import import_slurm_cluster
 from saco_data.model.errors import UsageError
 from saco_data.model.reasons import State
 from saco_data.sandbox.demo import SUBSETS, serve_miniature
@@ -118,7 +118,7 @@ def test_the_coordinator_is_a_job_that_starts_its_nodes(nodes: Slurm, tmp_path: 
 
 def test_signals_are_still_ours_on_a_cluster() -> None:
     before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
-    _import_slurm_cluster()
+    import_slurm_cluster()
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
 
 

@@ -120,7 +120,7 @@ def start_slurm(keys: SlurmKeys, folder: Path) -> tuple[SpecCluster, Client]:
     security = tls.make_certificate(folder / "tls")
     variables = {**python_path(), **_NODE}
     with _configured():
-        cluster = _import_slurm_cluster()(
+        cluster = import_slurm_cluster()(
             cores=keys.cores,
             memory=keys.memory,
             processes=1,
@@ -161,10 +161,10 @@ def start_slurm(keys: SlurmKeys, folder: Path) -> tuple[SpecCluster, Client]:
     return cluster, Client(cluster)
 
 
-def _import_slurm_cluster() -> Any:
+def import_slurm_cluster() -> Any:
     """The class of dask-jobqueue, whose import would put signal handlers in the place of ours."""
     usual = signal.signal
-    signal.signal = lambda number, handler: signal.getsignal(number)
+    signal.signal = lambda number, handler: signal.getsignal(number)  # type: ignore[assignment]
     try:
         from dask_jobqueue.slurm import SLURMCluster
     finally:
