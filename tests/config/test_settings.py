@@ -8,6 +8,7 @@ import pytest
 
 from saco_data.catalog.manifest import Manifest
 from saco_data.config import settings as config
+from saco_data.config.keys import ClusterKeys
 from saco_data.config.settings import parse, subset_keys
 from saco_data.config.subset import SubsetConfig
 from saco_data.model.errors import ConfigError, UsageError
@@ -85,7 +86,11 @@ def test_the_committed_file_loads() -> None:
         ("limits:\n  ngaa: {concurrency: 3}\n", 2, "limits.ngaa", "Did you mean 'nga'"),
         ("endpoints:\n  nga_iif: http://x\n", 2, "endpoints.nga_iif", "Did you mean 'nga_iiif'"),
         ("transport: {droid: ftp}\n", 1, "transport.droid", "one of https, gsutil"),
-        ("executor: tcp://10.0.0.1:8786\n", 1, "executor", "Write local"),
+        ("executor: ray\n", 1, "executor", "Write local"),
+        ("executor: tcp://10.0.0.1:8786\n", 1, "executor", "Write tls://host:port"),
+        ("executor: [dask]\n", 1, "executor", "valid string"),
+        ("executor:\n  slurm: {nodes: 2}\n", 1, "executor.slurm.cores", "required"),
+        ("executor:\n  slrm: {}\n", 1, "executor.slurm", "required"),
         ("jobs: 1\njobs: 2\n", 2, "jobs", "given twice"),
         ("silver_path: x\npath_annotations: x/annotations\n", 2, "path_annotations", "share"),
     ],
@@ -136,6 +141,19 @@ def test_paths_expand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_urls_stay_as_they_are() -> None:
     link = "https://cdn.example/x.tar?Signature=a$b~c"
     assert config.parse(f"sav_videos_fps_6_download_path: {link}").subset("sav").raw == link
+
+
+@pytest.mark.parametrize("name", ["local", "dask", "tcp://127.0.0.1:8786", "tls://node7:8786"])
+def test_work_runs_where_the_config_says(name: str) -> None:
+    assert config.parse(f"executor: {name}").keys.executor == name
+
+
+def test_slurm_is_asked_for_what_the_config_says() -> None:
+    text = 'executor: {slurm: {nodes: 2, cores: 8, memory: 16GB, walltime: "12:00:00"}}'
+    executor = config.parse(text).keys.executor
+    assert isinstance(executor, ClusterKeys)
+    assert (executor.slurm.nodes, executor.slurm.minimum_nodes) == (2, 1)
+    assert config.override(config.parse(text), {"jobs": 3}).keys.executor == executor
 
 
 def test_secrets_are_not_shown() -> None:
