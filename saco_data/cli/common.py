@@ -8,9 +8,11 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
+
+from saco_data.cli.shared_options import complete_subset
 
 if TYPE_CHECKING:
     from saco_data.config.settings import Settings
@@ -28,12 +30,14 @@ class Options:
     config: Path | None
     quiet: bool
     verbose: bool
+    jobs: int | None = None
 
     def settings(self) -> Settings:
-        """The config. Raises ConfigError, UsageError."""
+        """The config, with what the command line says instead. Raises ConfigError, UsageError."""
         from saco_data.config import settings as config
 
-        return config.load(self.config or config.find())
+        settings = config.load(self.config or config.find())
+        return config.override(settings, {"jobs": self.jobs}) if self.jobs else settings
 
     def select(self, names: Sequence[str]) -> tuple[Settings, tuple[str, ...]]:
         """The config, and the ids of the named subsets. Raises UsageError, ConfigError."""
@@ -81,7 +85,9 @@ class Options:
         return self.quiet or self.verbose
 
 
-subsets_argument = click.argument("subsets", nargs=-1, metavar="[SUBSET]...")
+subsets_argument = click.argument(
+    "subsets", nargs=-1, metavar="[SUBSET]...", shell_complete=complete_subset
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")
 
 
@@ -90,6 +96,11 @@ confirm_gone_option = click.option(
     is_flag=True,
     help="Prune gone files without the second look that gone_confirm_hours asks for.",
 )
+
+
+def print_json(content: Mapping[str, Any]) -> None:
+    """Prints an object on stdout, with the version of its keys."""
+    click.echo(json.dumps({"version": 1, **content}, indent=1))
 
 
 def carry_out(

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 
 import click
 
-from saco_data.cli.common import Options, json_option, show, subsets_argument
+from saco_data.cli.common import Options, json_option, print_json, show, subsets_argument
 
 
 @click.command()
@@ -30,7 +29,7 @@ def status(options: Options, subsets: Sequence[str], reasons: bool, as_json: boo
 
     counts = report.read(settings, names)
     if as_json:
-        click.echo(json.dumps([count.as_json() for count in counts], indent=1))
+        print_json({"reasons": [count.as_json() for count in counts]})
     else:
         report.show(counts)
 
@@ -49,6 +48,6 @@ def show_plan(options: Options, subsets: Sequence[str], as_json: bool) -> None:
 
     table = forecast.make(*options.select(subsets))
     if as_json:
-        click.echo(json.dumps(table.as_json(), indent=1))
+        print_json(table.as_json())
     else:
         plan_table.show(table)

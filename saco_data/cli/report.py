@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
-from saco_data.cli.common import Options, json_option, subsets_argument
+from saco_data.cli.common import Options, json_option, print_json, subsets_argument
+from saco_data.cli.shared_options import complete_subset
 
 
 @click.command("report")
@@ -44,7 +44,7 @@ def write_report(
     else:
         written, rows = mistakes_page.write(settings, result, place), "items"
     if as_json:
-        click.echo(json.dumps({**vars(written), "path": str(written.path)}, indent=1))
+        print_json({**vars(written), "path": str(written.path)})
         return
     click.echo(written.path)
     click.echo(
@@ -55,7 +55,7 @@ def write_report(
 
 
 @click.command()
-@click.argument("subset", required=False)
+@click.argument("subset", required=False, shell_complete=complete_subset)
 @click.option(
     "--seed", type=int, default=0, show_default=True, help="Another seed, other pictures."
 )
@@ -77,9 +77,7 @@ def preview(options: Options, subset: str | None, seed: int, as_json: bool) -> N
         click.echo(readable(name, remark), err=True)
     if as_json:
         sheets = [str(path) for path in drawn.sheets]
-        click.echo(
-            json.dumps({"subset": name, "sheets": sheets, "skipped": drawn.skipped}, indent=1)
-        )
+        print_json({"subset": name, "sheets": sheets, "skipped": drawn.skipped})
         return
     for path in drawn.sheets:
         click.echo(path)
