@@ -12,20 +12,17 @@ It leaves `silver_<subset>/dumps/silver_<subset>/coco_predictions_segm.json` in 
 
 The loop below asks the model itself, and needs SAM 3, its weights and a GPU. Each picture is
 encoded once for all its phrases: iNaturalist has 31 a picture.
-Run it where the config is: python sam3_loop.py nga
+Run it where the config is: python sam3_loop.py
 """
-
-import sys
 
 from sam3.model.sam3_image_processor import Sam3Processor  # the package of the SAM 3 repository
 from sam3.model_builder import build_sam3_image_model
 
 import saco_data as saco
 
-name = sys.argv[1]
-subset = saco.load()[name]
+subset = saco.load()["nga"]
 processor = Sam3Processor(build_sam3_image_model(), confidence_threshold=0.3)
-with saco.Predictions(f"{name}.json") as out:
+with saco.Predictions(f"{subset.name}.json") as out:
     for picture in subset.pictures():
         state = processor.set_image(picture.image())
         for item in picture.items:
@@ -33,4 +30,4 @@ with saco.Predictions(f"{name}.json") as out:
             found = processor.set_text_prompt(state=state, prompt=item.phrase)
             masks = found["masks"].squeeze(1).cpu().numpy()  # [n, 1, height, width] before
             out.add(item, masks, found["scores"].float().cpu().numpy())
-print(saco.evaluate(f"{name}.json", subset))
+print(saco.evaluate(f"{subset.name}.json", subset))

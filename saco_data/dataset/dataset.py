@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 from saco_data.dataset import indexed, pairs
 from saco_data.dataset.indexed import Indexed
@@ -39,7 +39,25 @@ class SubsetFiles:
     pictures: Path | None = None
 
 
-class Dataset(Mapping[str, Any]):
+# Names whose kind is known to type checkers; any other name is one of the two.
+PictureName = Literal[
+    "bdd100k",
+    "droid",
+    "ego4d",
+    "fathomnet",
+    "food_rec",
+    "geode",
+    "inaturalist",
+    "nga",
+    "sav",
+    "yt1b",
+    "o365/val",
+    "sa-v/train",
+]
+VideoName = Literal["sa-v/val", "sa-v/test"]
+
+
+class Dataset(Mapping[str, "Subset | VideoSubset"]):
     """The subsets of a prepared copy by name. Nothing is read before it is needed.
 
     A subset of videos whose masks are files (`sa-v/val`) is a `VideoSubset`, any other a `Subset`.
@@ -53,7 +71,13 @@ class Dataset(Mapping[str, Any]):
             else:
                 self._subsets[name] = VideoSubset(name, files.pictures, files.annotations)
 
-    def __getitem__(self, name: str) -> Any:
+    @overload
+    def __getitem__(self, name: PictureName) -> Subset: ...
+    @overload
+    def __getitem__(self, name: VideoName) -> VideoSubset: ...
+    @overload
+    def __getitem__(self, name: str) -> Subset | VideoSubset: ...
+    def __getitem__(self, name: str) -> Subset | VideoSubset:
         """A subset by name. Raises KeyError, with the nearest name, for another."""
         try:
             return self._subsets[name]

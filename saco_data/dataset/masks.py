@@ -1,4 +1,4 @@
-"""COCO masks as run lengths (RLE), checked before they are decoded.
+"""COCO masks, checked before they are decoded: compressed RLE, runs as numbers, polygons.
 
 pycocotools reads past the end of memory, or never returns, where the runs do not fill the picture
 exactly: a damaged RLE is refused by name, never guessed.
@@ -7,6 +7,7 @@ exactly: a damaged RLE is refused by name, never guessed.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +15,7 @@ from pycocotools import mask as rle
 
 Mask = NDArray[np.bool_]
 LARGEST = 1 << 27  # pixels; far more than any picture of the benchmark has
+LONGEST = 1 << 22  # pixels: edges of the polygons of one mask in all; pycocotools stores each point
 
 
 class DamagedMask(ValueError):
@@ -21,21 +23,56 @@ class DamagedMask(ValueError):
 
 
 def decode(segmentation: object, width: int, height: int) -> Mask:
-    """The mask of an annotation as bool [height, width]. Raises DamagedMask."""
-    if not isinstance(segmentation, Mapping):
-        raise DamagedMask("has no RLE")
-    counts, size = segmentation.get("counts"), segmentation.get("size")
-    if not isinstance(counts, str) or not isinstance(size, list):
-        raise DamagedMask("has no compressed RLE")
-    if size != [height, width]:
-        raise DamagedMask(f"its RLE is of size {size!r:.40}, the picture is [{height}, {width}]")
+    """The mask of an annotation as bool [height, width]. Raises DamagedMask.
+
+    `segmentation` in any form of COCO: {size: [height, width], counts: compressed RLE or a list of
+    runs}, or a list of polygons [x, y, x, y, ...] in pixels.
+    """
+    if not isinstance(segmentation, Mapping | list):
+        raise DamagedMask("has no RLE and no polygons")
     if not 0 < width * height <= LARGEST:
         raise DamagedMask(f"its picture of {width} x {height} is too large to be decoded")
-    filled = sum(run_lengths(counts))
+    if isinstance(segmentation, list):
+        return _of_polygons(segmentation, width, height)
+    counts, size = segmentation.get("counts"), segmentation.get("size")
+    if not isinstance(counts, str | list) or not isinstance(size, list):
+        raise DamagedMask("has no RLE with counts and size")
+    if size != [height, width]:
+        raise DamagedMask(f"its RLE is of size {size!r:.40}, the picture is [{height}, {width}]")
+    if isinstance(counts, list) and not all(_is_number(each) and each >= 0 for each in counts):
+        raise DamagedMask("its RLE has a run that is not a whole number from 0")
+    runs = run_lengths(counts) if isinstance(counts, str) else counts
+    filled = sum(runs)
     if filled != width * height:
         raise DamagedMask(f"its RLE fills {filled} of {width * height} pixels")
+    if isinstance(counts, list):
+        is_object = np.arange(len(runs)) % 2 == 1  # the first run is of the background
+        return np.repeat(is_object, runs).reshape(width, height).T
     decoded = rle.decode({"counts": counts.encode("ascii"), "size": size})
     return decoded.astype(bool)
+
+
+def _of_polygons(polygons: list[Any], width: int, height: int) -> Mask:
+    """The pixels inside of any of the polygons, as pycocotools draws them."""
+    length = 0.0
+    for each in polygons:
+        is_list = isinstance(each, list) and len(each) >= 6 and len(each) % 2 == 0
+        if not is_list or not all(isinstance(x, int | float) for x in each):
+            raise DamagedMask("has a polygon that is not three or more points x, y in pixels")
+        if not all(abs(x) <= LONGEST for x in each):  # nor NaN
+            raise DamagedMask("has a polygon with a point that is in no picture")
+        points = np.array(each, float).reshape(-1, 2)
+        length += float(np.abs(points - np.roll(points, 1, axis=0)).max(axis=1).sum())
+        if length > LONGEST:
+            raise DamagedMask("has polygons that are far longer than those of a picture")
+    if not polygons:
+        raise DamagedMask("has an empty list of polygons")
+    drawn: Any = rle.merge(rle.frPyObjects(polygons, height, width))  # a list gives a list
+    return rle.decode(drawn).astype(bool)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def run_lengths(counts: str) -> list[int]:

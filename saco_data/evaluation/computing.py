@@ -10,6 +10,7 @@ from saco_data.evaluation import (
     counting,
     coverage,
     ground_truth,
+    memory,
     predictions_file,
     remembered,
 )
@@ -23,16 +24,18 @@ from saco_data.evaluation.results import Coverage, SubsetResult
 
 def compute(task: Task, options: Options, elsewhere: Elsewhere | None) -> SubsetResult:
     """The result of a task. Raises PredictionError, AnnotationError, UsageError."""
-    truths, predicted = _read(task, options)
-    ran = coverage.read_ran(task.ran_file) if task.ran_file else None
-    here = coverage.here_of(truths[0], task.copy, ran)
-    items = counting.items_of(truths, predicted, here, options.jobs)
-    return _result(task, options, truths, predicted, items, elsewhere)
+    with memory.steady():
+        truths, predicted = _read(task, options)
+        ran = coverage.read_ran(task.ran_file) if task.ran_file else None
+        here = coverage.here_of(truths[0], task.copy, ran)
+        items = counting.items_of(truths, predicted, here, options.jobs)
+        return _result(task, options, truths, predicted, items, elsewhere)
 
 
 def validate(task: Task, options: Options, elsewhere: Elsewhere | None) -> list[Finding]:
     """The warnings. Raises PredictionError with all findings."""
-    _, predicted = _read(task, options)
+    with memory.steady():
+        _, predicted = _read(task, options)
     return _findings(predicted, elsewhere)
 
 

@@ -93,7 +93,7 @@ class _Reader:
     categories: frozenset[Any]
     lenient: bool
     check: bool
-    _seen: dict[int, set[int]] = field(default_factory=dict)
+    _seen: dict[int, dict[int, tuple[Any, Shape] | set[Any]]] = field(default_factory=dict)
 
     def take(self, first: int, batch: list[_Entry]) -> None:
         """Entries of the usual form."""
@@ -163,12 +163,30 @@ class _Reader:
             return
         group = self.found.shapes.setdefault(at, [])
         if group:
-            seen = self._seen.setdefault(at, {hash(each) for each in group})
-            key = hash((category, shape))
-            if key in seen:
+            seen = self._seen.setdefault(at, {})
+            if not seen:
+                self._is_new(seen, *group[0])
+            if not self._is_new(seen, category, shape):
                 self.found.findings.add("duplicate", number, image)
-            seen.add(key)
         group.append((category, shape))
+
+    @staticmethod
+    def _is_new(seen: dict[int, tuple[Any, Shape] | set[Any]], category: Any, shape: Shape) -> bool:
+        """Whether no equal entry was seen. A whole mask is hashed only if another ends as it."""
+        mine = (category, shape)
+        end = (
+            hash((category, *shape[:-1], shape[-1][-24:])) if isinstance(shape, Rle) else hash(mine)
+        )
+        others = seen.get(end)
+        if others is None:
+            seen[end] = mine
+            return True
+        if not isinstance(others, set):
+            seen[end] = others = {others}
+        if mine in others:
+            return False
+        others.add(mine)
+        return True
 
 
 def _batches(path: Path) -> Iterator[tuple[int, list[Any]]]:
@@ -177,7 +195,7 @@ def _batches(path: Path) -> Iterator[tuple[int, list[Any]]]:
     first = 0
     try:
         with path.open("rb") as file:
-            for text in slices(file.read):
+            for text in slices(file.readinto):
                 yield first, (entries := _decoded(text, decoder.decode))
                 first += len(entries)
         return
@@ -196,12 +214,12 @@ def _batches(path: Path) -> Iterator[tuple[int, list[Any]]]:
     yield first, whole[first:]
 
 
-def _decoded(text: bytes, decode: Callable[[bytes], list[_Entry]]) -> list[Any]:
+def _decoded(text: memoryview, decode: Callable[[memoryview], list[_Entry]]) -> list[Any]:
     try:
         return decode(text)
     except (msgspec.MsgspecError, UnicodeDecodeError):
         # Python also takes NaN and Infinity.
-        entries: list[Any] = untrusted_json.parse(text)
+        entries: list[Any] = untrusted_json.parse(bytes(text))
         return entries
 
 

@@ -92,47 +92,48 @@ def _totals(
     Format of pycocotools (`rleToString`): five bits a character, the sixth says that more follow;
     from the fourth run on, the difference to the run before the last.
     """
-    is_last = codes < 32  # the last character of a number, which has the sign
-    numbers: NDArray[np.int32] = _numbers(codes, is_last)[is_last]
-    starts = np.concatenate(([0], ends[:-1]))
-    count = np.add.reduceat(is_last, starts, dtype=np.int64)
-    first = np.cumsum(count) - count
+    last = np.flatnonzero(codes < 32)  # the last character of each number, which has the sign
+    numbers = _numbers(codes, last)
+    stops = np.searchsorted(last, ends - 1) + 1
+    first = np.concatenate(([0], stops[:-1]))
     # Every second number belongs to one chain of differences; the very first stands alone.
     alone = numbers[first].astype(np.int64)
     numbers[first] = 0
     totals, least = alone.copy(), alone
     for parity in (0, 1):
-        chain = numbers[parity::2]
         start = (first + 1 - parity) // 2  # where each RLE's part of this chain begins
-        stop = (first + count + 1 - parity) // 2
-        here = np.flatnonzero(stop > start)
+        size = (stops + 1 - parity) // 2 - start
+        here = np.flatnonzero(size)
         if not len(here):
             continue
         start = start[here]
+        sums = np.cumsum(numbers[parity::2], dtype=np.int64)
         # Each part begins anew: what the parts before it have summed up is taken off.
-        runs = chain.astype(np.int64)
-        runs[start[1:]] -= np.add.reduceat(runs, start)[:-1]
-        np.cumsum(runs, out=runs)
-        totals[here] += np.add.reduceat(runs, start)
-        least[here] = np.minimum(least[here], np.minimum.reduceat(runs, start))
+        before = np.concatenate(([0], sums[start[1:] - 1]))
+        totals[here] += np.add.reduceat(sums, start) - before * size[here]
+        least[here] = np.minimum(least[here], np.minimum.reduceat(sums, start) - before)
     return totals, least
 
 
-def _numbers(codes: NDArray[np.uint8], is_last: NDArray[np.bool_]) -> NDArray[np.int32]:
-    """At the last character of each number its value; elsewhere anything."""
-    digits = (codes & 31).astype(np.int32)
-    value = (digits ^ 16) - 16  # five bits with a sign
-    # Most numbers have one or two characters: done for all at once.
-    follows = ~is_last[:-1]
-    value[1:] += follows * (value[1:] * 31 + digits[:-1])
-    long = np.flatnonzero(follows[1:] & follows[:-1] & is_last[2:]) + 2
+def _numbers(codes: NDArray[np.uint8], last: NDArray[np.int64]) -> NDArray[np.int32]:
+    """The numbers whose last characters are at `last`."""
+    follows = codes >= 32
+    low = np.maximum(codes, 32) - np.uint8(32)  # five bits, 0 where no more follow
+    # Nearly all numbers have up to three characters, 15 bits: done for all places at once.
+    # At a place that is not the last of a number the value means nothing.
+    value = (((codes & 31) ^ 16).view(np.int8) - np.int8(16)).astype(np.int16)
+    value[1:] = value[1:] * (follows[:-1] * np.int16(31) + np.int16(1)) + low[:-1]
+    two = follows[:-2] & follows[1:-1]
+    value[2:] = value[2:] * (two * np.int16(31) + np.int16(1)) + low[:-2] * two
+    numbers = value.take(last).astype(np.int32)
+    long = np.flatnonzero(two[:-1] & follows[2:-1] & ~follows[3:]) + 3
     if len(long):
-        value[long] = _long_numbers(codes, long)
-    return value
+        numbers[np.searchsorted(last, long)] = _long_numbers(codes, long)
+    return numbers
 
 
 def _long_numbers(codes: NDArray[np.uint8], last: NDArray[np.int64]) -> NDArray[np.int32]:
-    """The numbers of three and more characters that end at `last`."""
+    """The numbers of four and more characters that end at `last`."""
     value = ((codes[last] & 31).astype(np.int64) ^ 16) - 16
     more = np.arange(len(last))
     for back in range(1, _MOST_DIGITS + 1):

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from zlib import crc32
 
-from saco_data.model.errors import OutputError
+from saco_data.model.errors import DiskTrouble, OutputError
 from saco_data.storage.files import is_temporary
 
 _PARKED = ".saco-old"  # suffix of a raw file while its newer version is being fetched
@@ -59,6 +59,12 @@ def list_files(folder: Path) -> dict[str, int]:
         except (FileNotFoundError, NotADirectoryError):
             continue
         except OSError as error:
+            if error.errno in DiskTrouble.ERRNOS:
+                raise DiskTrouble(
+                    f"cannot be read ({error.strerror})",
+                    item=str(folder / prefix),
+                    remedy=DiskTrouble.REMEDY,
+                ) from error
             raise OutputError(
                 f"cannot be read ({error.strerror})",
                 item=str(folder / prefix),

@@ -79,6 +79,7 @@ def test_masks_cover_what_their_phrase_names(folder: Path, name: str) -> None:
 @pytest.mark.parametrize("name", SUBSETS)
 def test_the_ground_truth_as_prediction_is_perfect(folder: Path, name: str) -> None:
     subset = saco_api.load(folder / "CONFIG_FRAMES.yaml")[name]
+    assert isinstance(subset, Subset)
     assert any(item.is_negative for item in subset)
     path = folder.parent / f"{name}.truth.json"
     with saco_api.Predictions(path) as out:

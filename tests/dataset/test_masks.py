@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from pycocotools import mask as rle
 
-from saco_data.dataset.masks import DamagedMask, decode
+from saco_data.dataset.masks import DamagedMask, decode, run_lengths
 from tests.helpers.rle import encode
 
 
@@ -23,6 +23,33 @@ from tests.helpers.rle import encode
 def test_decoding_inverts_encoding(mask: Any) -> None:
     height, width = mask.shape
     assert np.array_equal(decode(encode(mask), width, height), mask)
+
+
+@given(arrays.arrays(np.bool_, st.tuples(st.integers(1, 40), st.integers(1, 40))))
+def test_runs_as_numbers_are_the_same_mask(mask: Any) -> None:
+    height, width = mask.shape
+    counts = run_lengths(encode(mask)["counts"])
+    assert np.array_equal(decode({"counts": counts, "size": [height, width]}, width, height), mask)
+
+
+NUMBERS = st.integers(-50, 90) | st.floats(-50, 90)
+POLYGON = st.lists(st.tuples(NUMBERS, NUMBERS), min_size=3, max_size=8)
+
+
+@given(st.lists(POLYGON, min_size=1, max_size=3))
+def test_polygons_are_the_union_of_what_pycocotools_draws(polygons: Any) -> None:
+    flat = [[value for point in each for value in point] for each in polygons]
+    mask = decode(flat, 40, 30)
+    assert mask.shape == (30, 40)
+    parts: Any = rle.decode(rle.frPyObjects(flat, 30, 40))
+    assert np.array_equal(mask, parts.any(axis=2))
+
+
+def test_a_square_as_a_polygon() -> None:
+    mask = decode([[2, 1, 5, 1, 5, 4, 2, 4]], 7, 9)
+    expected = np.zeros((9, 7), bool)
+    expected[1:4, 2:5] = True
+    assert np.array_equal(mask, expected)
 
 
 @given(st.text(alphabet=[chr(code) for code in range(40, 116)], max_size=60))
@@ -40,8 +67,25 @@ def test_any_text_is_a_whole_mask_or_refused(counts: str) -> None:
     ("segmentation", "why"),
     [
         (None, "no RLE"),
-        ([[0, 0, 1, 1, 2, 2]], "no RLE"),
-        ({"counts": [3, 60], "size": [9, 7]}, "no compressed RLE"),
+        ({"counts": None, "size": [9, 7]}, "no RLE"),
+        ({"counts": [3, 59], "size": [9, 7]}, "fills 62 of 63"),
+        ({"counts": [], "size": [9, 7]}, "fills 0 of 63"),
+        ({"counts": [3, 60], "size": [7, 9]}, "of size"),
+        ({"counts": [64, -1], "size": [9, 7]}, "whole number"),
+        ({"counts": [3, 60.0], "size": [9, 7]}, "whole number"),
+        ({"counts": [True, 62], "size": [9, 7]}, "whole number"),
+        ({"counts": [3, 10**30], "size": [9, 7]}, "fills"),
+        ([], "empty list of polygons"),
+        ([[0, 0, 4, 4]], "three or more points"),
+        ([[0, 0, 4, 4, 2]], "three or more points"),
+        ([[0, 0, 4, 4, 2, None]], "three or more points"),
+        ([[0, 0, 4, 4, 2, float("nan")]], "in no picture"),
+        ([[0, 0, 4, 4, 2, 10**400]], "in no picture"),
+        ([0, 0, 4, 4, 2, 2], "three or more points"),
+        ([[0, 0, 1e9, 4, 2, 2]], "in no picture"),
+        ([[0, 0, 1e300, 4, -1e308, 2]], "in no picture"),
+        ([[1e9, 1e9, 1e9, 1e9, 1e9, 1e9]], "in no picture"),
+        ([[0, 0, 5000, 5000] * 500], "far longer"),
         ({"counts": "", "size": [9, 7]}, "ends in the middle"),
         ({"counts": "o1", "size": [7, 9]}, "of size"),
         ({"counts": "o1", "size": [9, 7, 1]}, "of size"),

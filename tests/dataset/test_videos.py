@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from saco_data.sandbox.packing import pack_tar
 from tests.helpers.folders import config, write_files
 from tests.helpers.pipeline import prepare
 
-VAL = "sa-v/val"
+VAL: Final = "sa-v/val"
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ def test_the_same_entries_or_a_slice_that_is_not_json(entries: Any, indent: Any,
     try:
         found: list[Any] = []
         for each in slices(reader_of(text)):
-            found += json.loads(each)
+            found += json.loads(bytes(each))
         assert found == entries
     except json.JSONDecodeError:
         assert "}" in "".join(str(v) for each in entries for v in each.values())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from saco_data.config.settings import Settings
 from saco_data.engine import session
@@ -19,7 +19,7 @@ from tests.helpers.folders import config
 from tests.helpers.pictures import plain_jpeg
 from tests.helpers.pipeline import Notes
 
-SUBSET = "bdd100k"
+SUBSET: Final = "bdd100k"
 NAMES = [f"{number:08x}-{number * 7919:08x}.jpg" for number in range(5)]
 START = 1_800_000_000
 HOUR = 3600

@@ -14,6 +14,7 @@ import saco_data as saco
 from saco_data.config.settings import Settings
 from saco_data.dataset.dataset import Dataset, Subset
 from saco_data.dataset.item import Item, Picture
+from saco_data.dataset.videos import VideoSubset
 from saco_data.engine.forecast import Table
 from saco_data.engine.session import Finished
 from saco_data.engine.status import Status
@@ -43,7 +44,13 @@ def work() -> None:
 
 
 def look(subset: Subset) -> None:
-    subset = saco.load("data/silver")["nga"]  # Any: a subset of pictures or one of videos
+    copy = saco.load("data/silver")
+    assert_type(copy["nga"], Subset)
+    assert_type(copy["sa-v/val"], VideoSubset)
+    assert_type(copy[str(Path("any"))], Subset | VideoSubset)
+    assert_type(list(copy.values()), list[Subset | VideoSubset])
+    copy[0]  # type: ignore[call-overload]
+    subset = copy["nga"]
     assert_type(subset[0], Item)
     assert_type(subset[:10], list[Item])
     assert_type(list(subset.pictures()), list[Picture])
