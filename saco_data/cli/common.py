@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,6 +31,7 @@ class Options:
     quiet: bool
     verbose: bool
     jobs: int | None = None
+    _close_display: Callable[[], None] = lambda: None
 
     def settings(self) -> Settings:
         """The config, with what the command line says instead. Raises ConfigError, UsageError."""
@@ -54,6 +55,7 @@ class Options:
             from saco_data.report.progress import Bars
 
             display = Bars()
+            display.wait("reading annotations and ledger")
         else:
             from saco_data.report.console import Lines
 
@@ -61,6 +63,7 @@ class Options:
         # Restores the screen at every end of the command, also after Ctrl-C.
         context = click.get_current_context()
         context.call_on_close(display.close)
+        self._close_display = display.close
         from saco_data.report.log import Log, Logged
 
         logged = Logged(display, Log(settings.state))
@@ -79,6 +82,10 @@ class Options:
                 f"{', '.join(exposed)}. Run `chmod 600 {settings.file}`, or use the environment",
             )
         return logged
+
+    def end_progress(self) -> None:
+        """Removes progress from the screen, so that results can be printed."""
+        self._close_display()
 
     @property
     def _plain(self) -> bool:
@@ -116,9 +123,17 @@ def carry_out(
     from saco_data.engine import session
 
     reporter = options.reporter(settings)
-    return session.go(
+    finished = session.go(
         settings, subsets, command, reporter, stages=stages, confirm_gone=confirm_gone
     )
+    options.end_progress()
+    return finished
+
+
+def _end_progress() -> None:
+    context = click.get_current_context(silent=True)
+    if context is not None and isinstance(context.obj, Options):
+        context.obj.end_progress()
 
 
 def conclude(
@@ -134,6 +149,7 @@ def conclude(
     from saco_data.report.console import readable
     from saco_data.report.log import Log
 
+    _end_progress()
     sys.stdout.flush()
     unfinished = reasons.read(settings, subsets)
     status = read_status(settings, subsets)
@@ -157,6 +173,7 @@ def show(
     """Prints the status of some subsets, and with `evaluator` the lines for evaluation."""
     from saco_data.report import console
 
+    _end_progress()
     status = read_status(settings, subsets)
     if as_json:
         click.echo(json.dumps(status.as_json(), indent=1))

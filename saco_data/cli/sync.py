@@ -36,6 +36,7 @@ def sync(
     done = synchronise.sync(
         settings, names, options.reporter(settings), full=full, confirm_gone=confirm_gone
     )
+    options.end_progress()
     if as_json:
         print_json(done.as_json())
     else:
