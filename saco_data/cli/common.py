@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -103,6 +104,11 @@ confirm_gone_option = click.option(
     is_flag=True,
     help="Prune gone files without the second look that gone_confirm_hours asks for.",
 )
+
+
+def terminal_width() -> int | None:
+    """The columns of the terminal on stdout; None where it is a file or a pipe."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
 def print_json(content: Mapping[str, Any]) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from saco_data.cli.common import Options, json_option
+from saco_data.cli.common import Options, json_option, terminal_width
 from saco_data.cli.evaluate_choice import Choice
 from saco_data.cli.evaluate_masks import evaluate_masks, find_truth, is_folders
 from saco_data.cli.shared_options import complete_subset
@@ -183,7 +183,7 @@ def _show(
     elif kind:
         click.echo(tables.as_table(result, kind, with_published=published))
     else:
-        click.echo(tables.as_text(result))
+        click.echo(tables.as_text(result, terminal_width()))
 
 
 def _check(choice: Choice, words: Sequence[str], how: How, as_json: bool) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -54,7 +53,10 @@ def card(options: Options, subsets: Sequence[str], to: Path | None, as_json: boo
     settings, names = options.select(subsets)
     made = cards.make(settings, names)
     path = cards.write(settings, made, to.absolute() if to else None)
-    click.echo(json.dumps(made.as_json(), indent=1) if as_json else write_paragraph(made))
+    if as_json:
+        print_json(made.as_json())
+    else:
+        click.echo(write_paragraph(made))
     click.echo(f"written to {path.parent}", err=True)
     sys.exit(0 if made.complete else Incomplete.exit_code)
 

@@ -43,6 +43,7 @@ def serve_miniature(folder: Path) -> Iterator[Settings]:
         files.write_if_changed(
             folder / FILE_NAME, (text + yaml.safe_dump(keys, sort_keys=False)).encode()
         )
+        (folder / FILE_NAME).chmod(0o600)  # it holds keys, although only those of the miniature
         with set_variables(mounts.environment):
             yield expect_counts(load(folder / FILE_NAME), miniature.annotations)
 

@@ -157,7 +157,7 @@ MISTAKES = {
     "folder that is a file": Mistake(
         "prepare geode",
         2,
-        ("cannot write (Not a directory)", "choose another in the config"),
+        ("silver_path", "is not a folder", "Choose another folder"),
         keys={"silver_path": "file/silver"},
         before=_closed,
     ),
