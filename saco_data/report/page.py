@@ -127,10 +127,13 @@ def _gather(settings: Settings, ledger: Ledger, subsets: Sequence[str]) -> _Data
             continue
         content = None
         try:
-            content = pairs.read(settings.subset(each.subset).pristine)
+            if shown.facts.is_listed:
+                gallery.add_videos(data.gallery, settings.subset(each.subset), budget)
+            else:
+                content = pairs.read(settings.subset(each.subset).pristine)
         except AnnotationError as error:
             remarks.insert(0, f"No pictures and phrases: {error}")
-        else:
+        if content is not None:
             remarks = [*(f"The annotation file {each}" for each in content.repairs), *remarks]
         shown.note = ". ".join(remarks)
         data.rows.add(each.subset, content, items)

@@ -168,7 +168,9 @@ class Availability(RuleBasedStateMachine):
             if now is not None and now is not State.GONE:
                 self.remembered.discard(name)
             if was is State.GONE and now is not State.GONE:
-                assert name in there or self.can_come(name)
+                # What the archive has, though where it cannot be used, is not gone.
+                listed = self.reachable and name in self.there
+                assert name in there or listed or self.can_come(name)
             if was is State.DONE and name in there and not self.rotten:
                 assert now is State.DONE
         self.ran = True
