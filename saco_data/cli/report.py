@@ -59,18 +59,29 @@ def write_report(
 @click.option(
     "--seed", type=int, default=0, show_default=True, help="Another seed, other pictures."
 )
+@click.option(
+    "--to",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Where to write.  [default: the config's directory_save]",
+)
 @json_option
 @click.pass_obj
-def preview(options: Options, subset: str | None, seed: int, as_json: bool) -> None:
+def preview(
+    options: Options, subset: str | None, seed: int, to: Path | None, as_json: bool
+) -> None:
     """Draw pictures with their masks as PNG sheets.
 
     Without SUBSET the config's saco_subset_show; num_images_show sheets go to directory_save.
     Example: saco preview sav
     """
+    from saco_data.config.settings import override
     from saco_data.report import preview as previews
     from saco_data.report.console import readable
 
     settings = options.settings()
+    if to is not None:
+        settings = override(settings, {"directory_save": str(to.absolute())})
     name = settings.registry.find(subset or settings.keys.saco_subset_show).id
     drawn = previews.draw(settings, name, seed)
     for remark in drawn.skipped:

@@ -12,7 +12,9 @@ from saco_data.cli.common import (
     carry_out,
     conclude,
     confirm_gone_option,
+    is_of_somebody_else,
     json_option,
+    read_status,
     show,
     subsets_argument,
 )
@@ -29,6 +31,14 @@ def prepare(options: Options, subsets: Sequence[str], confirm_gone: bool, as_jso
     Example: saco prepare bdd100k sav
     """
     settings, names = options.select(subsets)
+    if is_of_somebody_else(settings) and read_status(settings, names).complete:
+        show(settings, names, as_json)
+        click.echo(
+            f"saco prepare: complete, read-only (exit 0). You may not write {settings.state}: "
+            "nothing was written",
+            err=True,
+        )
+        return
     finished = carry_out(options, settings, names, "prepare", confirm_gone=confirm_gone)
     show(settings, names, as_json)
     conclude(settings, names, "prepare", finished.code, finished.results)
@@ -90,9 +100,10 @@ def prune(options: Options, subsets: Sequence[str], confirm_gone: bool, as_json:
 
 @click.command()
 @subsets_argument
+@click.option("--read-only", is_flag=True, help="Only check: for a copy that you may not write.")
 @json_option
 @click.pass_obj
-def verify(options: Options, subsets: Sequence[str], as_json: bool) -> None:
+def verify(options: Options, subsets: Sequence[str], read_only: bool, as_json: bool) -> None:
     """Check every finished product: complete, unchanged, of the annotated size.
 
     The next prepare makes damaged ones again. Example: saco verify geode
@@ -100,6 +111,7 @@ def verify(options: Options, subsets: Sequence[str], as_json: bool) -> None:
     from saco_data.engine import verify as verification
 
     settings, names = options.select(subsets)
-    code = verification.run(settings, names, options.reporter(settings))
+    verified = verification.check if read_only else verification.run
+    code = verified(settings, names, options.reporter(settings))
     show(settings, names, as_json)
     sys.exit(code)

@@ -22,7 +22,6 @@ from rich.console import Console
 from saco_data.model.reasons import Reason
 from saco_data.model.records import Asset, Outcome, Product
 from saco_data.planning.decisions import Decision, Step, SubsetPlan
-from saco_data.report import progress
 from saco_data.report.console import Lines, readable
 from saco_data.report.progress import Bars
 from saco_data.sandbox.miniature import build, serve
@@ -217,7 +216,7 @@ def test_notes_stand_above_the_bars() -> None:
 
 def test_several_subsets_have_a_total_with_bytes_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 100.0
-    monkeypatch.setattr(progress.time, "monotonic", lambda: now)
+    monkeypatch.setattr(time, "monotonic", lambda: now)
     file = io.StringIO()
     bars = Bars(Console(file=file, force_terminal=True, width=80, color_system=None))
     bars.begin(steps("nga", 4))
