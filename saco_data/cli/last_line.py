@@ -9,10 +9,11 @@ from saco_data.engine.events import Result
 from saco_data.engine.status import Status
 from saco_data.model.outside import without_secrets
 from saco_data.model.reasons import State
+from saco_data.report.console import readable
 from saco_data.report.reasons import ReasonCount
 
 LONGEST = 200
-_SHORTEST_PROBLEM = 60  # characters; where there is less room, the changes are left out
+_SHORTEST_PROBLEM = 100  # characters; where there is less room, the changes are left out
 _VERDICTS = {
     0: "complete",
     3: "incomplete, run again",
@@ -74,7 +75,7 @@ def _find_problem(
     """What went wrong, and where to read more; both "" where nothing did."""
     errors = [result.error for result in results.values() if result.error is not None]
     if errors:
-        first = " ".join(without_secrets(str(errors[0])).split())
+        first = " ".join(readable("", str(errors[0])).split())
         return f". {len(errors)} stopped early, first: {first}", ""
     why = _find_main_reason(code, reasons)
     return (f". Most: {why}", _ALL) if why else ("", "")

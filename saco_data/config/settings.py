@@ -18,6 +18,7 @@ from saco_data.catalog.invalid_value import explain
 from saco_data.catalog.manifest import DEFAULT_COLLECTION
 from saco_data.catalog.registry import Registry
 from saco_data.config.folders import check_folders
+from saco_data.config.installation import page
 from saco_data.config.keys import CollectionKeys, Keys
 from saco_data.config.regular import require_regular
 from saco_data.config.subset import Places, SubsetConfig, endpoint_key
@@ -151,7 +152,7 @@ def parse(text: str, file: Path | None = None) -> Settings:
     known = [*Keys.model_fields, *own]
     for key in content:
         if key not in known:
-            hint = suggest(str(key), known) or "Remove it; docs/config.md names all keys"
+            hint = suggest(str(key), known) or f"Remove it; {page('config.md')} names all keys"
             raise where.error(str(key), "unknown key", hint)
     content = {key: expand(value, key, where) for key, value in content.items()}
     by_subset = {key: content.pop(key) for key in list(content) if key in own}
