@@ -14,6 +14,7 @@ from saco_data.cli.common import (
     json_option,
     print_json,
     subsets_argument,
+    tell_if_stopped,
 )
 
 
@@ -33,9 +34,9 @@ def sync(
     from saco_data.engine import sync as synchronise
 
     settings, names = options.select(subsets)
-    done = synchronise.sync(
-        settings, names, options.reporter(settings), full=full, confirm_gone=confirm_gone
-    )
+    reporter = options.reporter(settings)
+    with tell_if_stopped(settings, names, "sync"):
+        done = synchronise.sync(settings, names, reporter, full=full, confirm_gone=confirm_gone)
     options.end_progress()
     if as_json:
         print_json(done.as_json())
