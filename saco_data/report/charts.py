@@ -34,13 +34,41 @@ def stacked(parts: Sequence[tuple[str, int]]) -> Markup:
     ).format(max(at, 100), label or "nothing", Markup("").join(drawn))
 
 
-def bar(amount: float, largest: float, label: str) -> Markup:
-    """A bar whose length is `amount` relative to `largest`."""
+def bar(amount: float, largest: float, label: str, kind: str = "plain") -> Markup:
+    """A bar whose length is `amount` relative to `largest`; `kind`: the CSS class of its colour."""
     wide = 100 * amount / largest if largest else 0
     return Markup(
         '<svg class="bar" viewBox="0 0 100 10" preserveAspectRatio="none" role="img"'
-        ' aria-label="{}"><rect class="plain" width="{:.2f}" height="10"/></svg>'
-    ).format(label, max(wide, 0.3 if amount else 0))
+        ' aria-label="{}"><rect class="{}" width="{:.2f}" height="10"/></svg>'
+    ).format(label, kind, max(wide, 0.3 if amount else 0))
+
+
+def histogram(bins: Sequence[tuple[str, int, int]], title: str) -> Markup:
+    """Columns of (label, ready, other): ready ones below, others on top of them."""
+    width, height, foot, top = 360, 150, 20, 16
+    tallest = max((ready + other for _, ready, other in bins), default=0) or 1
+    across, up = width / max(1, len(bins)), height - foot - top
+    drawn = []
+    for at, (label, ready, other) in enumerate(bins):
+        left, base = at * across + 2, float(height - foot)
+        for kind, count in (("s-done", ready), ("s-gone", other)):
+            # At least a pixel, so that few are visible beside many.
+            tall = max(up * count / tallest, 1) if count else 0
+            base -= tall
+            drawn.append(
+                Markup(
+                    '<rect class="{}" x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}"/>'
+                ).format(kind, left, base, across - 4, tall)
+            )
+        middle = left + across / 2 - 2
+        for text, y in ((words.number(ready + other), base - 4), (label, height - 5)):
+            drawn.append(
+                Markup('<text class="mid" x="{:.1f}" y="{:.1f}">{}</text>').format(middle, y, text)
+            )
+    said = "; ".join(f"{label}: {ready:,} ready, {other:,} not" for label, ready, other in bins)
+    return Markup(
+        '<svg class="plot histogram" viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>'
+    ).format(width, height, f"{title}. {said}", Markup("").join(drawn))
 
 
 def growth(times: Sequence[int], runs: Sequence[int]) -> Markup:

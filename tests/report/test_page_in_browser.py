@@ -70,7 +70,7 @@ def opened(browser: Any) -> Any:
     """The page, freshly loaded and unpacked."""
     from selenium.webdriver.support.ui import WebDriverWait
 
-    browser.refresh()
+    browser.get(browser.current_url.partition("?")[0].partition("#")[0])
     WebDriverWait(browser, 20).until(
         lambda it: it.execute_script("return document.body.dataset.ready") == "yes"
     )
