@@ -142,7 +142,8 @@ def _test(strata: Sequence[Sequence[Unit]], of: Callable[[Unit], float | None]) 
         known = [(value, unit.is_missing) for unit in units if (value := of(unit)) is not None]
         lost = np.array([is_missing for _, is_missing in known], bool)
         size, few = len(known), int(lost.sum())
-        if not 0 < few < size:
+        # Equal values say nothing, and rounding would give them a variance.
+        if not 0 < few < size or len({value for value, _ in known}) == 1:
             continue
         ranks = rankdata([value for value, _ in known]) / size
         counts[0] += size - few

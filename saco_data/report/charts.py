@@ -51,9 +51,9 @@ def histogram(bins: Sequence[tuple[str, int, int]], title: str) -> Markup:
     drawn = []
     for at, (label, ready, other) in enumerate(bins):
         left, base = at * across + 2, float(height - foot)
-        for kind, count in (("s-done", ready), ("s-gone", other)):
+        for kind, part in (("s-done", ready), ("s-gone", other)):
             # At least a pixel, so that few are visible beside many.
-            tall = max(up * count / tallest, 1) if count else 0
+            tall = max(up * part / tallest, 1) if part else 0
             base -= tall
             drawn.append(
                 Markup(
@@ -61,7 +61,8 @@ def histogram(bins: Sequence[tuple[str, int, int]], title: str) -> Markup:
                 ).format(kind, left, base, across - 4, tall)
             )
         middle = left + across / 2 - 2
-        for text, y in ((words.number(ready + other), base - 4), (label, height - 5)):
+        count = words.number(ready + other) if ready + other else ""
+        for text, y in ((count, base - 4), (label, height - 5)):
             drawn.append(
                 Markup('<text class="mid" x="{:.1f}" y="{:.1f}">{}</text>').format(middle, y, text)
             )

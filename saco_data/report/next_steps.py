@@ -41,7 +41,7 @@ def write_headline(states: Mapping[str, int]) -> str:
     lacking = [
         f"{number(count)} {word}"
         for state, word in _WORDS.items()
-        if (count := states.get(state.value, 0))
+        if (count := states.get(state.value, 0)) > 0
     ]
     verb = "is" if done == 1 else "are"
     return f"{number(done)} of {number(total)} files {verb} ready, {', '.join(lacking)}"

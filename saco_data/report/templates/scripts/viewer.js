@@ -62,10 +62,12 @@ const showCard = (card) => {
   const [from, over] = card.querySelectorAll("img");
   picture.src = from.src;
   picture.alt = from.alt;
-  canvas.width = picture.width = from.width;
-  canvas.height = picture.height = from.height;
-  byId("v-frame").style.aspectRatio = `${from.width} / ${from.height}`;
-  byId("v-frame").style.setProperty("--ratio", from.width / from.height);
+  // The size in pixels that masks refer to, not the size on the screen.
+  const [width, height] = ["width", "height"].map((name) => Number(from.getAttribute(name)));
+  canvas.width = width;
+  canvas.height = height;
+  byId("v-frame").style.aspectRatio = `${width} / ${height}`;
+  byId("v-frame").style.setProperty("--ratio", width / height);
   byId("v-title").textContent = card.querySelector(".phrase").textContent;
   byId("v-file").textContent = card.querySelector(".file").textContent;
   const all = shapes[card.dataset.at] || [];
