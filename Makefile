@@ -30,7 +30,7 @@ PYTEST = cd $(TREE) && $(abspath $(BIN))/python -m pytest -n 2
 test: $(VENV)/.test tree ## all tests but the long campaigns, on the built wheel
 	$(PYTEST)
 
-test-long: $(VENV)/.test tree ## the long campaigns, with their seeds: an hour or so
+test-long: $(VENV)/.test tree ## the long campaigns, with their seeds: some hours
 	cd $(TREE) && $(abspath $(BIN))/python -m pytest -m long -s
 
 test-latest: ## the tests with the newest of everything, in an environment of its own

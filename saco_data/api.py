@@ -10,12 +10,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from saco_data.catalog import registry
-from saco_data.catalog.manifest import Manifest
 from saco_data.config import settings as config
 from saco_data.config.settings import Settings
-from saco_data.dataset.dataset import Dataset, Subset, SubsetFiles
+from saco_data.dataset.dataset import Dataset, Subset, files_of
 from saco_data.dataset.predictions import Predictions
-from saco_data.dataset.pruned import find_partial
 from saco_data.engine import forecast, session
 from saco_data.engine import status as statuses
 from saco_data.engine.events import Reporter, Silent, Stages
@@ -65,7 +63,7 @@ def load(source: Config = None) -> Dataset:
     if isinstance(source, str | Path) and Path(source).is_dir():
         root = Path(source)
         found = {
-            each.id: _files_of(
+            each.id: files_of(
                 each,
                 root / "annotations" / each.annotations.file,
                 root / (each.products or f"images/{each.name}"),
@@ -76,7 +74,7 @@ def load(source: Config = None) -> Dataset:
     else:
         settings = read_config(source)
         subsets = [settings.subset(name) for name in settings.registry.ids]
-        found = {each.id: _files_of(each.manifest, each.derived, each.images) for each in subsets}
+        found = {each.id: files_of(each.manifest, each.derived, each.images) for each in subsets}
         item = str(settings.silver)
     there = {name: files for name, files in found.items() if files.annotations.exists()}
     if not there:
@@ -84,14 +82,6 @@ def load(source: Config = None) -> Dataset:
             "holds no prepared subset", item=item, remedy="Run `saco prepare`, or name its folder"
         )
     return Dataset(there)
-
-
-def _files_of(manifest: Manifest, annotations: Path, images: Path) -> SubsetFiles:
-    facts = manifest.annotations
-    if facts.folder and facts.pictures:
-        return SubsetFiles(images / facts.folder, images, pictures=images / facts.pictures)
-    partial = find_partial(annotations)
-    return SubsetFiles(partial or annotations, images, whole=annotations if partial else None)
 
 
 def plan(source: Config = None, subsets: Names = ()) -> Table:

@@ -84,6 +84,15 @@ class Members(_Facts):
     slash: str = "/"
 
 
+class Contents(_Facts):
+    """What the archives of a data set of videos hold in all: numbers of files and bytes."""
+
+    videos: Annotated[int, Field(gt=0)]
+    video_bytes: Annotated[int, Field(gt=0)]
+    manual_bytes: Annotated[int, Field(gt=0)]
+    auto_bytes: Annotated[int, Field(gt=0)]
+
+
 class Raw(_Facts):
     """The raw medium and the layout of its files."""
 
@@ -99,9 +108,22 @@ class Raw(_Facts):
     # For archives and folders without code of their own.
     members: Members | None = None
     bytes: int | None = None
+    contents: Contents | None = None
     md5: str | None = None
     # The typical size of one raw file in bytes, for estimates.
     typical_bytes: Annotated[int, Field(gt=0)]
+
+
+class EveryFourth(_Facts):
+    """Every fourth frame of each video: a product of its own, where the config asks for it.
+
+    `folder`: below that of the products: `<folder>/<video>/<frame>.jpg`.
+    """
+
+    folder: Annotated[str, Field(pattern=r"^\w+$")]
+    # For estimates: bytes of the pictures of a video together, and seconds of one core for them.
+    typical_bytes: Annotated[int, Field(gt=0)]
+    typical_seconds: Annotated[float, Field(gt=0)]
 
 
 class Digest(_Facts):
@@ -152,6 +174,7 @@ class Manifest(_Facts):
     clients: tuple[str, ...] = ()
     annotations: Annotations
     raw: Raw
+    every_fourth: EveryFourth | None = None
     # The folder of the products below the collection's; `images/<name>` by default.
     products: Annotated[str, Field(pattern=r"^[\w-][\w./-]*$")] | None = None
     endpoints: dict[str, str] = Field(default_factory=dict)

@@ -20,6 +20,15 @@ class Limits(BaseModel):
     sleep_seconds: Pause | None = Field(None, strict=False)
 
 
+class Sample(BaseModel):
+    """A random sample of videos: so many, the same ones for the same seed."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    videos: int = Field(ge=1)
+    seed: int = 0
+
+
 class CollectionKeys(BaseModel):
     """The keys of one entry of `collections`."""
 
@@ -33,11 +42,18 @@ class CollectionKeys(BaseModel):
     raw: dict[str, str] = Field(default_factory=dict)
     # The links file of a collection whose links expire.
     links_file: str | None = Field(default=None, min_length=1)
+    # Where the pictures of SA-V val and test are linked together, for SA-Co/VEval.
+    veval_path: str | None = Field(default=None, min_length=1)
     # Which shards of a sharded subset: numbers, and ranges such as "0-3"; all by default.
     shards: list[int | Annotated[str, Field(pattern=r"^[0-9]+-[0-9]+$")]] | None = None
     # A file with the ids of the wanted videos, one a line; all by default.
     videos: str | None = Field(default=None, min_length=1)
     annotations: Literal["manual", "auto", "both"] = "both"
+    # The videos themselves, every fourth frame of them as pictures, or both.
+    media: Literal["videos", "frames", "both"] = "videos"
+    # The share of videos, those with the most frames edited by hand; all by default.
+    most_edited: float | None = Field(default=None, gt=0, le=1)
+    sample: Sample | None = None
     update_annotation: bool = True
     remove_downloaded_videos: bool = False
 

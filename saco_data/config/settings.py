@@ -17,11 +17,12 @@ from pydantic import SecretStr, ValidationError
 from saco_data.catalog import registry
 from saco_data.catalog.manifest import DEFAULT_COLLECTION
 from saco_data.catalog.registry import Registry
+from saco_data.config.folders import check_folders
 from saco_data.config.keys import CollectionKeys, Keys
 from saco_data.config.regular import require_regular
 from saco_data.config.subset import Places, SubsetConfig, endpoint_key
 from saco_data.config.yaml_text import Where, expand, read, without_user
-from saco_data.model.errors import ConfigError, ManifestError, UsageError
+from saco_data.model.errors import ConfigError, DiskTrouble, ManifestError, UsageError
 
 FILE_NAME = "CONFIG_FRAMES.yaml"
 # Keys under `endpoints` that belong to no single subset: the annotation hub, Roboflow's REST API.
@@ -130,6 +131,10 @@ def load(file: Path) -> Settings:
         require_regular(file)
         text = file.read_text(encoding="utf-8")
     except OSError as error:
+        if error.errno in DiskTrouble.ERRNOS:
+            raise DiskTrouble(
+                f"cannot be read ({error.strerror})", item=str(file), remedy=DiskTrouble.REMEDY
+            ) from error
         raise ConfigError(
             f"cannot be read ({error.strerror})", item=str(file), remedy="Give the path of a config"
         ) from error
@@ -252,3 +257,4 @@ def _check_values(settings: Settings, where: Where) -> None:
             "the downloaded annotations and the derived ones would share a folder",
             "Choose another path_annotations or silver_path: downloaded files are never modified",
         )
+    check_folders(settings, where)

@@ -14,10 +14,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
+from saco_data.catalog.manifest import Manifest
 from saco_data.dataset import indexed, pairs
 from saco_data.dataset.indexed import Indexed
 from saco_data.dataset.item import Item, Picture
 from saco_data.dataset.pairs import Pair, Pairs
+from saco_data.dataset.pruned import find_partial
+from saco_data.dataset.train_videos import TrainSubset
 from saco_data.dataset.videos import VideoSubset
 
 if TYPE_CHECKING:
@@ -30,16 +33,34 @@ class SubsetFiles:
 
     `whole`: the annotation file of the whole subset, where `annotations` holds less.
     `pictures`, the folder of the frames of videos, is given where the masks are files too: then
-    `annotations` is their folder.
+    `annotations` is their folder. `videos`, the folder of whole videos, is given as well where
+    these are SA-V's annotation files.
     """
 
     annotations: Path
     images: Path
     whole: Path | None = None
     pictures: Path | None = None
+    videos: Path | None = None
 
 
-# Names whose kind is known to type checkers; any other name is one of the two.
+def files_of(manifest: Manifest, annotations: Path, images: Path) -> SubsetFiles:
+    """Where a subset is whose annotations and products are at these places."""
+    facts = manifest.annotations
+    if facts.folder and facts.pictures:
+        return SubsetFiles(images / facts.folder, images, pictures=images / facts.pictures)
+    if manifest.every_fourth is not None:
+        return SubsetFiles(
+            images / "annotations",
+            images,
+            pictures=images / manifest.every_fourth.folder,
+            videos=images / "videos",
+        )
+    partial = find_partial(annotations)
+    return SubsetFiles(partial or annotations, images, whole=annotations if partial else None)
+
+
+# Names whose kind is known to type checkers; any other name is one of the three.
 PictureName = Literal[
     "bdd100k",
     "droid",
@@ -52,32 +73,38 @@ PictureName = Literal[
     "sav",
     "yt1b",
     "o365/val",
-    "sa-v/train",
 ]
 VideoName = Literal["sa-v/val", "sa-v/test"]
 
 
-class Dataset(Mapping[str, "Subset | VideoSubset"]):
+class Dataset(Mapping[str, "Subset | VideoSubset | TrainSubset"]):
     """The subsets of a prepared copy by name. Nothing is read before it is needed.
 
-    A subset of videos whose masks are files (`sa-v/val`) is a `VideoSubset`, any other a `Subset`.
+    A subset of videos whose masks are files (`sa-v/val`) is a `VideoSubset`, one of SA-V's
+    annotation files (`sa-v/train`) a `TrainSubset`, any other a `Subset`.
     """
 
     def __init__(self, subsets: Mapping[str, SubsetFiles]) -> None:
-        self._subsets: dict[str, Subset | VideoSubset] = {}
+        self._subsets: dict[str, Subset | VideoSubset | TrainSubset] = {}
         for name, files in subsets.items():
             if files.pictures is None:
                 self._subsets[name] = Subset(name, files)
-            else:
+            elif files.videos is None:
                 self._subsets[name] = VideoSubset(name, files.pictures, files.annotations)
+            else:
+                self._subsets[name] = TrainSubset(
+                    name, files.annotations, files.pictures, files.videos
+                )
 
     @overload
     def __getitem__(self, name: PictureName) -> Subset: ...
     @overload
     def __getitem__(self, name: VideoName) -> VideoSubset: ...
     @overload
-    def __getitem__(self, name: str) -> Subset | VideoSubset: ...
-    def __getitem__(self, name: str) -> Subset | VideoSubset:
+    def __getitem__(self, name: Literal["sa-v/train"]) -> TrainSubset: ...
+    @overload
+    def __getitem__(self, name: str) -> Subset | VideoSubset | TrainSubset: ...
+    def __getitem__(self, name: str) -> Subset | VideoSubset | TrainSubset:
         """A subset by name. Raises KeyError, with the nearest name, for another."""
         try:
             return self._subsets[name]

@@ -39,25 +39,31 @@ def scale_mask(mask: Mask, size: tuple[int, int]) -> Mask:
     return cover >= max(1, min(128, int(cover.max())))
 
 
-def draw_layer(masks: Sequence[Mask], picture: Image.Image) -> Image.Image:
+def draw_layer(
+    masks: Sequence[Mask], picture: Image.Image, colours: Sequence[int] | None = None
+) -> Image.Image:
     """The masks as a mostly transparent layer of the picture's size, mode P.
 
     Each mask is filled faintly and has a solid edge and a white halo. Its colour is the one, of
     those not used yet, that differs most from the picture under it; after seven masks colours
-    repeat.
+    repeat. `colours`: instead, the position in the palette for each mask (any whole number).
     """
     number = len(PALETTE)
     pixels = np.zeros((picture.height, picture.width), np.uint8)
     under = np.asarray(picture.convert("RGB"), np.float32)
     rings: list[tuple[int, tuple[float, float]]] = []
     unused: list[int] = []
-    for mask in masks:
+    for at, mask in enumerate(masks):
         small = scale_mask(mask, picture.size)
         if not small.any():
             continue
-        unused = unused or list(range(number))
-        distances = np.linalg.norm(np.asarray(PALETTE)[unused] - under[small].mean(axis=0), axis=1)
-        colour = 1 + unused.pop(int(distances.argmax()))
+        if colours is not None:
+            colour = 1 + colours[at] % number
+        else:
+            unused = unused or list(range(number))
+            mean = under[small].mean(axis=0)
+            distances = np.linalg.norm(np.asarray(PALETTE)[unused] - mean, axis=1)
+            colour = 1 + unused.pop(int(distances.argmax()))
         edge = small & ~_shrink(small, max(1, min(picture.size) // 160))
         pixels[_grow(small) & (pixels == 0)] = HALO
         pixels[small] = colour

@@ -1,7 +1,8 @@
 """The listing of an archive as the index of a subset: products are members, as they are.
 
 The listing is a JSON file of ours: `{"version": 1, "archives": {<archive>: [<file name>, ...]}}`,
-written once the whole archive was read.
+written once the whole archive was read. `"edited": {<archive>: {<video>: <frames>}}` stands in it
+where the config chooses videos by how many of their frames were edited.
 """
 
 from __future__ import annotations
@@ -9,7 +10,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from saco_data.catalog.manifest import Manifest
 from saco_data.dataset.index import Index
@@ -22,12 +25,40 @@ VERSION = 1
 _AGAIN = "Remove it, and run `saco prepare`: it reads the archive again"
 
 
-def write(path: Path, archives: Mapping[str, Iterable[str]]) -> None:
+@dataclass
+class Found:
+    """What one archive holds: names of files, of which `last` was seen last.
+
+    `edited`: how many masks of each video were edited by hand; None where that was not asked for.
+    """
+
+    names: set[str] = field(default_factory=set)
+    edited: dict[str, int] | None = None
+    last: str = ""
+
+    def see(self, name: str) -> None:
+        """Adds the name of a file."""
+        self.names.add(name)
+        self.last = name
+
+
+def add(path: Path, archive: str, found: Found) -> None:
+    """Adds an archive to a listing, or replaces it there; see `write`."""
+    write(path, {**read_archives(path), archive: found})
+
+
+def write(path: Path, archives: Mapping[str, Found]) -> None:
     """Writes a listing; names are sorted, so that the order of an archive does not matter."""
-    content = {
+    content: dict[str, Any] = {
         "version": VERSION,
-        "archives": {name: sorted(archives[name]) for name in sorted(archives)},
+        "archives": {name: sorted(archives[name].names) for name in sorted(archives)},
     }
+    edited = {
+        name: dict(sorted(found.edited.items()))
+        for name, found in sorted(archives.items())
+        if found.edited is not None
+    }
+    content |= {"edited": edited} if edited else {}
     files.write_if_changed(path, json.dumps(content, indent=0).encode())
 
 
@@ -35,12 +66,13 @@ def read(
     path: Path,
     manifest: Manifest,
     wanted: Collection[str] | None = None,
-    is_wanted: Callable[[str], bool] = lambda name: True,
+    products_of: Callable[[str], Iterable[Product]] = lambda name: (Product(name, 0, 0),),
 ) -> Index:
     """The products that a listing names; counts that differ from the published ones are warnings.
 
-    `wanted`: the archives that count; `is_wanted`: whether a file does. Counts are compared where
-    all files do. Raises AnnotationError where the listing is missing or is not ours.
+    `wanted`: the archives that count, None for all; `products_of`: the products of a file in them,
+    none if it does not count. Counts are compared where all files count. Raises AnnotationError
+    where the listing is missing or is not ours.
     """
     try:
         content = path.read_bytes()
@@ -49,13 +81,13 @@ def read(
             "the listing of the archive is missing", item=str(path), remedy="Run `saco prepare`"
         ) from error
     found = _archives(content, path)
-    every = [name for members in found.values() for name in members]
-    names = [
-        name
-        for archive, members in found.items()
-        for name in members
-        if (wanted is None or archive in wanted) and is_wanted(name)
-    ]
+    names: list[str] = []
+    products: dict[str, Product] = {}
+    for archive, held in found.items():
+        for name in sorted(held.names) if wanted is None or archive in wanted else ():
+            made = tuple(products_of(name))
+            products.update((each.file_name, each) for each in made)
+            names += [name] if made else []
     masks, videos, objects = count_masks(names, manifest)
     published = manifest.annotations
     counts = (
@@ -66,15 +98,14 @@ def read(
     )
     differing = [f"{count} {what} ({right})" for what, count, right in counts if count != right]
     warnings = []
-    if differing and len(names) == len(every):
+    if differing and len(names) == sum(len(held.names) for held in found.values()):
         warnings.append(f"the archive holds other counts than published: {', '.join(differing)}")
-    products = {name: Product(name, 0, 0) for name in names}
     sha256 = hashlib.sha256(content).hexdigest()
     return Index(path, sha256, products, 0, masks, tuple(warnings))
 
 
-def archives(path: Path) -> dict[str, list[str]]:
-    """The file names of each archive that was listed; empty without a listing.
+def read_archives(path: Path) -> dict[str, Found]:
+    """What each archive holds that was listed; empty without a listing.
 
     Raises AnnotationError where the file is not ours.
     """
@@ -101,14 +132,22 @@ def count_masks(names: Iterable[str], manifest: Manifest) -> tuple[int, int, int
     return len(masks), len({each[0] for each in masks}), len({each[:2] for each in masks})
 
 
-def _archives(content: bytes, path: Path) -> dict[str, list[str]]:
+def _archives(content: bytes, path: Path) -> dict[str, Found]:
     try:
         document = untrusted_json.parse(content)
-        found = document["archives"]
+        archives, edited = document["archives"], document.get("edited", {})
         if document["version"] == VERSION and all(
-            isinstance(name, str) for members in found.values() for name in members
+            isinstance(name, str) for members in archives.values() for name in members
         ):
-            return dict(found)
+            return {
+                name: Found(
+                    set(members),
+                    {video: int(count) for video, count in edited[name].items()}
+                    if name in edited
+                    else None,
+                )
+                for name, members in archives.items()
+            }
     except (ValueError, KeyError, TypeError, AttributeError):
         pass
     raise AnnotationError("is not a listing of this tool", item=str(path), remedy=_AGAIN)

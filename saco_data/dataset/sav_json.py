@@ -14,6 +14,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from saco_data.dataset.masks import LARGEST, DamagedMask, Mask, decode, run_lengths
@@ -145,6 +146,19 @@ def _measure(areas: tuple[int, ...], pixels: int) -> Statistics:
     changes = sum(one != next_one for one, next_one in pairwise(later))
     area = sum(areas) / len(visible)
     return Statistics(visible[0], changes, area, area / pixels, len(areas))
+
+
+def count_edited(content: bytes) -> int:
+    """How many frames of its masklets were edited by hand, as a manual file says; 0 if not said."""
+    try:
+        given = msgspec.json.decode(content, type=_Edited).masklet_edited_frame_count
+        return sum(int(each) for each in given or () if each is not None)
+    except (msgspec.DecodeError, ValueError, OverflowError):
+        return 0
+
+
+class _Edited(msgspec.Struct):
+    masklet_edited_frame_count: list[float | None] | None = None
 
 
 def is_sav_json(content: object) -> bool:

@@ -50,18 +50,7 @@ class Video:
 
     def image(self, frame: int) -> Image.Image:
         """A frame as RGB. Raises KeyError for another number, Incomplete if it is unreadable."""
-        from PIL import Image
-
-        path = self.pictures / f"{frame:05d}.jpg"
-        if not path.is_file():
-            raise KeyError(frame)
-        try:
-            with Image.open(path) as image:
-                return image.convert("RGB")
-        except OSError as error:
-            raise Incomplete(
-                f"cannot be opened ({error})", item=str(path), remedy=_PREPARE
-            ) from error
+        return open_frame(self.pictures, frame)
 
     def masks(self, frame: int) -> dict[int, Mask]:
         """The masks of an annotated frame by object, bool [height, width]; all False if absent.
@@ -86,6 +75,23 @@ class Video:
                 f"is not a mask ({error})", item=str(path), remedy=_PREPARE
             ) from error
         return mask
+
+
+def open_frame(folder: Path, frame: int) -> Image.Image:
+    """The picture `<folder>/<frame>.jpg` as RGB.
+
+    Raises KeyError where it is not there, Incomplete where it is unreadable.
+    """
+    from PIL import Image
+
+    path = folder / f"{frame:05d}.jpg"
+    if not path.is_file():
+        raise KeyError(frame)
+    try:
+        with Image.open(path) as image:
+            return image.convert("RGB")
+    except OSError as error:
+        raise Incomplete(f"cannot be opened ({error})", item=str(path), remedy=_PREPARE) from error
 
 
 class VideoSubset(Sequence[Video]):

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from saco_data.dataset import pruned
 from saco_data.dataset.index import Index
-from saco_data.engine import freshness, gone_policy, partial_copy
+from saco_data.engine import frame_counts, freshness, gone_policy, partial_copy, veval
 from saco_data.engine.events import Reporter, Result, Stages
 from saco_data.engine.subset import Subset
 from saco_data.model.errors import Blocked, Incomplete, SacoError, most_severe
@@ -54,6 +54,8 @@ def conclude(
             partial_copy.update(subset, index, ledger, facts, gone)
             if gone_policy.needs_confirmation(subset, snapshot):
                 reporter.note(subset.id, _ALL_GONE)
+        if error is None and stages.process and (note := veval.link(subset)):
+            reporter.note(subset.id, note)
     except LedgerDamaged:
         raise
     except Exception as failed:
@@ -61,6 +63,8 @@ def conclude(
     if error is not None and not isinstance(error, SacoError):
         error = describe_system_error(error) or error
     if note := partial_copy.describe(subset, facts):
+        reporter.note(subset.id, note)
+    if result.changed and (note := frame_counts.describe(subset, ledger)):
         reporter.note(subset.id, note)
     result.error = error
     if index is not None and error is None and stages.process and not stopped:

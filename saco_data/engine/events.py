@@ -59,7 +59,7 @@ class Reporter(Protocol):
     """Receives the progress of a run. A progress bar, a log and a test implement it."""
 
     def begin(self, steps: SubsetPlan) -> None:
-        """A subset starts; `steps` is its plan."""
+        """A subset starts, or goes on with its next archive; `steps` is its plan."""
 
     def learned(self, subset: str, outcomes: Sequence[Outcome]) -> None:
         """Items of a subset have an outcome."""

@@ -53,6 +53,7 @@ class Line:
             "disk": {str(folder): size.likely for folder, size in self.costs.disk.items()},
             "hours": round(self.costs.seconds / 3600, 3),
             "at_most": self.costs.at_most,
+            "kept_bytes": self.costs.kept,
             "needs": self.needs,
         }
 
@@ -116,6 +117,8 @@ def _make_line(subset: Subset, ledger: Ledger) -> Line:
         view = gather_view(source, snapshot.products or {}, is_due, other=other)
         steps = plan.make(subset.id, index.products.values(), view)
         line.costs = costs.of_plan(source, steps, snapshot.assets or {})
+        if unlisted := source.unlisted():
+            line.costs += costs.of_archives(source, unlisted)
     except SacoError as error:
         line.needs = [str(error)]
         return line

@@ -83,11 +83,7 @@ class Pipeline:
         self._results = {name: Result(name) for name in self._subsets}
         try:
             for subset in subsets:
-                run = self._start(subset)
-                if run:
-                    thread = threading.Thread(target=run.run, name=subset.id, daemon=True)
-                    self._threads[subset.id] = thread
-                    thread.start()
+                self._launch(subset)
                 self._drain(wait=False)
             is_announced = False
             while self._threads:
@@ -110,6 +106,14 @@ class Pipeline:
     def halt(self) -> None:
         """Asks all subsets to end soon; finished work is kept."""
         self.stop.set()
+
+    def _launch(self, subset: Subset) -> None:
+        """Starts the thread of a subset where there is something to do."""
+        run = self._start(subset)
+        if run:
+            thread = threading.Thread(target=run.run, name=subset.id, daemon=True)
+            self._threads[subset.id] = thread
+            thread.start()
 
     def _start(self, subset: Subset) -> SubsetRun | None:
         """The run of a subset, ready to start; None where there is nothing to do."""
@@ -183,8 +187,17 @@ class Pipeline:
 
     def _end(self, event: Ended) -> None:
         self._threads.pop(event.subset).join()
-        self._results[event.subset].error = event.error
-        self._conclude(self._subsets[event.subset])
+        subset, self._results[event.subset].error = self._subsets[event.subset], event.error
+        if event.error is None and self._has_more(subset):
+            # The next archive is read when the files of this one are processed: bounded disk.
+            self._launch(subset)
+        else:
+            self._conclude(subset)
+
+    def _has_more(self, subset: Subset) -> bool:
+        """Whether archives of a subset are still to be listed in this run."""
+        may_go_on = self.stages.fetch and not self.stop.is_set() and subset.id not in self._given
+        return may_go_on and bool(subset.source.unlisted())
 
     def _conclude(self, subset: Subset) -> None:
         index = self._indices.pop(subset.id, None)

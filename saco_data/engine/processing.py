@@ -91,7 +91,8 @@ class Processing:
             whole=is_renewed,
             known=None if "frames" in facts else facts,
         )
-        seconds = VIDEO_SECONDS if manifest.frames else IMAGE_SECONDS
+        is_long = manifest.frames or any(each.is_folder for each in arrival.asset.products)
+        seconds = VIDEO_SECONDS if is_long else IMAGE_SECONDS
         try:
             future = self.executor.submit(process.run, job, seconds=seconds)
         except BaseException:

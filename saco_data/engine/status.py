@@ -123,6 +123,7 @@ def describe(subset: Subset, snapshot: Snapshot) -> SubsetStatus:
         facts.keep_list_sha256,
         complete=derived
         and facts.files > 0
+        and subset.is_listed_in_full()
         and states[State.DONE] + states[State.GONE] == facts.files
         and not facts.unconfirmed
         and not facts.waits

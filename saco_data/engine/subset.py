@@ -15,6 +15,7 @@ from saco_data.dataset import listing, pruned, raw_json
 from saco_data.dataset.derive import coverage
 from saco_data.dataset.index import Index, count_masks, read
 from saco_data.dataset.pruned import Pruned, partial, sidecar
+from saco_data.model.errors import SacoError
 from saco_data.sources import Source
 from saco_data.storage import folders
 from saco_data.storage.files import stamp
@@ -42,9 +43,16 @@ class Subset:
         if self.manifest.is_listed:
             source = self.source
             return listing.read(
-                self.config.pristine, self.manifest, source.archives(), source.is_wanted
+                self.config.pristine, self.manifest, source.archives(), source.products_of
             )
         return read(self.config.pristine, self.manifest)
+
+    def is_listed_in_full(self) -> bool:
+        """Whether no archive that the config names is left to be listed."""
+        try:
+            return not self.source.unlisted()
+        except SacoError:
+            return False
 
     def derive(self, index: Index, gone: Mapping[str, str], to: Path | None = None) -> Pruned:
         """Writes the annotations for evaluation, without the files in `gone` ({name: reason}).

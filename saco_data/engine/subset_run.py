@@ -108,6 +108,8 @@ class SubsetRun:
         it is only older than that of its source.
         """
         path = self.source.raw_path(key)
+        if not path.exists():
+            return True
         what = damage or "its source has another version"
         if is_fetched(path):
             is_possible = folders.park_old_raw(path)

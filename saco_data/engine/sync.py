@@ -27,7 +27,7 @@ from saco_data.model.records import Outcome, Product
 from saco_data.sources.annotation_files import Annotations
 from saco_data.state.database import LedgerDamaged
 from saco_data.state.ledger import Ledger
-from saco_data.storage import files
+from saco_data.storage import picture_folders
 
 _log = logging.getLogger(__name__)
 DAY = 86400
@@ -212,7 +212,7 @@ def _find_fault(subset: Subset, item: Item) -> Outcome | None:
     """The outcome of a finished product that is damaged or lost; None if it is sound."""
     reason, detail = Reason.WRONG_DIGEST, "the file changed since it was written"
     try:
-        if files.sha256_of(subset.config.images / item.key) == item.sha256:
+        if picture_folders.sha256_of(subset.config.images / item.key) == item.sha256:
             return None
     except (FileNotFoundError, NotADirectoryError):
         reason, detail = Reason.PRODUCT_LOST, "the file is missing"

@@ -17,6 +17,7 @@ from saco_data.model.reasons import Effect, Reason, State
 from saco_data.model.records import Outcome, Product
 from saco_data.state.ledger import Ledger
 from saco_data.state.lock import Lock
+from saco_data.storage import picture_folders
 
 CHECKS_A_TASK = 64
 TASK_SECONDS = 600.0
@@ -87,7 +88,7 @@ def discard(subset: Subset, product: Product, reason: Reason) -> None:
             if other.samefile(path):
                 other.unlink()
     with contextlib.suppress(OSError):
-        path.unlink(missing_ok=True)
+        picture_folders.remove(path)
 
 
 def check_all(

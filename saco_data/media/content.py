@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from saco_data.dataset import sav_json
 from saco_data.media.images import ImageError, check_image
@@ -11,8 +14,18 @@ from saco_data.model.errors import AnnotationError
 from saco_data.model.reasons import Reason
 
 
-def check_content(data: bytes, name: str, *, vouched: bool = False) -> tuple[int, int]:
-    """The (width, height) of a picture or mask; (0, 0) for another kind.
+class Checked(NamedTuple):
+    """Sound content: (width, height) of a picture or mask, else (0, 0), and facts for the ledger.
+
+    Facts: `frames`, how many frames a video has, or how many SA-V's JSON says that its video has.
+    """
+
+    size: tuple[int, int] = (0, 0)
+    facts: Mapping[str, Any] = MappingProxyType({})
+
+
+def check_content(data: bytes, name: str, *, vouched: bool = False) -> Checked:
+    """What was found in sound content.
 
     Pictures and masks are decoded in full. SA-V's JSON must have masks that agree with its own
     statistics. Of a video the first frame is decoded and the packets are read to the end.
@@ -21,13 +34,12 @@ def check_content(data: bytes, name: str, *, vouched: bool = False) -> tuple[int
     kind = PurePosixPath(name).suffix
     if kind == ".txt":
         _check_text(data, name)
-    elif kind == ".json":
-        _check_masklets(data, name)
-    elif kind == ".mp4":
-        _check_video(data, name)
-    else:
-        return check_image(data, name=name, vouched=vouched)
-    return 0, 0
+        return Checked()
+    if kind == ".json":
+        return Checked(facts={"frames": _check_masklets(data, name)})
+    if kind == ".mp4":
+        return Checked(facts={"frames": _check_video(data, name)})
+    return Checked(check_image(data, name=name, vouched=vouched))
 
 
 def _check_text(data: bytes, name: str) -> None:
@@ -39,17 +51,19 @@ def _check_text(data: bytes, name: str) -> None:
         raise ImageError(Reason.NOT_MEDIA, f"{name}: not a text")
 
 
-def _check_masklets(data: bytes, name: str) -> None:
+def _check_masklets(data: bytes, name: str) -> int:
     try:
-        differences = sav_json.parse(data, Path(name)).differences()
+        masklets = sav_json.parse(data, Path(name))
+        differences = masklets.differences()
     except AnnotationError as error:
         raise ImageError(Reason.WRONG_DIGEST, f"{name}: {error.what}") from error
     if differences:
         what = "its statistics are not those of its masks"
         raise ImageError(Reason.WRONG_DIGEST, f"{name}: {what}: {differences[0]}")
+    return masklets.frame_count
 
 
-def _check_video(data: bytes, name: str) -> None:
+def _check_video(data: bytes, name: str) -> int:
     import av
 
     try:
@@ -64,3 +78,4 @@ def _check_video(data: bytes, name: str) -> None:
                 raise ImageError(Reason.CORRUPT_VIDEO, detail)
     except (av.error.FFmpegError, IndexError, ValueError) as error:
         raise ImageError(Reason.CORRUPT_VIDEO, f"{name}: {error}") from error
+    return packets

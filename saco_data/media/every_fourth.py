@@ -23,12 +23,19 @@ QUALITY = 95
 class Extracted:
     """What was written: `names` of the pictures, and how many frames the whole video has.
 
-    `way` as in `Frame`: how the last frame was reached.
+    `way` as in `Frame`: how the last frame was reached. `concealed`: the decoder had to make up
+    damaged parts of a picture.
     """
 
     names: tuple[str, ...]
     frame_count: int
     way: str
+    concealed: bool = False
+
+
+def names(count: int) -> list[str]:
+    """The names of so many pictures: 00000.jpg, 00004.jpg, ..."""
+    return [f"{STEP * number:05d}.jpg" for number in range(count)]
 
 
 def write(video: Path, folder: Path) -> Extracted:
@@ -37,16 +44,16 @@ def write(video: Path, folder: Path) -> Extracted:
     A name is the number of the frame in the video. Pictures that are there with the same bytes are
     left alone. Raises FrameError where the video cannot be decoded, OSError, DiskFull, OutputError.
     """
-    names: list[str] = []
-    way = ""
+    written: list[str] = []
+    way, concealed = "", False
     for got in _extract(video):
         if isinstance(got, FrameFailure):
             assert got.count is not None
-            return Extracted(tuple(names), got.count, way)
+            return Extracted(tuple(written), got.count, way, concealed)
         name = f"{got.index:05d}.jpg"
         files.write_if_changed(folder / name, encode_jpeg(got.rgb, quality=QUALITY))
-        names.append(name)
-        way = got.way
+        written.append(name)
+        way, concealed = got.way, concealed or got.concealed
     raise AssertionError("frames end with a failure")
 
 

@@ -10,10 +10,10 @@ from typing import Any, Literal, NamedTuple
 
 from saco_data.config.regular import require_regular
 from saco_data.media.content import check_content
-from saco_data.media.images import ImageError, encode_jpeg, resize_like_official
+from saco_data.media.images import ImageError, check_image, encode_jpeg, resize_like_official
 from saco_data.model.reasons import Reason
 from saco_data.model.records import Arrival, Outcome, Product
-from saco_data.storage import files
+from saco_data.storage import files, picture_folders
 from saco_data.storage.names import safe_join
 
 
@@ -54,7 +54,10 @@ def run(job: Job) -> list[Outcome]:
     """
     if job.how == "frames":
         return list(_make_frames(job))
-    return [_make_image(job, product) for product in job.arrival.asset.products]
+    return [
+        _make_every_fourth(job, product) if product.is_folder else _make_image(job, product)
+        for product in job.arrival.asset.products
+    ]
 
 
 def check(checks: list[Check]) -> list[Outcome]:
@@ -83,8 +86,8 @@ def _make_image(job: Job, product: Product) -> Outcome:
         content = resize_like_official(data, product.pixels) if job.how == "resize" else data
     except ImageError as error:
         return _failed(job, product, error.reason, str(error))
-    if job.how == "copy" and not fits(found, product, rotated=True):
-        return _failed(job, product, Reason.WRONG_SIZE, _describe_sizes(found, product))
+    if job.how == "copy" and not fits(found.size, product, rotated=True):
+        return _failed(job, product, Reason.WRONG_SIZE, _describe_sizes(found.size, product))
     before = job.digests.get(product.file_name)
     if content is data and before not in (None, hashlib.sha256(data).hexdigest()):
         detail = "the raw file changed since it was fetched"
@@ -94,7 +97,33 @@ def _make_image(job: Job, product: Product) -> Outcome:
             files.link_or_copy(raw, path)
     else:
         files.write_if_changed(path, content)
-    return _done(job, product, content)
+    return _done(job, product, content, **found.facts)
+
+
+def _make_every_fourth(job: Job, product: Product) -> Outcome:
+    from saco_data.media import every_fourth, frames
+
+    assert isinstance(job.arrival.raw, Path)
+    folder = safe_join(job.images, product.file_name)
+    try:
+        with picture_folders.open_folder(folder) as staging:
+            made = every_fourth.write(job.arrival.raw, staging)
+    except frames.FrameError as error:
+        return _failed(job, product, error.reason, str(error))
+    return Outcome(
+        job.subset,
+        product.file_name,
+        Reason.OK,
+        origin=job.arrival.origin,
+        bytes=sum(picture_folders.pictures(folder).values()),
+        sha256=picture_folders.sha256_of(folder),
+        facts={
+            "frames": made.frame_count,
+            "way": made.way,
+            **({"concealed": True} if made.concealed else {}),
+            **frames.versions(),
+        },
+    )
 
 
 def _make_frames(job: Job) -> Iterator[Outcome]:
@@ -197,6 +226,8 @@ def _failed(job: Job, product: Product, reason: Reason, detail: str) -> Outcome:
 
 def _check_one(each: Check) -> Outcome:
     name = each.product.file_name
+    if each.product.is_folder:
+        return _check_folder(each)
 
     def failed(reason: Reason, detail: str) -> Outcome:
         return Outcome(each.subset, name, reason, detail)
@@ -214,8 +245,8 @@ def _check_one(each: Check) -> Outcome:
         found = check_content(data, name, vouched=each.sha256 is not None)
     except ImageError as error:
         return failed(error.reason, str(error))
-    if not fits(found, each.product, rotated=each.product.video is None):
-        return failed(Reason.WRONG_SIZE, _describe_sizes(found, each.product))
+    if not fits(found.size, each.product, rotated=each.product.video is None):
+        return failed(Reason.WRONG_SIZE, _describe_sizes(found.size, each.product))
     link_into_view(each.path, each.view, each.product)
     return Outcome(
         each.subset,
@@ -223,9 +254,36 @@ def _check_one(each: Check) -> Outcome:
         Reason.OK,
         bytes=len(data),
         sha256=digest,
-        facts=each.product.meaning(),
+        facts={**found.facts, **each.product.meaning()},
         tried=False,
     )
+
+
+def _check_folder(each: Check) -> Outcome:
+    """The outcome of a folder of pictures: all there, unchanged, and each decodes in full."""
+    from saco_data.media import every_fourth
+
+    name = each.product.file_name
+
+    def failed(reason: Reason, detail: str) -> Outcome:
+        return Outcome(each.subset, name, reason, detail)
+
+    try:
+        found = picture_folders.pictures(each.path)
+        digest = picture_folders.sha256_of(each.path)
+        if each.sha256 is not None and digest != each.sha256:
+            return failed(Reason.WRONG_DIGEST, "a picture changed since it was written")
+        if not found or list(found) != every_fourth.names(len(found)):
+            return failed(Reason.PRODUCT_LOST, "pictures are missing")
+        if each.sha256 is None:
+            for picture in found:
+                check_image((each.path / picture).read_bytes(), name=f"{name}/{picture}")
+    except OSError as error:
+        return failed(Reason.PRODUCT_LOST, f"cannot be read ({error.strerror})")
+    except ImageError as error:
+        return failed(error.reason, str(error))
+    size = sum(found.values())
+    return Outcome(each.subset, name, Reason.OK, bytes=size, sha256=digest, tried=False)
 
 
 def _describe_sizes(found: tuple[int, int], product: Product) -> str:

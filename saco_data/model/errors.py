@@ -19,6 +19,7 @@ Every message has three parts: what happened, to which item, what to do.
 
 from __future__ import annotations
 
+import errno
 from typing import ClassVar
 
 from saco_data.model.outside import printable, without_secrets
@@ -84,6 +85,13 @@ class DiskTrouble(OutputError):
     """A disk that fails, or a network disk that was mounted anew."""
 
     exit_code = 3
+    # The device or the server of the folder has trouble; neither config nor permissions are wrong.
+    ERRNOS: ClassVar[tuple[int, ...]] = (
+        errno.EIO,
+        errno.ESTALE,
+        getattr(errno, "EREMOTEIO", errno.EIO),
+    )
+    REMEDY: ClassVar[str] = "Run again; if it comes back, check the disk or mount it again"
 
 
 class Incomplete(SacoError):

@@ -24,7 +24,7 @@ class Product:
 
     `width` and `height` in pixels, as the annotation says. For frames, `video` is the annotation's
     `original_video`, `frame` its `global_frame_idx` (None: the annotation lacks it) and `size` its
-    `image_size` as (height, width).
+    `image_size` as (height, width). `is_folder`: it is a folder of every fourth frame of a video.
     """
 
     file_name: str
@@ -33,6 +33,7 @@ class Product:
     video: str | None = None
     frame: int | None = None
     size: tuple[int, int] | None = None
+    is_folder: bool = False
 
     @property
     def pixels(self) -> tuple[int, int]:

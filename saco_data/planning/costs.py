@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from saco_data.catalog.manifest import Manifest
 from saco_data.model.errors import Blocked
 from saco_data.model.items import Item
 from saco_data.model.records import Asset, Product
@@ -49,6 +50,7 @@ class Costs:
     `disk`: bytes added below each folder when it is fullest. `written`: lower bound of new files.
     `seconds`: at the source's polite rate and `LINE_RATE`. `at_most`: an upper bound, because
     without the annotation file the number of files behind its image-phrase pairs is not known.
+    `kept`: bytes that stay of archives that were not listed yet, by kind of file.
     """
 
     subset: str
@@ -57,6 +59,21 @@ class Costs:
     written: int = 0
     seconds: float = 0.0
     at_most: bool = False
+    kept: dict[str, int] = field(default_factory=dict)
+
+    def __add__(self, other: Costs) -> Costs:
+        return Costs(
+            self.subset,
+            self.fetch + other.fetch,
+            {
+                folder: self.disk.get(folder, Size()) + other.disk.get(folder, Size())
+                for folder in {**self.disk, **other.disk}
+            },
+            self.written + other.written,
+            self.seconds + other.seconds,
+            self.at_most or other.at_most,
+            self.kept | other.kept,
+        )
 
     @property
     def peak(self) -> Size:
@@ -98,7 +115,7 @@ def of_plan(
         for asset in (*fetch, *process):
             shared = asset.key in on_disk
             for product in asset.products:
-                size = _estimate_product(facts.frames, product, raw(asset))
+                size = _estimate_product(facts, product, raw(asset))
                 tally.add_product(size, shared=shared)
     return tally.costs()
 
@@ -110,7 +127,7 @@ def of_manifest(source: Source) -> Costs:
     """
     facts = source.manifest
     if facts.is_listed:
-        return _of_archive(source)
+        return of_archives(source, source.archives())
     count = facts.annotations.files or facts.annotations.image_nps
     typical = Size(0, facts.raw.typical_bytes)
     local = is_local(source)
@@ -127,14 +144,22 @@ def of_manifest(source: Source) -> Costs:
     return costs
 
 
-def _of_archive(source: Source) -> Costs:
-    """The costs of a whole archive whose members are the products, as they are."""
-    raw = source.manifest.raw
-    share = len(source.archives()) / (raw.shards or 1)
-    size = Size(0, int((raw.bytes or 0) * share))
-    fetch = Size() if is_local(source) else size
-    disk = {source.config.images: size}
-    return Costs(source.name, fetch, disk, seconds=fetch.likely / LINE_RATE)
+def of_archives(source: Source, archives: Sequence[str]) -> Costs:
+    """The costs of archives that were not listed yet, from what the manifest says of them."""
+    config, raw = source.config, source.manifest.raw
+    size, kept = source.estimate_archives(archives)
+    fetch = Size() if is_local(source) else Size(0, size)
+    disk = {config.images: Size(0, sum(kept.values()))}
+    shares = not kept.keys().isdisjoint(("videos", "files"))  # products are links to raw files
+    if not shares or device_of(config.images) != device_of(config.folder):
+        # One archive after the other is unpacked.
+        disk[config.folder] = Size(0, min((raw.bytes or 0) // (raw.shards or 1), size))
+    seconds = fetch.likely / LINE_RATE
+    if (facts := source.manifest.every_fourth) is not None:
+        # The next archive is read once the frames of this one are made.
+        count = kept.get("frames", 0) / facts.typical_bytes
+        seconds += count * facts.typical_seconds / config.keys.jobs
+    return Costs(source.name, fetch, disk, seconds=seconds, kept=kept)
 
 
 def is_local(source: Source) -> bool:
@@ -152,8 +177,10 @@ def _has_raw_file(source: Source, key: str) -> bool:
         return False
 
 
-def _estimate_product(frames: bool, product: Product, raw: Size) -> Size:
-    if not frames:
+def _estimate_product(facts: Manifest, product: Product, raw: Size) -> Size:
+    if product.is_folder and facts.every_fourth is not None:
+        return Size(0, facts.every_fourth.typical_bytes)
+    if not facts.frames:
         return raw
     height, width = product.size or (product.height, product.width)
     pixels = width * height

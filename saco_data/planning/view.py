@@ -9,6 +9,8 @@ from saco_data.model.items import Item
 from saco_data.model.reasons import State
 from saco_data.model.records import Product
 from saco_data.sources import Source
+from saco_data.storage import picture_folders
+from saco_data.storage.disk_errors import explain_errors
 from saco_data.storage.folders import list_files
 from saco_data.storage.names import safe_join
 
@@ -59,7 +61,7 @@ def gather_view(
 
     return View(
         items=items,
-        sizes=list_files(images),
+        sizes=_list_products(source),
         key_of=source.key_of,
         check_name=check_name,
         raw_at_hand=lambda key: source.is_local() or source.raw_path(key).is_file(),
@@ -69,3 +71,14 @@ def gather_view(
         renew=renew,
         other=other,
     )
+
+
+def _list_products(source: Source) -> dict[str, int]:
+    """The bytes of the product files on disk by name; a folder of frames counts as one file."""
+    images, own = source.config.images, source.manifest.every_fourth
+    if own is None:
+        return list_files(images)
+    found = list_files(images, without=own.folder)
+    with explain_errors(images):
+        folders = picture_folders.sizes(images / own.folder)
+    return found | {f"{own.folder}/{name}": size for name, size in folders.items()}

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
+from saco_data.dataset.drawing import PALETTE
 from saco_data.model import words
 
 WIDTH, HEIGHT = 720, 200
@@ -70,6 +71,47 @@ def histogram(bins: Sequence[tuple[str, int, int]], title: str) -> Markup:
     return Markup(
         '<svg class="plot histogram" viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>'
     ).format(width, height, f"{title}. {said}", Markup("").join(drawn))
+
+
+def timeline(
+    frames: Sequence[int], tracks: Sequence[tuple[str, Sequence[bool]]], title: str
+) -> Markup:
+    """A row for each track of (name, whether it is in sight at each of `frames`)."""
+    row, first, last = 18, frames[0], frames[-1]
+    height = row * len(tracks) + BOTTOM
+    # A frame is shown until the next one; the last as wide as the one before.
+    ends = [*frames[1:], last + (last - frames[-2] if len(frames) > 1 else 1)]
+    scale = (WIDTH - LEFT - 12) / (ends[-1] - first)
+    drawn, said = [], []
+    for at, (name, seen) in enumerate(tracks):
+        y = at * row + 3
+        drawn.append(
+            Markup('<text class="end" x="{}" y="{}">{}</text>').format(LEFT - 8, y + 11, name)
+        )
+        drawn.append(Markup('<path class="rule" d="M{} {}H{}"/>').format(LEFT, y + 6, WIDTH - 12))
+        parts = [
+            Markup('<rect x="{:.1f}" y="{}" width="{:.1f}" height="12" fill="{}"/>').format(
+                LEFT + scale * (frame - first), y, scale * (end - frame), colour_of(at)
+            )
+            for frame, end, is_seen in zip(frames, ends, seen, strict=True)
+            if is_seen
+        ]
+        drawn += parts
+        said.append(f"object {name}: in {len(parts)} of {len(frames)} frames")
+    for text, x, kind in ((first, LEFT, ""), (last, WIDTH - 12, "end")):
+        drawn.append(
+            Markup('<text class="{}" x="{}" y="{}">frame {}</text>').format(
+                kind, x, height - 8, text
+            )
+        )
+    return Markup(
+        '<svg class="plot timeline" viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>'
+    ).format(WIDTH, height, f"{title}. {'; '.join(said)}", Markup("").join(drawn))
+
+
+def colour_of(number: int) -> str:
+    """The colour of an object in pictures, as CSS."""
+    return "rgb({}, {}, {})".format(*PALETTE[number % len(PALETTE)])
 
 
 def growth(times: Sequence[int], runs: Sequence[int]) -> Markup:

@@ -116,6 +116,7 @@ class Lines:
 
     def begin(self, steps: SubsetPlan) -> None:
         """See `Reporter`."""
+        self.end(steps.subset, 0)
         tally = self._tallies[steps.subset] = tally_of(steps)
         self._said[steps.subset] = time.monotonic()
         self._say(steps.subset, first_line(tally))

@@ -16,16 +16,19 @@ from pathlib import Path
 
 from PIL import Image
 
+from saco_data.config.subset import SubsetConfig
 from saco_data.dataset.drawing import draw_layer
 from saco_data.dataset.pairs import Pair, Pairs, area_of, decode_masks, plain
 from saco_data.dataset.pictures import NoPicture, open_picture
 from saco_data.model.words import percent
+from saco_data.report import masklets
 from saco_data.report.measures import Looks, measure
 from saco_data.report.shapes import Shape, list_shapes
 
 # Of each subset:
 POSITIVES = 8  # random pairs with masks that are shown
 NEGATIVES = 4  # random pairs without masks
+VIDEOS = 8  # random videos, where masks belong to videos
 MEASURED = 40  # random pairs with masks that are opened and measured
 EXTREMES = 6  # pairs of the smallest and of the largest annotated area, measured too
 NOTABLE = 2  # pairs shown for each measure
@@ -115,6 +118,33 @@ def add(
             if budget < 0:
                 return
             to.append(made)
+
+
+def add_videos(gallery: Gallery, config: SubsetConfig, budget: int) -> None:
+    """Adds videos of one subset, as `add` does: some frames of each with their masklets."""
+    shown = 0
+    for video in masklets.choose(masklets.videos_of(config), config.id):
+        name = plain(masklets.name_of(video))
+        try:
+            strip = masklets.draw_strip(video, THUMBNAIL // 2)
+        except masklets.NoFrames as error:
+            gallery.damaged[config.id, name, str(error)] = None
+            continue
+        card = Card(
+            config.id,
+            name,
+            f"frames {', '.join(map(str, strip.frames))}",
+            strip.objects,
+            strip.objects,
+            *strip.picture.size,
+            as_uri(strip.picture, "JPEG", quality=70, optimize=True),
+            as_uri(strip.layer, "PNG", optimize=True),
+        )
+        budget -= card.weight
+        if budget < 0 or shown == VIDEOS:
+            return
+        gallery.random.append(card)
+        shown += 1
 
 
 def _sample(chance: random.Random, pairs: list[Pair], number: int) -> list[Pair]:

@@ -26,6 +26,7 @@ from saco_data.report.losses import note_losses
 from saco_data.report.page_data import Data, Subset
 from saco_data.report.rendering import render
 from saco_data.report.templating import Built
+from saco_data.report.timeline import list_timelines
 from saco_data.share import card
 from saco_data.share.intersect import Copy
 from saco_data.share.paragraph import write_paragraph
@@ -84,11 +85,15 @@ def _gather(
             continue
         content, categories = None, list[str]()
         try:
-            content = pairs.read(config.pristine)
-            categories = read_categories(config.pristine)
+            if shown.facts.is_listed:
+                gallery.add_videos(data.gallery, config, budget)
+                data.timelines += list_timelines(config)
+            else:
+                content = pairs.read(config.pristine)
+                categories = read_categories(config.pristine)
         except AnnotationError as error:
             remarks.insert(0, f"No pictures and phrases: {error}")
-        else:
+        if content is not None:
             remarks = [*(f"The annotation file {each}" for each in content.repairs), *remarks]
         shown.note = ". ".join(remarks)
         there = other.names.get(each.subset) if other else None

@@ -13,6 +13,7 @@ from saco_data.report.contents import Contents
 from saco_data.report.file_table import FileTable
 from saco_data.report.gallery import Gallery
 from saco_data.report.losses import Loss
+from saco_data.report.timeline import Timeline
 
 
 @dataclass
@@ -37,6 +38,7 @@ class Data:
     losses: dict[Reason, Loss] = field(default_factory=dict)
     gallery: Gallery = field(default_factory=Gallery)
     contents: Contents = field(default_factory=Contents)
+    timelines: list[Timeline] = field(default_factory=list)
     rows: FileTable = field(default_factory=FileTable)
     times: list[int] = field(default_factory=list)
     runs: list[dict[str, Any]] = field(default_factory=list)

@@ -13,7 +13,8 @@ from saco_data.planning.disk import FileSystem
 
 KEYS = """\
   ~ estimated from typical sizes   ≤ at most: the annotation file is not there
-  hours: at each source's polite rate, and 100 Mbit/s for all of them together"""
+  hours: at each source's polite rate, and 100 Mbit/s for all of them together;
+         also those for every fourth frame of videos"""
 
 
 def show(table: Table) -> None:
@@ -34,6 +35,9 @@ def show(table: Table) -> None:
     console = stdout()
     console.print(grid)
     print(KEYS)
+    for each in table.lines:
+        if each.costs.kept:
+            print_hanging(console, each.subset, _describe_kept(each))
     for system in table.systems:
         if verdict := _verdict(system):
             print_hanging(console, "disk", verdict)
@@ -45,6 +49,13 @@ def show(table: Table) -> None:
             print_hanging(console, "several", f"{need} (for {', '.join(subsets)})")
         else:
             print_hanging(console, subsets[0], need)
+
+
+def _describe_kept(line: Line) -> str:
+    """What stays of the archives that are read."""
+    kept = [f"{kind} ~{human(size)}" for kind, size in line.costs.kept.items()]
+    read = f"~{human(line.costs.fetch.likely)} are read" if line.costs.fetch.likely else "at hand"
+    return f"{read}; kept: {', '.join(kept)}"
 
 
 def _by_need(lines: Sequence[Line]) -> dict[str, list[str]]:

@@ -17,6 +17,7 @@ from saco_data.dataset.masks import Mask
 from saco_data.dataset.pairs import Pair, Pairs, decode_masks, plain
 from saco_data.dataset.pictures import NoPicture, open_picture
 from saco_data.model.errors import Incomplete
+from saco_data.report import masklets
 from saco_data.storage import files, folders
 from saco_data.storage.folders import list_files
 
@@ -44,6 +45,8 @@ def draw(settings: Settings, subset: str, seed: int = 0) -> Drawn:
     """
     root, folder = settings.subset(subset).images, settings.path(settings.keys.directory_save)
     folders.sweep(folder, below=False, idle_seconds=folders.IDLE_SECONDS)
+    if settings.subset(subset).manifest.is_listed:
+        return _draw_videos(settings, subset, folder, seed)
     derived = settings.subset(subset).derived
     content = pairs.read(derived if derived.exists() else settings.subset(subset).pristine)
     ready = list_files(root)
@@ -69,12 +72,39 @@ def draw(settings: Settings, subset: str, seed: int = 0) -> Drawn:
             result.skipped.append(f"{plain(name)}: {error}; skipped")
             continue
         sheet = _draw_sheet(subset, pair, picture, masks, len(damaged))
-        path = folder / f"{subset}_{number:03d}_{_NOT_IN_NAMES.sub('_', str(pair.id))[:40]}.png"
-        buffer = io.BytesIO()
-        sheet.save(buffer, "PNG")
-        files.write_if_changed(path, buffer.getvalue())
-        result.sheets.append(path)
+        _write(result, folder, subset, str(pair.id), sheet)
     return result
+
+
+def _draw_videos(settings: Settings, subset: str, folder: Path, seed: int) -> Drawn:
+    """As `draw`, for a subset of videos: their masklets over time."""
+    config, result = settings.subset(subset), Drawn()
+    videos = masklets.videos_of(config)
+    if not videos:
+        raise Incomplete(
+            "no video is ready yet", item=subset, remedy=f"Run `saco prepare {subset}` first"
+        )
+    for video in masklets.choose(videos, seed):
+        if len(result.sheets) == settings.keys.num_images_show:
+            break
+        name = masklets.name_of(video)
+        try:
+            sheet = masklets.draw_sheet(config, video, PANEL // 2)
+        except masklets.NoFrames as error:
+            result.skipped.append(f"{plain(name)}: {error}; skipped")
+            continue
+        _write(result, folder, subset, name, sheet)
+    return result
+
+
+def _write(result: Drawn, folder: Path, subset: str, name: str, sheet: Image.Image) -> None:
+    number = len(result.sheets) + 1
+    own = f"{subset}_{number:03d}_{_NOT_IN_NAMES.sub('_', name)[:40]}.png"
+    path = folder / own.replace("/", "_")
+    buffer = io.BytesIO()
+    sheet.save(buffer, "PNG")
+    files.write_if_changed(path, buffer.getvalue())
+    result.sheets.append(path)
 
 
 def _choose(chance: random.Random, content: Pairs, members: list[Pair], *, negative: bool) -> Pair:

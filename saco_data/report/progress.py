@@ -55,6 +55,7 @@ class Bars:
 
     def begin(self, steps: SubsetPlan) -> None:
         """See `Reporter`."""
+        self.end(steps.subset, 0)
         tally = tally_of(steps)
         if not tally.wanted:
             self.note(steps.subset, first_line(tally))

@@ -11,7 +11,7 @@ from saco_data.engine import status
 from saco_data.model import words
 from saco_data.model.reasons import State
 from saco_data.model.words import human
-from saco_data.report import charts
+from saco_data.report import charts, timeline
 from saco_data.report.bias import compare
 from saco_data.report.losses import list_changes
 from saco_data.report.next_steps import list_steps, write_headline
@@ -67,6 +67,8 @@ def render(data: Data) -> str:
         bias=compare(data.contents.units),
         lost_phrases=lost[:MAX_PHRASES],
         lost_count=len(lost),
+        most_frames=timeline.FRAMES,
+        most_objects=timeline.OBJECTS,
         runs=[(run, list_changes(run)) for run in reversed(data.runs[-MAX_RUNS:])],
         damaged=list(data.gallery.damaged)[:MAX_DAMAGED],
         states=STATES,

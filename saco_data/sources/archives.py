@@ -159,7 +159,7 @@ class ArchiveSource(RawMediumSource):
                 medium,
                 wanted_name,
                 checkpoint=self.config.folder / checkpoint if is_remote else None,
-                md5=md5,
+                checksum=md5,
                 stop=context.stop,
             ):
                 if context.stop.is_set():
@@ -236,11 +236,12 @@ class ArchiveSource(RawMediumSource):
     def _extract(
         self, asset: Asset, member: Member, origin: str, *, keep: bool
     ) -> Arrival | Outcome:
-        """The content of a member: as a file if it is a video or `keep` is set, else as bytes."""
+        """The content of a member: as a file for frames, or if `keep` is set, else as bytes."""
         from saco_data.transports.archive import ArchiveDamaged
 
         try:
-            if not keep and not self.manifest.frames:
+            needs_file = any(each.is_folder for each in asset.products)
+            if not (keep or self.manifest.frames or needs_file):
                 return Arrival(asset, member.read(), origin, vouched=member.vouched)
             path = self.raw_path(asset.key)
             member.save(path)

@@ -100,7 +100,7 @@ class Source(ABC):
         Returns the path of that copy. Raises OSError where its folder cannot be written.
         """
         path, folder = self.raw_path(key), self.config.raw_folder / BESIDE
-        folder.mkdir(exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
         if not os.access(folder, os.W_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
         self._has_beside = True
@@ -153,20 +153,34 @@ class Source(ABC):
     # Whether "not found" at `probe_address` counts as an answer.
     probe_may_be_missing: ClassVar[bool] = False
 
-    def is_wanted(self, name: str) -> bool:
-        """Whether the config asks for a product that a listing names."""
-        return True
+    def products_of(self, name: str) -> tuple[Product, ...]:
+        """The products that the config asks for of a file that a listing names."""
+        return (Product(name, 0, 0),)
 
     def write_listing(self, context: Context) -> list[str]:
-        """Writes the listing that names the products; returns the archives that were read for it.
+        """Adds archives to the listing that names the products; returns the names of these.
 
-        Only for subsets whose archive is their index (`format: listing`).
+        At most one that streams: its files are to be processed before the next one is read. Only
+        for subsets whose archive is their index (`format: listing`).
         """
         raise NotImplementedError(f"{self.name} has no listing")
 
     def archives(self) -> tuple[str, ...]:
         """The archives whose listing names the products; empty where annotations name them."""
         return ()
+
+    def estimate_archives(self, archives: Sequence[str]) -> tuple[int, dict[str, int]]:
+        """The bytes that reading archives takes, and those that are kept of them, by kind of file.
+
+        From the manifest; only for subsets whose archive is their index.
+        """
+        raw = self.manifest.raw
+        size = (raw.bytes or 0) * len(archives) // (raw.shards or 1)
+        return size, {"files": size}
+
+    def unlisted(self) -> list[str]:
+        """Those of the archives that the listing does not have yet."""
+        return []
 
     @abstractmethod
     def fetch(self, assets: Sequence[Asset], context: Context) -> Iterator[Arrival | Outcome]:

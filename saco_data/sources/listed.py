@@ -1,18 +1,23 @@
 """Subsets without an annotation file: the members of the archive are the products.
 
 An archive that streams is read once: its wanted members are unpacked into the raw folder, and when
-its end is reached, the listing is written. An archive or folder at hand is only listed.
+its end is reached, the listing is written. An archive or folder at hand is only listed. So is an
+archive that streams, where the config chooses files by what all archives hold: what is wanted is
+fetched afterwards, by ranges.
 """
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import logging
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from saco_data.dataset import listing
+from saco_data.dataset.listing import Found
 from saco_data.model.errors import Blocked, Incomplete
 from saco_data.model.reasons import Reason
 from saco_data.model.records import Arrival, Asset, Outcome, Product
@@ -27,8 +32,11 @@ if TYPE_CHECKING:
     from saco_data.transports.archive import Member
     from saco_data.transports.http import Http
 
-MD5_LIST = "sav_md5sum.chk"
-MD5_LIMIT = 1 << 20  # bytes
+log = logging.getLogger(__name__)
+
+# Lists as `md5sum` and `sha256sum` write them.
+CHECKSUMS = ("sav_md5sum.chk", "sav_sha256sum.chk")
+CHECKSUMS_LIMIT = 1 << 20  # bytes
 EXPIRED = (Reason.LINK_EXPIRED, Reason.UNAUTHORIZED)
 
 
@@ -41,10 +49,6 @@ class ListedSource(ArchiveSource):
     def archives(self) -> tuple[str, ...]:
         """The names of the archives to read."""
         return (str(self.manifest.raw.archive),)
-
-    def is_wanted(self, name: str) -> bool:
-        """Whether the config asks for this product."""
-        return True
 
     def raw(self) -> str | Path | None:
         return self.raw_of(self.archives()[0])
@@ -64,50 +68,65 @@ class ListedSource(ArchiveSource):
         start = 0
         while start >= 0:
             if match := self._member.fullmatch(name, start):
-                return self.product_of(match["key"])
+                return self.file_name_of(match["key"])
             start = name.find("/", start) + 1 or -1
         return None
 
-    def product_of(self, key: str) -> str:
-        """The name of the product that a member becomes."""
+    def file_name_of(self, key: str) -> str:
+        """The name of the file that a member becomes."""
         return key
 
     def key_of_member(self, name: str, wanted: Collection[str]) -> str | None:
         key = self.find_key(name)
         return key if key in wanted else None
 
-    def write_listing(self, context: Context) -> list[str]:
-        """Adds the archives that are not in the listing yet; returns their names.
+    def chooses_by_content(self) -> bool:
+        """Whether all archives must be listed before it is known which files are wanted."""
+        return False
 
-        The listing is written after each archive. Raises Blocked, Failure, ArchiveDamaged;
-        Incomplete where the run is to stop.
+    def tells(self, key: str) -> bool:
+        """Whether the content of a member is needed for the listing; see `learn`."""
+        return False
+
+    def learn(self, key: str, content: bytes, found: Found) -> None:
+        """Adds to the listing what the content of a member tells."""
+
+    def unlisted(self) -> list[str]:
+        known = listing.read_archives(self.config.pristine)
+        return [name for name in self.archives() if name not in known]
+
+    def write_listing(self, context: Context) -> list[str]:
+        """See `Source.write_listing`. The listing is written after each archive.
+
+        Raises Blocked, Failure, ArchiveDamaged; Incomplete where the run is to stop.
         """
-        path = self.config.pristine
-        known = listing.archives(path)
-        missing = [name for name in self.archives() if name not in known]
+        missing = self.unlisted()
         if missing:
             self.require_raw()
             folders.sweep(self.config.raw_folder)
+        read = []
         for archive in missing:
-            names = self._read(archive, context)
-            if not names:
+            found = self._read(archive, context)
+            if not found.names:
                 raise Blocked(
                     "holds no file of this subset",
                     item=archive,
                     remedy=f"Correct `collections: {self.manifest.collection}` in the config",
                     reason=Reason.RAW_MISSING,
                 )
-            known[archive] = sorted(names)
-            listing.write(path, known)
-        return missing
+            listing.add(self.config.pristine, archive, found)
+            read.append(archive)
+            if self._unpacks(archive):
+                break
+        return read
 
     def fetch(self, assets: Sequence[Asset], context: Context) -> Iterator[Arrival | Outcome]:
         wanted = yield from self.yield_on_disk(assets)
         if not wanted:
             return
         self.require_raw()
-        for archive, names in listing.archives(self.config.pristine).items():
-            here = {name: wanted[name] for name in names if name in wanted}
+        for archive, found in listing.read_archives(self.config.pristine).items():
+            here = {name: wanted[name] for name in found.names if name in wanted}
             if here:
                 yield from self._fetch_from(archive, here, context)
 
@@ -123,69 +142,88 @@ class ListedSource(ArchiveSource):
                 remote = http.open(str(raw), stop=context.stop)
                 yield from self._fetch_members(remote, wanted, context, _checkpoint(archive))
 
-    def _read(self, archive: str, context: Context) -> set[str]:
-        """The names of all products in an archive; one that streams is unpacked as well."""
-        raw = self.raw_of(archive)
+    def _unpacks(self, archive: str) -> bool:
+        """Whether reading an archive for the listing also unpacks it."""
+        return not (self.chooses_by_content() or isinstance(self.raw_of(archive), Path))
+
+    def _begin(self) -> Found:
+        """The record of an archive of which nothing was read yet."""
+        return Found()
+
+    def _read(self, archive: str, context: Context) -> Found:
+        """All files of an archive; one that streams is unpacked as well."""
+        from saco_data.transports.archive import ArchiveDamaged
+
+        raw, found = self.raw_of(archive), self._begin()
         try:
-            if isinstance(raw, Path):
-                return self._list(raw)
             with self.open_http() as http, self._asking_for_links():
-                return self._unpack(http, str(raw), archive, context)
+                try:
+                    if self._unpacks(archive):
+                        self._unpack(http, str(raw), archive, found, context)
+                    else:
+                        self._list(http, raw, archive, found, context)
+                except ArchiveDamaged as error:
+                    if not self._is_as_published(http, raw, archive, error, context):
+                        self._remove_doubtful(found.names, error)
+                        raise
+                    if not self._is_last_whole(http, raw, archive, found):
+                        found.names.discard(found.last)
+                    self._tell_of_source(archive, found, error)
         except Stopped:
             raise Incomplete(
                 "stopped while it was read", item=archive, remedy="Run again to go on"
             ) from None
+        return found
 
-    def _list(self, raw: Path) -> set[str]:
+    def _list(
+        self, http: Http, raw: str | Path | None, name: str, found: Found, context: Context
+    ) -> None:
         from saco_data.transports import archive
 
-        names: set[str] = set()
-        prefix = f"{raw}/" if raw.is_dir() else ""
+        is_here = isinstance(raw, Path)
+        medium = raw if isinstance(raw, Path) else http.open(str(raw), stop=context.stop)
+        prefix = f"{raw}/" if isinstance(raw, Path) and raw.is_dir() else ""
 
-        def see(name: str) -> bool:
-            if key := self.find_key(prefix + name):
-                names.add(key)
-            return False
+        def tells(member: str) -> bool:
+            key = self.find_key(prefix + member)
+            if key:
+                found.see(key)
+            return key is not None and self.tells(key)
 
-        for _ in archive.members(raw, see):
-            pass
-        return names
+        checkpoint = None if is_here else self.config.folder / _checkpoint(name)
+        for member in archive.members(medium, tells, checkpoint=checkpoint, stop=context.stop):
+            key = self.find_key(prefix + member.name)
+            if key and not member.refusal:
+                self.learn(key, member.read(), found)
 
-    def _unpack(self, http: Http, url: str, name: str, context: Context) -> set[str]:
+    def _unpack(self, http: Http, url: str, name: str, found: Found, context: Context) -> None:
         from saco_data.transports import archive
-
-        names: set[str] = set()
 
         def is_missing(member: str) -> bool:
             key = self.find_key(member)
             if key is None:
                 return False
-            names.add(key)
-            return self.is_wanted(key) and not self._has(key)
+            found.see(key)
+            return self._is_missing(key)
 
-        try:
-            for member in archive.members(
-                http.open(url, stop=context.stop),
-                is_missing,
-                checkpoint=self.config.folder / _checkpoint(name),
-                md5=self._md5(http, name),
-                stop=context.stop,
-            ):
-                self._save(member)
-        except archive.ArchiveDamaged as error:
-            if not error.cut:
-                # What was unpacked may come from the same damaged bytes.
-                for key in names:
-                    with contextlib.suppress(UnsafeName):
-                        self.raw_path(key).unlink(missing_ok=True)
-            raise
-        return names
+        for member in archive.members(
+            http.open(url, stop=context.stop),
+            is_missing,
+            checkpoint=self.config.folder / _checkpoint(name),
+            checksum=self._find_checksum(http, name),
+            stop=context.stop,
+        ):
+            self._save(member)
 
-    def _has(self, key: str) -> bool:
+    def _is_missing(self, key: str) -> bool:
+        """Whether a member is wanted, and neither itself nor all that is made of it is here."""
+        products = self.products_of(key)
         try:
-            return self.raw_path(key).is_file() or safe_join(self.config.images, key).is_file()
+            return not self.raw_path(key).is_file() and not all(
+                safe_join(self.config.images, each.file_name).exists() for each in products
+            )
         except UnsafeName:
-            return True  # the plan refuses it
+            return False  # the plan refuses it
 
     def _save(self, member: Member) -> None:
         from saco_data.transports.archive import ArchiveDamaged
@@ -199,16 +237,88 @@ class ListedSource(ArchiveSource):
             if not error.alone:
                 raise
 
-    def _md5(self, http: Http, archive: str) -> str | None:
-        """The published md5 of an archive; None where the links file does not lead to one."""
-        links = self.config.links_file
-        if self.config.raw or links is None:
-            return None
+    def _remove_doubtful(self, names: Iterable[str], error: Failure) -> None:
+        """Removes what was unpacked where it may come from damaged bytes."""
+        from saco_data.storage.fetched import is_fetched
+
+        if getattr(error, "cut", False):
+            return
+        for key in names:
+            with contextlib.suppress(UnsafeName):
+                path = self.raw_path(key)
+                if is_fetched(path):
+                    path.unlink(missing_ok=True)
+
+    def _is_as_published(
+        self,
+        http: Http,
+        raw: str | Path | None,
+        archive: str,
+        error: Failure,
+        context: Context,
+    ) -> bool:
+        """Whether a damaged archive has the published checksum; it is read once more for that."""
+        from saco_data.transports.archive.local import LocalFile
+
+        checksum = None if getattr(error, "foreign", False) else self._find_checksum(http, archive)
+        if checksum is None:
+            return False
+        digest = hashlib.new("md5" if len(checksum) == 32 else "sha256", usedforsecurity=False)
+        is_here = isinstance(raw, Path)
+        medium = LocalFile(raw) if isinstance(raw, Path) else http.open(str(raw), stop=context.stop)
+        for piece in medium.stream():
+            if is_here and context.stop.is_set():
+                raise Stopped
+            digest.update(piece)
+        return digest.hexdigest() == checksum
+
+    def _is_last_whole(
+        self, http: Http, raw: str | Path | None, archive: str, found: Found
+    ) -> bool:
+        """Whether the last file that was seen in a damaged archive can be read to its end."""
+        from saco_data.transports.archive import ArchiveDamaged, members
+
+        if self._unpacks(archive):
+            return not self._is_missing(found.last)
+        medium = raw if isinstance(raw, Path) else http.open(str(raw))
         try:
-            content = http.get(find_link(links, MD5_LIST), limit_bytes=MD5_LIMIT)
-        except (Blocked, Failure):
-            return None
-        return find_md5(content.decode(errors="replace"), archive)
+            for member in members(medium, lambda name: self.find_key(name) == found.last):
+                return member.refusal != "" or len(member.read()) == member.size
+        except ArchiveDamaged:
+            pass
+        return False
+
+    def _tell_of_source(self, archive: str, found: Found, error: Failure) -> None:
+        """Says that an archive was published damaged; what it holds before the damage counts."""
+        log.warning(
+            "%s: %s. It has the published checksum, so it is damaged at its source; the %d files "
+            "before the damage are used. When another one is published, remove %s",
+            archive,
+            error.what,
+            len(found.names),
+            self.config.pristine,
+            extra={"subset": self.name},
+        )
+
+    def _find_checksum(self, http: Http, archive: str) -> str | None:
+        """The published md5 or sha256 of an archive; None where no list is at hand."""
+        for name in CHECKSUMS:
+            content = self._read_checksums(http, archive, name)
+            if found := find_checksum(content.decode(errors="replace"), archive):
+                return found
+        return None
+
+    def _read_checksums(self, http: Http, archive: str, name: str) -> bytes:
+        links, given = self.config.links_file, self.config.raw
+        try:
+            if isinstance(given, Path):
+                folder = given if given.is_dir() else given.parent
+                return (folder / name).read_bytes()[:CHECKSUMS_LIMIT]
+            if given or links is None:
+                return b""
+            return http.get(find_link(links, name), limit_bytes=CHECKSUMS_LIMIT)
+        except (OSError, Blocked, Failure):
+            return b""
 
     @contextlib.contextmanager
     def _asking_for_links(self) -> Iterator[None]:
@@ -232,10 +342,10 @@ def _checkpoint(archive: str) -> str:
     return f".{archive}.archive-index"
 
 
-def find_md5(text: str, archive: str) -> str | None:
-    """The md5 of a file in the output of `md5sum`; None where it is not listed."""
+def find_checksum(text: str, archive: str) -> str | None:
+    """The digest of a file in the output of `md5sum` or `sha256sum`; None if it is not listed."""
     for line in text.splitlines():
-        match = re.fullmatch(r"([0-9a-fA-F]{32})[ *]+(?:.*/)?([^/]+)", line.strip())
+        match = re.fullmatch(r"([0-9a-fA-F]{32}|[0-9a-fA-F]{64})[ *]+(?:.*/)?([^/]+)", line.strip())
         if match and match[2] == archive:
             return match[1].lower()
     return None

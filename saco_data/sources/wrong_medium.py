@@ -47,12 +47,15 @@ def explain_damage(source: RawMediumSource, raw: str | Path) -> Iterator[None]:
     try:
         yield
     except ArchiveDamaged as error:
-        # A file that is cut may still be on its way.
-        if error.alone or error.cut or not (isinstance(raw, Path) or error.foreign):
+        if error.alone or not (isinstance(raw, Path) or error.foreign):
             raise
         remedy = error.remedy
         if isinstance(raw, Path) and remedy.startswith("Run again"):
             remedy = "Download the archive again"
+            if error.cut:
+                remedy = (
+                    "If it is still being copied, wait for the end of that; else download it again"
+                )
         if isinstance(raw, str) and _is_other(error.what):
             _remember(source, error.what)
             remedy = "Files that it holds are kept, none counts as gone. Get the published archive"

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from pathlib import Path
 
-from saco_data.model.errors import DiskFull, Incomplete, OutputError, SacoError
+from saco_data.model.errors import DiskFull, DiskTrouble, Incomplete, OutputError, SacoError
 
 # Errors of SQLite about access to the file. All others are about its content.
 _ACCESS_ERRORS = (
@@ -66,8 +67,25 @@ def describe_access_error(error: sqlite3.DatabaseError, path: Path) -> SacoError
         return DiskFull(
             "no space left for the ledger", item=str(path), remedy="Free space, run again"
         )
+    kind = error.sqlite_errorcode & 0xFF
+    if kind == sqlite3.SQLITE_IOERR or (
+        # SQLite does not say why: where nothing forbids it, the disk or the system refused.
+        kind == sqlite3.SQLITE_CANTOPEN and _is_allowed(path)
+    ):
+        return DiskTrouble(
+            f"the ledger cannot be used ({error})",
+            item=str(path),
+            remedy=DiskTrouble.REMEDY,
+        )
     return OutputError(
         f"the ledger cannot be used ({error})",
         item=str(path),
         remedy="Make the folder readable and writable",
     )
+
+
+def _is_allowed(path: Path) -> bool:
+    """Whether this user may write the file, or make it."""
+    if path.exists():
+        return path.is_file() and os.access(path, os.R_OK | os.W_OK)
+    return os.access(path.parent, os.W_OK | os.X_OK)

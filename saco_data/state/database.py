@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Self
 
-from saco_data.model.errors import OutputError
 from saco_data.state import schema
 from saco_data.state.damage import (
     LedgerDamaged,
@@ -22,6 +21,7 @@ from saco_data.state.damage import (
     is_damage,
 )
 from saco_data.state.interning import Texts
+from saco_data.storage.disk_errors import explain_errors
 
 __all__ = ["FILE_NAME", "Database", "LedgerDamaged"]
 
@@ -50,14 +50,8 @@ class Database:
         self._read_only = read_only
         self._clock = clock
         if not read_only:
-            try:
+            with explain_errors(folder):
                 folder.mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                raise OutputError(
-                    f"cannot be made ({error.strerror})",
-                    item=str(folder),
-                    remedy="Make its parent writable or choose another silver_path",
-                ) from error
         with self._translating_errors(), self._checking_content():
             self._db = self._open(damaged)
             self._texts = Texts(self._db)

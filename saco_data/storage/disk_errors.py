@@ -25,8 +25,6 @@ _REFUSED = (
 )
 # What the loader of libraries says where memory or descriptors are used up.
 _SHORT = re.compile("failed to map segment|cannot (create|allocate)|Too many open files")
-# The device or the server of the folder has trouble; neither config nor permissions are wrong.
-_TROUBLE = (errno.EIO, errno.ESTALE, getattr(errno, "EREMOTEIO", errno.EIO))
 _AWKWARD = frozenset(':*?"<>|')  # characters that file systems of Windows refuse
 _NETWORK = (errno.ENETDOWN, errno.ENETUNREACH, errno.EHOSTDOWN, errno.EHOSTUNREACH)
 
@@ -49,11 +47,11 @@ def explain_errors(path: Path) -> Iterator[None]:
             ) from error
         if error.errno == errno.ENAMETOOLONG:
             raise UnsafeName(f"name too long: {path.name[:80]!r}...") from error
-        if error.errno in _TROUBLE:
+        if error.errno in DiskTrouble.ERRNOS:
             raise DiskTrouble(
                 f"the disk does not answer as it should ({os.strerror(error.errno or 0)})",
                 item=str(path),
-                remedy="Run again; if it comes back, check the disk or mount it again",
+                remedy=DiskTrouble.REMEDY,
             ) from error
         if error.errno == errno.EINVAL and (refused := _AWKWARD & set(path.name)):
             raise OutputError(
@@ -110,11 +108,11 @@ def describe_system_error(error: BaseException) -> SacoError | None:
             item=where,
             remedy="Raise the limit (`ulimit -n`, `ulimit -v`) or lower `jobs`, and run again",
         )
-    if error.errno in _TROUBLE:
+    if error.errno in DiskTrouble.ERRNOS:
         return DiskTrouble(
             f"the disk does not answer as it should ({os.strerror(error.errno or 0)})",
             item=where,
-            remedy="Run again; if it comes back, check the disk or mount it again",
+            remedy=DiskTrouble.REMEDY,
         )
     if error.errno == errno.ENOENT and not _has_working_directory():
         return OutputError(

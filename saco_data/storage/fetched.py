@@ -26,7 +26,8 @@ def record(part: Path, path: Path) -> None:
         return
     note = _notes[folder]
     note.parent.mkdir(parents=True, exist_ok=True)
-    with note.open("ab", buffering=0) as file:
+    # Buffered: a write that the system shortens goes on, or fails.
+    with note.open("ab") as file:
         file.write(_line(path.relative_to(folder), part))
 
 

@@ -37,7 +37,7 @@ def open_atomic(path: Path, *, is_raw: bool = False) -> Iterator[BinaryIO]:
     Raises DiskFull or OutputError if the system refuses.
     """
     with explain_errors(path):
-        temporary = _temporary_path(path)
+        temporary = temporary_path(path)
         file = _create(temporary)
         try:
             with file:
@@ -99,7 +99,7 @@ def _link(source: Path, path: Path, ways: Sequence[Callable[[Path, Path], None]]
         with contextlib.suppress(FileNotFoundError):
             if path.samefile(source):
                 return
-        temporary = _temporary_path(path)
+        temporary = temporary_path(path)
         try:
             for link in ways:
                 try:
@@ -162,7 +162,8 @@ def stamp(path: Path) -> list[Any]:
     return [str(path), status.st_size, status.st_mtime_ns]
 
 
-def _temporary_path(path: Path) -> Path:
+def temporary_path(path: Path) -> Path:
+    """A name beside `path` for a file or folder that is not complete yet."""
     # Process number and counter: two writers never share a temporary file.
     stem = os.fsencode(path.name)[:180].decode(errors="ignore")
     return path.with_name(f".{stem}.{os.getpid()}-{next(_counter)}{_TEMPORARY}")

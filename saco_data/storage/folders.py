@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from zlib import crc32
 
-from saco_data.model.errors import OutputError
+from saco_data.model.errors import DiskTrouble, OutputError
 from saco_data.storage.files import is_temporary
 
 _PARKED = ".saco-old"  # suffix of a raw file while its newer version is being fetched
@@ -44,11 +44,11 @@ def mount_of(path: Path) -> Path:
     return path
 
 
-def list_files(folder: Path) -> dict[str, int]:
+def list_files(folder: Path, *, without: str | None = None) -> dict[str, int]:
     """The size in bytes of every file below a folder, by its name relative to the folder.
 
-    Links to folders are not followed. A missing folder has no files. Raises OutputError if a folder
-    cannot be read.
+    Links to folders are not followed, and the folder `without` in it is left out. A missing folder
+    has no files. Raises OutputError if a folder cannot be read.
     """
     sizes: dict[str, int] = {}
     pending = [""]
@@ -59,6 +59,12 @@ def list_files(folder: Path) -> dict[str, int]:
         except (FileNotFoundError, NotADirectoryError):
             continue
         except OSError as error:
+            if error.errno in DiskTrouble.ERRNOS:
+                raise DiskTrouble(
+                    f"cannot be read ({error.strerror})",
+                    item=str(folder / prefix),
+                    remedy=DiskTrouble.REMEDY,
+                ) from error
             raise OutputError(
                 f"cannot be read ({error.strerror})",
                 item=str(folder / prefix),
@@ -67,7 +73,8 @@ def list_files(folder: Path) -> dict[str, int]:
         for entry in entries:
             name = f"{prefix}{entry.name}"
             if entry.is_dir(follow_symlinks=False):
-                pending.append(f"{name}/")
+                if name != without:
+                    pending.append(f"{name}/")
                 continue
             with contextlib.suppress(OSError):  # a broken link, or the file has just gone
                 if entry.is_file():
@@ -148,7 +155,8 @@ def _list_ours(folder: Path, *, below: bool) -> Iterator[Path]:
             with os.scandir(here) as entries:
                 for entry in entries:
                     name, is_folder = entry.name, entry.is_dir(follow_symlinks=False)
-                    if is_folder and (name in _STAGING or name.startswith(PROBE)):
+                    ours = name in _STAGING or name.startswith(PROBE) or is_temporary(name)
+                    if is_folder and ours:
                         yield Path(entry.path)
                     elif is_folder and below:
                         pending.append(Path(entry.path))

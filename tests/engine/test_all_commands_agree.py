@@ -1,15 +1,17 @@
-"""`report`, `preview`, `card` and Python read exactly what `prepare` reads."""
+"""`report`, `preview`, `card`, `eval` and Python read exactly what `prepare` reads."""
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from pathlib import Path
 
 import pytest
 
 import saco_data as saco
 from saco_data.config.settings import load
-from saco_data.model.errors import ConfigError
+from saco_data.model.errors import AnnotationError, ConfigError, DiskTrouble
 from saco_data.report import page, preview
 from saco_data.share import card
 from saco_data.transports.http.part import Part
@@ -25,7 +27,8 @@ CASES = Path(__file__).parents[1] / "data" / "cases"
 @pytest.mark.parametrize("case", sorted(p.stem for p in (CASES / "annotations").iterdir()))
 def test_all_commands_read_what_prepare_reads(tmp_path: Path, case: str, gone: bool) -> None:
     content = (CASES / "annotations" / f"{case}.json").read_bytes()
-    annotate(tmp_path, "bdd100k", content)
+    # `eval` counts masks: theirs becomes one of a single pixel.
+    annotate(tmp_path, "bdd100k", content.replace(b"PPYo1", b"01oo2"))
     settings = config(tmp_path, silver_path="silver", bdd100k_raw="raw")
     folder = tmp_path / "raw" / "100k" / "train"
     folder.mkdir(parents=True)
@@ -45,6 +48,13 @@ def test_all_commands_read_what_prepare_reads(tmp_path: Path, case: str, gone: b
     (settings.silver / "card" / "card.json").read_bytes().decode("utf-8")
     dataset = saco.load(settings.silver)["bdd100k"]
     assert len(dataset) >= 1
+    (tmp_path / "found.json").write_text("[]")
+    if case == "invalid_utf8_in_counts":  # no mask, however it is read
+        with pytest.raises(AnnotationError, match="a mask of image id"):
+            saco.evaluate(tmp_path / "found.json", dataset, jobs=1)
+        return
+    (block,) = saco.evaluate(tmp_path / "found.json", dataset, jobs=1).subsets.values()
+    assert 1 <= block.coverage.image_nps[0] <= block.coverage.image_nps[1]
 
 
 @pytest.mark.timeout(20)
@@ -53,6 +63,19 @@ def test_the_cases_of_configs(case: str) -> None:
     with pytest.raises(ConfigError) as told:
         load(CASES / "configs" / case)
     assert f"{case}:" in str(told.value)
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.ESTALE])
+def test_a_disk_that_fails_under_the_config_is_no_fault_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def fail(*arguments: object, **options: object) -> str:
+        raise OSError(number, os.strerror(number))
+
+    (tmp_path / "C.yaml").write_text("jobs: 1\n")
+    monkeypatch.setattr(Path, "read_text", fail)
+    with pytest.raises(DiskTrouble, match="Run again"):
+        load(tmp_path / "C.yaml")
 
 
 def test_the_case_of_a_note(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,31 @@ def test_a_damaged_note_beside_a_part_starts_anew(tmp_path: Path, number: int) -
     part.note.write_bytes(NOTES[number].encode("utf-8", "surrogatepass"))
     part.load(vouched=True)
     assert not part.resumed and part.spans == [] and part.version.size is None
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("kind", ["folder", "pipe", "link"])
+@pytest.mark.parametrize("ending", [".part", ".part.json"])
+def test_what_is_no_file_at_the_place_of_a_part_is_set_aside(
+    tmp_path: Path, kind: str, ending: str
+) -> None:
+    part = Part(tmp_path / "a", "URL")
+    (tmp_path / f".a{'.part.json' if ending == '.part' else '.part'}").write_bytes(b"{}")
+    place = tmp_path / f".a{ending}"
+    if kind == "folder":
+        (place / "inside").mkdir(parents=True)
+    elif kind == "pipe":
+        os.mkfifo(place)
+    else:
+        place.symlink_to("/dev/zero")
+    part.load(vouched=True)
+    part.write([b"whole"], 0)
+    part.save([(0, 5)])
+    part.finish()
+    assert (tmp_path / "a").read_bytes() == b"whole"
+    aside = tmp_path / f".a{ending}.aside-0"
+    assert aside.lstat() and (kind != "folder" or (aside / "inside").is_dir())
+    assert {path.name for path in tmp_path.iterdir()} == {"a", aside.name}
 
 
 NONSENSE: dict[str, list[Any]] = {

@@ -9,10 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import random
 import shutil
-import signal
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -36,6 +33,8 @@ from tests.helpers.annotations import annotate
 from tests.helpers.executor import InlineExecutor
 from tests.helpers.folders import config
 from tests.helpers.pipeline import Notes
+from tests.helpers.seeds import choose_seed
+from tests.helpers.stopping import die_at
 from tests.helpers.tiny_subset import DAY, HOUR, NAMES, PICTURES, START, SUBSET, archive, pairs
 
 
@@ -110,9 +109,9 @@ class Availability(RuleBasedStateMachine):
             )
         if full:
             self.check_whole()
-        if self.reachable and self.long_ago:
+        if self.long_ago:
             # Verdicts of any age are looked at again at least once a month.
-            for name in set(self.annotated) & self.there:
+            for name in filter(self.can_come, self.annotated):
                 assert before.get(name) is None or self.states()[name] is State.DONE
         self.long_ago = False
 
@@ -165,12 +164,13 @@ class Availability(RuleBasedStateMachine):
             was, now = before.get(name), after.get(name)
             if now is State.GONE and was is not State.GONE:
                 # `remembered`: it was gone when the annotations last named it.
-                seen = self.reachable and name not in self.there
-                assert seen or name in self.remembered
+                assert self.is_seen_missing(name) or name in self.remembered
             if now is not None and now is not State.GONE:
                 self.remembered.discard(name)
             if was is State.GONE and now is not State.GONE:
-                assert name in there or (self.reachable and name in self.there)
+                # What the archive has, though where it cannot be used, is not gone.
+                listed = self.reachable and name in self.there
+                assert name in there or listed or self.can_come(name)
             if was is State.DONE and name in there and not self.rotten:
                 assert now is State.DONE
         self.ran = True
@@ -179,6 +179,12 @@ class Availability(RuleBasedStateMachine):
     @property
     def reachable(self) -> bool:
         return self.server.files["/bdd100k.tar"] != b"" and self.server.faults is None
+
+    def can_come(self, name: str) -> bool:
+        return self.reachable and name in self.there
+
+    def is_seen_missing(self, name: str) -> bool:
+        return self.reachable and name not in self.there
 
     # Events at sources.
 
@@ -241,7 +247,9 @@ class Availability(RuleBasedStateMachine):
 
     @rule(name=st.sampled_from(NAMES), how=st.sampled_from(["cut", "flipped", "deleted"]))
     def rots(self, name: str, how: str) -> None:
-        path = self.settings.subset(SUBSET).images / name
+        self.damage(self.settings.subset(SUBSET).images / name, name, how)
+
+    def damage(self, path: Path, name: str, how: str) -> None:
         # Only the ledger can show that a file of the same size changed.
         unknown = how == "flipped" and self.states().get(name) is not State.DONE
         if unknown or not path.exists():
@@ -353,21 +361,6 @@ class WithSecondLook(Availability):
     confirm_hours = 24
 
 
-def die_at(point: int) -> None:
-    """Kills this process at its n-th change to the file system, as a power failure would."""
-    left = [point]
-    changes = {"os.rename", "os.link", "os.remove", "os.mkdir", "os.truncate"}
-
-    def audit(event: str, arguments: tuple[Any, ...]) -> None:
-        writes = event == "open" and isinstance(arguments[2], int) and arguments[2] & os.O_CREAT
-        if event in changes or writes:
-            if left[0] == 0:
-                os.kill(os.getpid(), signal.SIGKILL)
-            left[0] -= 1
-
-    sys.addaudithook(audit)
-
-
 def examples(sequences: int, steps: int) -> Any:
     return settings(
         max_examples=sequences,
@@ -376,12 +369,6 @@ def examples(sequences: int, steps: int) -> Any:
         database=None,
         suppress_health_check=list(HealthCheck),
     )
-
-
-def choose_seed() -> int:
-    """`SACO_SEED` if it is set, to repeat a campaign; else a random number."""
-    given = os.environ.get("SACO_SEED")
-    return int(given) if given else random.SystemRandom().randrange(2**32)
 
 
 def run_sequences(machine: type[Availability], count: int, at_once: int = 25) -> None:

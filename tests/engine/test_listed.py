@@ -13,12 +13,13 @@ import pytest
 
 from saco_data.config.settings import Settings
 from saco_data.dataset import listing
+from saco_data.dataset.listing import Found
 from saco_data.model.reasons import Reason, State
 from saco_data.sandbox.links_cdn import LinksCdn
 from saco_data.sandbox.miniature import build, build_subset, serve
 from saco_data.sandbox.mounts import Mounts
 from saco_data.sandbox.packing import pack_tar
-from saco_data.sources.listed import ListedSource, find_md5
+from saco_data.sources.listed import ListedSource, find_checksum
 from saco_data.transports.archive import raw as archive_raw
 from saco_data.transports.archive.stream import Plain
 from tests.conftest import Saco
@@ -195,16 +196,16 @@ def test_a_listing_of_another_tool_is_refused(settings: Settings) -> None:
 
 
 def test_the_listing_does_not_depend_on_the_order_of_the_archive(tmp_path: Path) -> None:
-    listing.write(tmp_path / "a", {"x.tar": ["b", "a"]})
-    listing.write(tmp_path / "b", {"x.tar": ["a", "b"]})
+    listing.write(tmp_path / "a", {"x.tar": Found({"b", "a"})})
+    listing.write(tmp_path / "b", {"x.tar": Found({"a", "b"})})
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 
 
 def test_an_md5_is_found_by_the_name_of_its_file() -> None:
     right = hashlib.md5(b"x", usedforsecurity=False).hexdigest()
     text = f"{'0' * 32}  sav_000.tar\n{right.upper()} *./sav_val.tar\n"
-    assert find_md5(text, "sav_val.tar") == right
-    assert find_md5(text, "sav_test.tar") is None
+    assert find_checksum(text, "sav_val.tar") == right
+    assert find_checksum(text, "sav_test.tar") is None
 
 
 def test_eval_finds_the_ground_truth_of_the_prepared_copy(

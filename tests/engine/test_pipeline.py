@@ -281,16 +281,6 @@ def test_killed_at_some_moments_then_continued_equals_undisturbed(
     check_killed_and_continued(tmp_path, saco, [0.5, 0.8, 1.1, 1.4])
 
 
-@pytest.mark.long
-def test_killed_at_fifty_moments(tmp_path: Path, saco: Saco) -> None:
-    import random
-
-    for number in range(50):
-        base = tmp_path / str(number)
-        base.mkdir()
-        check_killed_and_continued(base, saco, [random.Random(number).uniform(0.3, 2.5)])
-
-
 @pytest.mark.parametrize(
     ("number", "code", "word"), [(signal.SIGINT, 130, "Ctrl-C"), (signal.SIGTERM, 143, "SIGTERM")]
 )

@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,17 +14,6 @@ from saco_data.storage import files
 from tests.helpers.folders import config
 from tests.helpers.miniatures import build_one
 from tests.helpers.pipeline import Notes, prepare, products
-
-
-@pytest.fixture
-def elsewhere(tmp_path: Path) -> Iterator[Path]:
-    """A folder on another file system than `tmp_path`."""
-    shm = Path("/dev/shm")
-    if not shm.is_dir() or shm.stat().st_dev == tmp_path.stat().st_dev:
-        pytest.skip("there is no second file system")
-    folder = Path(tempfile.mkdtemp(dir=shm))
-    yield folder
-    shutil.rmtree(folder)
 
 
 def test_frames_are_links_and_the_run_says_so(tmp_path: Path, elsewhere: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import random
 import signal
 import subprocess
 import sys
@@ -254,12 +253,3 @@ def _frames(folder: Path) -> dict[str, bytes]:
 
 def test_killed_in_mid_download_and_mid_extraction(tmp_path: Path, saco: Saco) -> None:
     check_killed_and_finished(tmp_path, [0.9, 1.3, 1.8], saco)
-
-
-@pytest.mark.long
-def test_killed_at_fifty_points(tmp_path: Path, saco: Saco) -> None:
-    dice = random.Random(50)
-    for number in range(10):
-        base = tmp_path / str(number)
-        base.mkdir()
-        check_killed_and_finished(base, [dice.uniform(0.3, 4) for _ in range(5)], saco)

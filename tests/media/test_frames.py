@@ -110,8 +110,14 @@ def test_many_indices_at_once_are_exact(name: str, folder: Path) -> None:
     assert_exact(path, [count + 10, count - 1, 0, 10**12])
 
 
+# Files that name a colour space.
+TAGGED = {"bt709.mp4", "hevc_10_bit.mp4"}
+
+
 @pytest.mark.parametrize("name", corpus.INTACT)
 def test_pixels_equal_opencvs(name: str, folder: Path) -> None:
+    if name in TAGGED and tuple(map(int, cv2.__version__.split(".")[:2])) < (4, 13):
+        pytest.skip("OpenCV before 4.13 ignores the colour space that the file names")
     path = corpus.make(name, folder)
     capture = cv2.VideoCapture(str(path))
     count = 0

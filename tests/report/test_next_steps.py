@@ -17,11 +17,13 @@ def status(
     name: str = "nga", complete: bool = False, unconfirmed: int = 0, **counts: int
 ) -> SubsetStatus:
     """The status of a subset; `counts`: files by reason."""
-    reasons = {Reason(reason): count for reason, count in counts.items()}
+    reasons: dict[Reason, int] = {Reason.of(reason): count for reason, count in counts.items()}
     states = dict.fromkeys(State, 0)
     for reason, count in reasons.items():
         states[reason.state] += count
-    lost = {reason: count for reason, count in reasons.items() if reason is not Reason.OK}
+    lost: dict[Reason, int] = {
+        reason: count for reason, count in reasons.items() if reason is not Reason.OK
+    }
     done = states[State.DONE]
     total = sum(counts.values())
     return SubsetStatus(

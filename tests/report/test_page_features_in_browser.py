@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import csv
 import io
 import json
@@ -20,6 +21,7 @@ from selenium.webdriver.common.keys import Keys
 from saco_data.dataset import pairs
 from saco_data.dataset.drawing import PALETTE, scale_mask
 from saco_data.dataset.pairs import decode_masks
+from saco_data.dataset.pruned import keep_list_sha256
 from saco_data.report import page
 from saco_data.share import card, intersect
 from tests.helpers.browser import cards, choose, load, rows, start, told
@@ -43,7 +45,7 @@ def other(silver: Silver, folder: Path) -> Path:
     theirs = sorted({*names[1:], *(annotated - set(names))})
     text = "".join(f"{name}\n" for name in theirs)
     (path.parent / "geode.keep.txt").write_text(text)
-    content["subsets"]["geode"]["keep_list_sha256"] = card.keep_list_sha256(theirs)
+    content["subsets"]["geode"]["keep_list_sha256"] = keep_list_sha256(theirs)
     path.write_text(json.dumps(content))
     return path.parent
 
@@ -84,8 +86,6 @@ def drawn(browser: Any) -> np.ndarray[Any, Any]:
         "const c = document.getElementById('v-canvas');"
         "return c.toDataURL('image/png').split(',')[1]"
     )
-    import base64
-
     return np.asarray(Image.open(io.BytesIO(base64.b64decode(data))).convert("RGBA"))
 
 

@@ -183,7 +183,7 @@ def test_a_cut_archive_prunes_nothing(tmp_path: Path) -> None:
     content = (tmp_path / name).read_bytes()
     (tmp_path / name).write_bytes(content[: len(content) // 2])
     settings = config(tmp_path, food_rec_raw=name)
-    assert prepare(settings, "food_rec") == 3
+    assert prepare(settings, "food_rec") == 4
     assert State.GONE not in states(settings, "food_rec").values()
     (tmp_path / name).write_bytes(content)
     assert prepare(settings, "food_rec") == 0

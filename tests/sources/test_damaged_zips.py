@@ -73,3 +73,28 @@ def test_a_zip_without_members_is_refused_in_words(tmp_path: Path, content: str)
     source = bind_one(settings, SUBSET).source
     assert "zip" in source.missing_requirement()  # what `plan` tells
     assert [each.verdict for each in source.diagnose()] == [Verdict.FAIL]
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("how", ["name", "first entry", "middle entry", "last entry"])
+def test_what_a_damaged_directory_hides_is_not_gone(tmp_path: Path, method: str, how: str) -> None:
+    small = TinySubset(tmp_path)
+    content = packed(METHODS[method])
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        start, entries = archive.start_dir, archive.infolist()
+    size = 46 + len(entries[0].filename)
+    directory = [content[start + size * n : start + size * (n + 1)] for n in range(len(entries))]
+    hidden = {"first entry": 0, "last entry": len(entries) - 1}.get(how, 2)
+    if how == "name":
+        directory[hidden] = directory[hidden].replace(NAMES[hidden][:4].encode(), b"0x0x")
+    else:
+        del directory[hidden]
+    joined = b"".join(directory)
+    count = len(directory).to_bytes(2, "little")
+    end = b"PK\x05\x06" + bytes(4) + count + count + len(joined).to_bytes(4, "little")
+    end += start.to_bytes(4, "little") + bytes(2)
+    small.tar.write_bytes(content[:start] + joined + end)
+    assert small.prepare().code == 4
+    reasons = {name: item.reason for name, item in items(small.settings, SUBSET).items()}
+    assert reasons.pop(NAMES[hidden]) is Reason.RAW_UNUSABLE
+    assert set(reasons.values()) == {Reason.OK}

@@ -17,6 +17,7 @@ from saco_data.model.items import SubsetFacts
 from saco_data.model.reasons import Reason, State
 from saco_data.model.records import Outcome
 from saco_data.state import schema
+from saco_data.state.damage import describe_access_error
 from saco_data.state.database import LedgerDamaged
 from saco_data.state.interning import Texts
 from saco_data.state.ledger import Ledger
@@ -514,3 +515,23 @@ def test_the_same_key_in_two_subsets_is_two_items(tmp_path: Path) -> None:
     with Ledger(tmp_path) as ledger:
         ledger.record([FOUND, Outcome(SUBSET, KEY, Reason.NETWORK)])
         assert [item.subset for item in ledger.find(KEY)] == [SUBSET, "nga"]
+
+
+@pytest.mark.parametrize("code", [sqlite3.SQLITE_IOERR, sqlite3.SQLITE_IOERR_TRUNCATE])
+def test_a_disk_that_fails_under_the_ledger_is_no_fault_of_the_config(
+    tmp_path: Path, code: int
+) -> None:
+    error = sqlite3.OperationalError("disk I/O error")
+    error.sqlite_errorcode = code
+    told = describe_access_error(error, tmp_path / "ledger.sqlite")
+    assert told.exit_code == 3 and "Run again" in str(told)
+
+
+def test_a_ledger_that_cannot_be_opened_is_a_fault_of_the_config_only_if_it_is_forbidden(
+    tmp_path: Path,
+) -> None:
+    error = sqlite3.OperationalError("unable to open database file")
+    error.sqlite_errorcode = sqlite3.SQLITE_CANTOPEN
+    assert describe_access_error(error, tmp_path / "ledger.sqlite").exit_code == 3
+    (tmp_path / "ledger.sqlite").mkdir()
+    assert describe_access_error(error, tmp_path / "ledger.sqlite").exit_code == 2

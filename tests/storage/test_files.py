@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import errno
 import os
+import resource
 from pathlib import Path
 
 import pytest
 
 from saco_data.model.errors import OutputError
-from saco_data.storage import files
+from saco_data.storage import fetched, files
 
 
 def test_a_failed_write_leaves_neither_a_final_nor_a_temporary_file(tmp_path: Path) -> None:
@@ -103,3 +104,20 @@ def test_a_stamp_changes_with_the_file(tmp_path: Path) -> None:
     assert files.stamp(tmp_path / "a") == before
     os.utime(tmp_path / "a", ns=(1, 2))
     assert files.stamp(tmp_path / "a") == [str(tmp_path / "a"), 1, 2] != before
+
+
+def test_a_line_in_the_note_of_fetched_files_is_never_cut_in_silence(tmp_path: Path) -> None:
+    raw, note = tmp_path / "raw", tmp_path / "note"
+    raw.mkdir()
+    (raw / "part").write_bytes(b"x" * 5)
+    fetched.keep_note(raw, note)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10, before[1]))  # a write beyond is shortened
+    try:
+        with pytest.raises(OSError, match="too large"):
+            fetched.record(raw / "part", raw / "a.mp4")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    fetched.record(raw / "part", raw / "a.mp4")
+    (raw / "part").rename(raw / "a.mp4")
+    assert fetched.is_fetched(raw / "a.mp4")

@@ -14,6 +14,7 @@ import saco_data as saco
 from saco_data.config.settings import Settings
 from saco_data.dataset.dataset import Dataset, Subset
 from saco_data.dataset.item import Item, Picture
+from saco_data.dataset.train_videos import TrainSubset
 from saco_data.dataset.videos import VideoSubset
 from saco_data.engine.forecast import Table
 from saco_data.engine.session import Finished
@@ -47,8 +48,9 @@ def look(subset: Subset) -> None:
     copy = saco.load("data/silver")
     assert_type(copy["nga"], Subset)
     assert_type(copy["sa-v/val"], VideoSubset)
-    assert_type(copy[str(Path("any"))], Subset | VideoSubset)
-    assert_type(list(copy.values()), list[Subset | VideoSubset])
+    assert_type(copy["sa-v/train"], TrainSubset)
+    assert_type(copy[str(Path("any"))], Subset | VideoSubset | TrainSubset)
+    assert_type(list(copy.values()), list[Subset | VideoSubset | TrainSubset])
     copy[0]  # type: ignore[call-overload]
     subset = copy["nga"]
     assert_type(subset[0], Item)

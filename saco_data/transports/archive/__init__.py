@@ -50,15 +50,15 @@ def members(
     wanted: Callable[[str], bool],
     *,
     checkpoint: Path | None = None,
-    md5: str | None = None,
+    checksum: str | None = None,
     stop: threading.Event | None = None,
 ) -> Generator[Member, None, None]:
     """The members whose name is `wanted`, each once, in the order of the archive.
 
     The content of a member can be read until the next one is asked for. Of two members with one
     name the first counts. When the iterator ends, the whole archive was seen, now or (checkpoint)
-    by earlier runs: a member that was not yielded is not in it. `md5` of the whole file is compared
-    if all of it was read in this process.
+    by earlier runs: a member that was not yielded is not in it. `checksum`, an md5 or sha256 of the
+    whole file, is compared if all of it was read in this process.
 
     Raises ArchiveDamaged (cut, damaged, not an archive), Blocked (a path that does not exist), and
     the errors of the RangeReader. To stop, close the iterator, or set `stop` in mid-member, which
@@ -75,13 +75,13 @@ def members(
         if begun is None and reader.size is not None:
             yield from zip_members(reader, wanted)
             return
-        raw = Raw(reader, windowed=False, md5=md5, begun=begun, stop=stop)
+        raw = Raw(reader, windowed=False, checksum=checksum, begun=begun, stop=stop)
         yield from _downloaded_zip(raw, wanted, checkpoint)
         return
     gzipped = head.startswith(GZIP)
     if gzipped and _inflate_head(head).startswith((*ZIP, GZIP)):
         _log.warning("%s is packed by gzip once more; it is unpacked first", reader.origin)
-        raw = Raw(reader, windowed=False, md5=md5, begun=begun, stop=stop)
+        raw = Raw(reader, windowed=False, checksum=checksum, begun=begun, stop=stop)
         yield from _unpacked(raw, wanted, checkpoint)
         return
     if not gzipped and not looks_like_tar(head):
@@ -89,7 +89,7 @@ def members(
         foreign = kinds.is_packed(head)
         raise ArchiveDamaged(what, item=reader.origin, remedy=remedy, foreign=foreign)
     index = Index(checkpoint if reader.seekable else None, reader.identity, reader.size)
-    raw = Raw(reader, windowed=not gzipped, md5=md5, begun=begun, stop=stop)
+    raw = Raw(reader, windowed=not gzipped, checksum=checksum, begun=begun, stop=stop)
     try:
         stream = Gunzip(raw, index) if gzipped else Plain(raw, index)
         yield from tar_members(stream, wanted, index)

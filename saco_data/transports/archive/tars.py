@@ -6,10 +6,12 @@ declared size into memory, and cannot jump; only its decoder of a single header 
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import tarfile
 from collections.abc import Callable, Iterator
 
+from saco_data.model.errors import SacoError
 from saco_data.transports.archive.index import Entry, Index
 from saco_data.transports.archive.safety import ArchiveDamaged, Member, plain_name, refusal_of
 from saco_data.transports.archive.stream import Stream
@@ -53,8 +55,10 @@ def tar_members(stream: Stream, wanted: Callable[[str], bool], index: Index) -> 
         stream.save(position, now=True)
         index.save(position, complete=True)
     except BaseException:
-        # Also when the caller stops: the next run continues at this position.
-        stream.save(position, now=True)
+        # Also when the caller stops: the next run continues at this position. Where the disk
+        # refuses, it searches again; what went wrong first is what counts.
+        with contextlib.suppress(SacoError, OSError):
+            stream.save(position, now=True)
         raise
 
 

@@ -17,7 +17,9 @@ from pathlib import Path
 from saco_data.model.errors import Blocked
 from saco_data.model.reasons import Reason
 from saco_data.storage.files import CHUNK
+from saco_data.transports.archive.local import LocalFile
 from saco_data.transports.archive.safety import ArchiveDamaged, Member, plain_name, refusal_of
+from saco_data.transports.archive.zip_directory import find_disagreement
 from saco_data.transports.base import RangeReader
 
 DIRECTORY_LIMIT = 128 << 20  # bytes of central directory that are read into memory
@@ -75,6 +77,11 @@ def zip_members(reader: RangeReader, wanted: Callable[[str], bool]) -> Iterator[
             member = Member(name, info.file_size, refusal, vouched=True, _pieces=read)
             yield member
             member.close()
+        if isinstance(reader, LocalFile):
+            # Reached where something wanted was not found: is it really not there?
+            problem = find_disagreement(reader.path, infos, archive.start_dir)
+            if problem:
+                raise ArchiveDamaged(problem, item=reader.origin)
 
 
 def find_problem(path: Path) -> str:

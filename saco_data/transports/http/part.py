@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import json
 import os
 import shutil
+import stat
 from itertools import pairwise
 from pathlib import Path
 
@@ -57,8 +59,10 @@ class Part:
         """
         try:
             # Most files have no note, and a failing `open` costs several times as much as `stat`.
-            self.note.stat()
+            self.note.lstat()
             self.exists = True
+            if _set_aside(self.note) or _set_aside(self.path):
+                return
             note = json.loads(self.note.read_bytes())
             spans = [(int(start), int(stop)) for start, stop in note["spans"]]
             version = Version(str(note["etag"]), str(note["last_modified"]), note["size"])
@@ -83,7 +87,13 @@ class Part:
             with explain_errors(self.target):
                 self.path.parent.mkdir(parents=True, exist_ok=True)
                 flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-                self._file = os.open(self.path, flags | (0 if self.spans else os.O_TRUNC), 0o666)
+                flags |= 0 if self.spans else os.O_TRUNC
+                try:
+                    self._file = os.open(self.path, flags, 0o666)
+                except OSError:
+                    if not _set_aside(self.path):
+                        raise
+                    self._file = os.open(self.path, flags, 0o666)
         return self._file
 
     def reserve(self, size: int) -> None:
@@ -140,6 +150,21 @@ class Part:
         for path in (self.note, self.path):
             with contextlib.suppress(FileNotFoundError):
                 path.unlink()
+
+
+def _set_aside(path: Path) -> bool:
+    """Whether a folder, link, pipe or device was there and has another name now.
+
+    Only a regular file is ours.
+    """
+    try:
+        if stat.S_ISREG(path.lstat().st_mode):
+            return False
+    except FileNotFoundError:
+        return False
+    numbered = (path.with_name(f"{path.name}.aside-{number}") for number in itertools.count())
+    path.rename(next(free for free in numbered if not os.path.lexists(free)))
+    return True
 
 
 def _is_size(value: object) -> bool:

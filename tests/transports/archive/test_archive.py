@@ -259,9 +259,9 @@ def test_the_md5_of_a_stream_is_compared(zipped: bool, tmp_path: Path) -> None:
     path = tmp_path / "a"
     path.write_bytes(gzip.compress(tar_of(FILES), mtime=0) if zipped else zip_of(FILES))
     good = hashlib.md5(path.read_bytes()).hexdigest()
-    assert len(list(members(WithoutRanges(path), cats, md5=good.upper()))) == 30
+    assert len(list(members(WithoutRanges(path), cats, checksum=good.upper()))) == 30
     with pytest.raises(ArchiveDamaged, match="md5"):
-        list(members(WithoutRanges(path), cats, md5="0" * 32))
+        list(members(WithoutRanges(path), cats, checksum="0" * 32))
 
 
 def hostile_tar(path: Path) -> None:

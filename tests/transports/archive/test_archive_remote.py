@@ -19,7 +19,9 @@ from pathlib import Path
 
 import pytest
 
+from saco_data.model.errors import OutputError
 from saco_data.sandbox.http_server import FileServer
+from saco_data.sandbox.packing import pack_tar
 from saco_data.transports.archive import ArchiveDamaged, gzips, members, seekpoint, stream
 from saco_data.transports.archive.index import Entry, Index, Point
 from saco_data.transports.archive.local import LocalFile
@@ -265,6 +267,20 @@ def test_a_killed_run_is_resumed(
         Path(name).name: content for name, content in wanted_of(files).items()
     }
     assert all((out / name).stat().st_mtime_ns == time for name, time in done.items())
+
+
+def test_an_index_that_cannot_be_saved_at_a_stop_is_no_error(
+    server: FileServer, http: Http, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server.files["/a.tar"] = pack_tar({"a": b"x" * 3000, "b": b"y" * 3000})
+
+    def refuse(*arguments: object, **options: object) -> None:
+        raise OutputError("cannot write (Permission denied)")
+
+    found = members(http.open(f"{server.url}/a.tar"), lambda name: True, checkpoint=tmp_path / "c")
+    assert next(found).read() == b"x" * 3000
+    monkeypatch.setattr(Index, "save", refuse)
+    found.close()
 
 
 def test_an_incomplete_frame_of_the_index_is_cut_off(

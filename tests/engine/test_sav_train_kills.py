@@ -1,0 +1,117 @@
+"""SA-V train killed again and again while links expire: the result is that of a quiet run."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from saco_data.config.settings import Settings
+from saco_data.engine import session
+from saco_data.sandbox.links_cdn import LinksCdn
+from saco_data.sandbox.miniature import build_subset, serve
+from saco_data.sandbox.mounts import Mounts
+from saco_data.transports.archive import raw as archive_raw
+from saco_data.transports.archive.stream import Plain
+from tests.helpers.executor import InlineExecutor
+from tests.helpers.folders import config
+from tests.helpers.pipeline import Notes, items, products
+from tests.helpers.seeds import choose_seed
+from tests.helpers.stopping import die_at
+
+TRAIN = "sa-v/train"
+# A run is killed at one of so many first changes to the file system: early, or near its end.
+LATEST = (40, 400)
+
+
+@pytest.fixture
+def mounts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Mounts]:
+    """A links CDN; requests and checkpoints come in steps that fit the miniature."""
+    for name, size in (("FIRST_WINDOW", 16), ("LAST_WINDOW", 16), ("LEAST_SKIP", 1)):
+        monkeypatch.setattr(archive_raw, name, size << 10)
+    monkeypatch.setattr(archive_raw, "MOST_SKIP", 1 << 10)
+    monkeypatch.setattr(Plain, "SAVE_EVERY", 8 << 10)
+    with serve(tmp_path / "served", {TRAIN: build_subset(TRAIN)}) as served:
+        yield served
+
+
+def configured(mounts: Mounts, name: str, media: str) -> Settings:
+    own = {**mounts.keys["collections"]["sa-v"], "path": "sa-v", "media": media}
+    folder = mounts.folder.parent / name
+    folder.mkdir()
+    return config(folder, jobs=1, collections={"sa-v": own})
+
+
+def result_of(settings: Settings) -> dict[str, Any]:
+    """All that a run leaves for its user: products, listing, states; and that nothing else lies."""
+    own = settings.subset(TRAIN)
+    assert not [path for path in own.raw_folder.rglob("*") if path.is_file()]
+    known = {name: (item.reason, item.sha256) for name, item in items(settings, TRAIN).items()}
+    return {**products(settings, TRAIN), "listing": own.pristine.read_bytes(), "ledger": known}
+
+
+def go(settings: Settings, point: int | None) -> int:
+    """A run in its own process, killed at a change to the file system; its exit code, or -1."""
+    child = os.fork()
+    if child == 0:
+        if point is not None:
+            die_at(point)
+        code = 1
+        with contextlib.suppress(BaseException):
+            code = session.go(settings, [TRAIN], "test", Notes(), executor=InlineExecutor()).code
+        os._exit(code)
+    _, status = os.waitpid(child, 0)
+    return -1 if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
+
+
+def survive(mounts: Mounts, media: str, kills: int) -> None:
+    """Kills runs, each followed by the next one, until so many were killed."""
+    seed = choose_seed()
+    print(f"\n{kills} kills, {media}, SACO_SEED={seed}")
+    chance = random.Random(seed)
+    cdn: LinksCdn = mounts.servers["sa-v"]
+    quiet = configured(mounts, f"quiet_{media}", media)
+    assert go(quiet, None) == 0
+    right = result_of(quiet)
+    killed = expired = finished = 0
+    settings = configured(mounts, f"killed_{media}", media)
+    while killed < kills:
+        point: int | None = chance.randrange(chance.choice(LATEST))
+        if chance.random() < 0.25:
+            cdn.expire_after = chance.randrange(40)
+            point = point if chance.random() < 0.5 else None
+        code = go(settings, point)
+        assert code in (-1, 0, 4), f"seed {seed}: exit code {code}"
+        killed += code == -1
+        expired += code == 4
+        if cdn.expire_after is not None:
+            mounts.write("sa-v_links.txt", cdn.renew())
+        if code == 0:
+            finished += 1
+            assert result_of(settings) == right, f"seed {seed}"
+            for path in settings.root.iterdir():
+                if path.is_dir():
+                    shutil.rmtree(path)
+    while (code := go(settings, None)) != 0:
+        assert code == 4
+        mounts.write("sa-v_links.txt", cdn.renew())
+    assert result_of(settings) == right, f"seed {seed}"
+    print(
+        f"{killed} killed, {expired} stopped by expired links, {finished + 1} finished, all equal"
+    )
+
+
+def test_a_few_kills(mounts: Mounts) -> None:
+    survive(mounts, "both", 3)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("media", ["both", "frames"])
+def test_a_hundred_kills(mounts: Mounts, media: str) -> None:
+    survive(mounts, media, 100)
