@@ -236,9 +236,9 @@ def test_the_viewer_works_with_the_keyboard_alone(opened: Any) -> None:
 
 
 def test_filters_are_in_the_address_and_come_back_with_it(opened: Any) -> None:
-    choose(opened, text="red disc", subset="sav", kind="negative")
+    choose(opened, text="red ball", subset="sav", kind="negative")
     before = told(opened, "rows"), rows(opened)
-    assert "text=red+disc" in opened.current_url and "subset=sav" in opened.current_url
+    assert "text=red+ball" in opened.current_url and "subset=sav" in opened.current_url
     load(opened, opened.current_url)
     assert (told(opened, "rows"), rows(opened)) == before
     opened.find_element(By.CSS_SELECTOR, "#filters button").click()
@@ -251,7 +251,7 @@ def test_filters_are_in_the_address_and_come_back_with_it(opened: Any) -> None:
 def test_the_search_tells_about_all_files_wherever_it_is_read(opened: Any) -> None:
     choose(opened, text="no such phrase")
     assert cards(opened) == [] and told(opened, "all") == "0 of 18 files match."
-    choose(opened, text="disc")
+    choose(opened, text="ball")
     assert told(opened, "all") == told(opened, "rows") != ""
 
 

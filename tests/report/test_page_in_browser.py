@@ -59,17 +59,17 @@ def test_the_state_filter_shows_what_is_lost_and_why(opened: Any) -> None:
 
 
 def test_the_phrase_filter_finds_positives_and_negatives(opened: Any) -> None:
-    choose(opened, text="RED disc")
+    choose(opened, text="RED ball")
     both = rows(opened)
-    assert both and all("the red disc" in row for row in both)
-    assert {card["text"].split(" sav")[0][:12] for card in cards(opened)} == {"the red disc"}
+    assert both and all("the red ball" in row for row in both)
+    assert {card["text"].split(" sav")[0][:12] for card in cards(opened)} == {"the red ball"}
     choose(opened, kind="positive")
     positives = rows(opened)
     assert 0 < len(positives) < len(both)
-    assert all("in the picture: the red disc" in row for row in positives)
+    assert all("in the picture: the red ball" in row for row in positives)
     assert {card["kind"] for card in cards(opened)} == {"positive"}
     choose(opened, kind="negative")
-    assert all("not in it: the red disc" in row for row in rows(opened))
+    assert all("not in it: the red ball" in row for row in rows(opened))
     assert {card["kind"] for card in cards(opened)} == {"negative"}
     choose(opened, text="no such phrase")
     assert rows(opened) == [] and "0 of 18" in told(opened, "rows")
