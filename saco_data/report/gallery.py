@@ -33,6 +33,7 @@ MEASURED = 40  # random pairs with masks that are opened and measured
 EXTREMES = 6  # pairs of the smallest and of the largest annotated area, measured too
 NOTABLE = 2  # pairs shown for each measure
 THUMBNAIL = 480  # pixels, longest side: also what is shown large
+MEASURE_AT = 320  # pixels, longest side: what measures refer to
 # Bytes for all pictures of a page, so that a page about 50,000 products stays under 20 MB.
 BUDGET = 8_000_000
 
@@ -196,9 +197,15 @@ def _card(gallery: Gallery, subset: str, root: Path, pairs: Pairs, pair: Pair) -
         *picture.size,
         as_uri(picture, "JPEG", quality=70, optimize=True),
         as_uri(draw_layer(masks, picture), "PNG", optimize=True) if masks else "",
-        measure(picture, masks) if masks else None,
+        measure(_shrink(picture), masks) if masks else None,
         shapes=list_shapes(pair, annotations, picture.size),
     )
+
+
+def _shrink(picture: Image.Image) -> Image.Image:
+    small = picture.copy()
+    small.thumbnail((MEASURE_AT, MEASURE_AT))
+    return small
 
 
 def as_uri(picture: Image.Image, kind: str, **options: object) -> str:
