@@ -53,7 +53,8 @@ SHAPES = {
 # Ours without the check of the runs, as a function of the package.
 UNCHECKED = """
 import json, pathlib, sys
-from saco_data.evaluation.files import Options, Task, evaluate_one, processors
+from saco_data.config.granted import processors
+from saco_data.evaluation.files import Options, Task, evaluate_one
 
 truth, found = map(pathlib.Path, sys.argv[1:])
 how = Options(check=False, jobs=processors())

@@ -5,16 +5,21 @@ Functions return records, print nothing, and raise the errors of `saco_data.mode
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeGuard
 
 from saco_data.catalog import registry
 from saco_data.config import settings as config
+from saco_data.config.granted import processors
 from saco_data.config.settings import Settings
-from saco_data.dataset.dataset import Dataset, Subset, files_of
+from saco_data.config.yaml_text import is_bucket
+from saco_data.dataset.dataset import Dataset, Subset, SubsetFiles, files_of
 from saco_data.dataset.predictions import Predictions
-from saco_data.engine import forecast, session
+from saco_data.dataset.remote import fetch_annotations, open_remote
+from saco_data.engine import forecast, published, session
 from saco_data.engine import status as statuses
 from saco_data.engine.events import Reporter, Silent, Stages
 from saco_data.engine.forecast import Table
@@ -25,6 +30,7 @@ from saco_data.evaluation import naming
 from saco_data.evaluation.results import Result
 from saco_data.model.errors import UsageError
 from saco_data.state.ledger import Ledger
+from saco_data.storage.store import open_store
 
 __all__ = [
     "Predictions",
@@ -55,12 +61,17 @@ def load(source: Config = None) -> Dataset:
 
     `load("data/sa-v")["sa-v/val"]` holds videos: their frames, objects and masks.
 
-    `source`: the folder of a copy (it has `images/` and `annotations/`), else a config. Subsets
-    whose annotations for evaluation are not there yet are left out; one that lacks pictures holds
-    only the items whose picture is there, and `saco.evaluate` says so. Nothing is read before it is
-    needed. Raises UsageError where there is no subset at all.
+    `source`: the folder of a copy (it has `images/` and `annotations/`), the bucket where
+    `saco push` published one (`s3://`, `gs://`), else a config. Pictures of a bucket are fetched
+    when they are first needed, into a cache; its subsets of videos are left out.
+
+    Subsets whose annotations for evaluation are not there yet are left out; one that lacks pictures
+    holds only the items whose picture is there, and `saco.evaluate` says so. Nothing is read before
+    it is needed. Raises UsageError where there is no subset at all.
     """
-    if isinstance(source, str | Path) and Path(source).is_dir():
+    if isinstance(source, str) and is_bucket(source):
+        found, item = _find_published(source), source
+    elif isinstance(source, str | Path) and Path(source).is_dir():
         root = Path(source)
         found = {
             each.id: files_of(
@@ -74,14 +85,30 @@ def load(source: Config = None) -> Dataset:
     else:
         settings = read_config(source)
         subsets = [settings.subset(name) for name in settings.registry.ids]
+        subsets = [each for each in subsets if not each.bucket]
         found = {each.id: files_of(each.manifest, each.derived, each.images) for each in subsets}
-        item = str(settings.silver)
+        item = settings.bucket or str(settings.silver)
+        if settings.bucket:
+            found = {**_find_published(settings.bucket), **found}
     there = {name: files for name, files in found.items() if files.annotations.exists()}
     if not there:
         raise UsageError(
             "holds no prepared subset", item=item, remedy="Run `saco prepare`, or name its folder"
         )
     return Dataset(there)
+
+
+def _find_published(place: str) -> dict[str, SubsetFiles]:
+    """The subsets that are published in a bucket and have an annotation file."""
+    place = place.rstrip("/")
+    found = {}
+    for each in published.find_inventories(open_store(place), registry.builtin().ids):
+        name = each.header.subset
+        with contextlib.suppress(FileNotFoundError):
+            annotations, whole = fetch_annotations(place, name)
+            remote = open_remote(place, name)
+            found[name] = SubsetFiles(annotations, remote.folder, whole=whole, remote=remote)
+    return found
 
 
 def plan(source: Config = None, subsets: Names = ()) -> Table:
@@ -114,7 +141,13 @@ def prepare(
 
 
 def status(source: Config = None, subsets: Names = ()) -> Status:
-    """Counts by state and reason, from the ledger alone. Raises ConfigError, UsageError."""
+    """Counts by state and reason, from the ledger alone. Raises ConfigError, UsageError.
+
+    `source`: a config, or the bucket or folder where `saco push` published a copy.
+    """
+    if _is_place(source):
+        names = registry.builtin().select(_as_list(subsets)) if subsets else registry.builtin().ids
+        return published.read_status(open_store(source), names)
     settings = read_config(source)
     with Ledger(settings.state, read_only=True) as ledger:
         return statuses.read(settings, ledger, settings.registry.select(_as_list(subsets)))
@@ -159,9 +192,14 @@ def evaluate(
         ran=Path(ran) if ran is not None else None,
     )
     if jobs is None:
-        jobs = evaluations.processors() if threading.active_count() == 1 else 1
+        jobs = processors() if threading.active_count() == 1 else 1
     how = evaluations.Options(iou, lenient, partial, seed=seed, jobs=jobs)
     return evaluations.evaluate_files([task], how)
+
+
+def _is_place(source: Config) -> TypeGuard[str | Path]:
+    """Whether it is a bucket or a folder, where a copy may be, and not a config."""
+    return isinstance(source, str | Path) and (is_bucket(source) or Path(source).is_dir())
 
 
 def _as_list(subsets: Names) -> Sequence[str]:

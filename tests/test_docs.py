@@ -40,7 +40,8 @@ EXAMPLES = {
     "FILE": "CONFIG_FRAMES.yaml",
 }
 # What needs cards of others, own masks, predictions or a live source: tests of their own run it.
-ELSEWHERE = {"init", "intersect", "demo", "annotations", "sync", "convert", "eval"}
+ELSEWHERE = {"init", "intersect", "compare", "diff", "demo", "annotations", "sync"}
+ELSEWHERE |= {"convert", "eval", "export", "push", "seek-index"}
 
 
 def commands() -> set[str]:

@@ -228,7 +228,8 @@ def test_a_slurm_task_that_is_cancelled_stays_so(home: TinySubset) -> None:
 def test_a_slurm_task_that_waits_for_another_run_can_be_stopped(
     home: TinySubset, number: int, ended: tuple[int, bool]
 ) -> None:
-    script = "touch begun\nexit 6"
+    # It is stopped while it waits, not in the moment between.
+    script = "trap '' TERM\ntouch begun\nexit 6"
     assert signalled(home, script, number, SACO_RETRY_SECONDS="60") == ended
 
 

@@ -113,6 +113,11 @@ class Raw(_Facts):
     # The typical size of one raw file in bytes, for estimates.
     typical_bytes: Annotated[int, Field(gt=0)]
 
+    @property
+    def is_tar_gz(self) -> bool:
+        """Whether it is published as tar.gz, whose members a seek index can find."""
+        return (self.archive or "").endswith(".tar.gz")
+
 
 class EveryFourth(_Facts):
     """Every fourth frame of each video: a product of its own, where the config asks for it.

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -105,9 +106,10 @@ def carry_out(
     from saco_data.engine import session
 
     reporter = options.reporter(settings)
-    return session.go(
-        settings, subsets, command, reporter, stages=stages, confirm_gone=confirm_gone
-    )
+    with tell_if_stopped(settings, subsets, command):
+        return session.go(
+            settings, subsets, command, reporter, stages=stages, confirm_gone=confirm_gone
+        )
 
 
 def conclude(
@@ -129,6 +131,18 @@ def conclude(
     line = readable("", last_line(command, code, status, results, unfinished))
     click.echo(line, err=True)
     Log(settings.state).note("", line)
+
+
+@contextlib.contextmanager
+def tell_if_stopped(settings: Settings, subsets: Sequence[str], command: str) -> Iterator[None]:
+    """Within the context, a run that Ctrl-C or SIGTERM stops says what it made: see `conclude`."""
+    from saco_data.model.errors import Interrupted
+
+    try:
+        yield
+    except Interrupted as stopped:
+        conclude(settings, subsets, command, stopped.exit_code, stopped.results)
+        raise
 
 
 def read_status(settings: Settings, subsets: Sequence[str]) -> Status:

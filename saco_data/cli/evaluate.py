@@ -82,8 +82,8 @@ def evaluate(
     `eval check PRED` only validates, `eval compare A B` compares two models.
     Example: saco eval nga=nga.json
     """
+    from saco_data.config.granted import processors
     from saco_data.evaluation.files import Options as How
-    from saco_data.evaluation.files import processors
     from saco_data.model.errors import SacoError
 
     how = How(iou, lenient, partial, seed=seed, jobs=processors())
@@ -123,8 +123,9 @@ def standalone() -> None:
     """
     import argparse
 
+    from saco_data.config.granted import processors
     from saco_data.evaluation.files import Options as How
-    from saco_data.evaluation.files import Task, evaluate_one, processors
+    from saco_data.evaluation.files import Task, evaluate_one
     from saco_data.model.errors import SacoError
 
     parser = argparse.ArgumentParser(description="cgF1 of a COCO result file")

@@ -60,7 +60,7 @@ def evaluate_masks(
 
     `name`: what the result is called; by default the name of the folder of ground truth.
     """
-    from saco_data.evaluation.files import processors
+    from saco_data.config.granted import processors
     from saco_data.evaluation.jf import evaluate_folders
     from saco_data.executors.local import LocalExecutor
     from saco_data.model.errors import UsageError

@@ -14,6 +14,8 @@ _VERDICTS = {
     3: "incomplete, run again",
     4: "blocked, needs you",
     5: "the disk is full",
+    130: "stopped by Ctrl-C",
+    143: "stopped by SIGTERM",
 }
 # The states that explain an exit code, the most important first.
 _STATES = {3: (State.FAILED, State.GONE), 4: (State.BLOCKED, State.GONE)}

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import click
 
 from saco_data.cli.common import Options, json_option, show, subsets_argument
+from saco_data.cli.push import at_option, show_status_at
 
 
 @click.command()
@@ -15,13 +16,19 @@ from saco_data.cli.common import Options, json_option, show, subsets_argument
 @click.option(
     "--reasons", is_flag=True, help="Each reason, since when, and the message of the source."
 )
+@at_option
 @json_option
 @click.pass_obj
-def status(options: Options, subsets: Sequence[str], reasons: bool, as_json: bool) -> None:
+def status(
+    options: Options, subsets: Sequence[str], reasons: bool, place: str | None, as_json: bool
+) -> None:
     """Count files by state and reason.
 
     Example: saco status --json
     """
+    if place:
+        show_status_at(place, subsets, as_json)
+        return
     settings, names = options.select(subsets)
     if not reasons:
         show(settings, names, as_json, evaluator=False)

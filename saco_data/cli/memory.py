@@ -80,13 +80,15 @@ def intersect(
 ) -> None:
     """Write annotation files with only the files that one copy has, or that several all have.
 
-    A, B...: cards or keep-lists of the laboratories. All of them get the same bytes.
+    A, B...: cards, keep-lists or locks of the laboratories. All of them get the same bytes. Of
+    locks, only pictures that agree are kept.
     Example: saco intersect our/card their/card
     """
+    from saco_data.share import copies as copying
     from saco_data.share import intersect as intersection
 
     settings, names = options.select(subsets)
-    loaded = [intersection.load(path, settings.registry.ids) for path in copies]
+    loaded = [copying.load(path, settings.registry.ids) for path in copies]
     written = intersection.intersect(settings, loaded, names, to.absolute() if to else None)
     if as_json:
         content = {name: each.as_json() for name, each in written.items()}
@@ -98,6 +100,8 @@ def intersect(
             f"{each.image_nps[1]} of {each.image_nps[0]} image-NPs, "
             f"{each.masks[1]} of {each.masks[0]} masks, keep-list {each.keep_list_sha256}"
         )
+        if each.differing:
+            click.echo(f"{name}: {each.differing} left out, their pictures do not agree", err=True)
     left_out = [name for name in names if name not in written]
     if left_out:
         click.echo(f"not in every copy, so left out: {', '.join(left_out)}", err=True)

@@ -7,11 +7,11 @@ faults are named before anything is counted, and `results.csv` lies beside the p
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from saco_data.config.granted import processors
 from saco_data.evaluation import jf
 from saco_data.executors.local import LocalExecutor
 from saco_data.model.errors import Interrupted, SacoError
@@ -65,7 +65,7 @@ def _positive(text: str) -> int:
 
 
 def _evaluate(options: argparse.Namespace) -> None:
-    width = min(options.num_processes, os.cpu_count() or 1)
+    width = min(options.num_processes, processors())
     executor = LocalExecutor(width) if width > 1 else None
     skip = not options.do_not_skip_first_and_last_frame
     if not options.quiet:

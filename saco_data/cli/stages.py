@@ -16,6 +16,7 @@ from saco_data.cli.common import (
     show,
     subsets_argument,
 )
+from saco_data.cli.push import at_option, verify_at
 
 
 @click.command()
@@ -90,13 +91,19 @@ def prune(options: Options, subsets: Sequence[str], confirm_gone: bool, as_json:
 
 @click.command()
 @subsets_argument
+@at_option
+@click.option("--full", is_flag=True, help="With --at: read every object there.")
 @json_option
 @click.pass_obj
-def verify(options: Options, subsets: Sequence[str], as_json: bool) -> None:
+def verify(
+    options: Options, subsets: Sequence[str], place: str | None, full: bool, as_json: bool
+) -> None:
     """Check every finished product: complete, unchanged, of the annotated size.
 
     The next prepare makes damaged ones again. Example: saco verify geode
     """
+    if place:
+        sys.exit(verify_at(place, subsets, full, as_json))
     from saco_data.engine import verify as verification
 
     settings, names = options.select(subsets)

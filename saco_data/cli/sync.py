@@ -14,6 +14,7 @@ from saco_data.cli.common import (
     confirm_gone_option,
     json_option,
     subsets_argument,
+    tell_if_stopped,
 )
 
 
@@ -33,9 +34,9 @@ def sync(
     from saco_data.engine import sync as synchronise
 
     settings, names = options.select(subsets)
-    done = synchronise.sync(
-        settings, names, options.reporter(settings), full=full, confirm_gone=confirm_gone
-    )
+    reporter = options.reporter(settings)
+    with tell_if_stopped(settings, names, "sync"):
+        done = synchronise.sync(settings, names, reporter, full=full, confirm_gone=confirm_gone)
     if as_json:
         click.echo(json.dumps(done.as_json(), indent=1))
     else:

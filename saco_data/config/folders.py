@@ -8,13 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from saco_data.config.yaml_text import Where
+from saco_data.config.yaml_text import Where, is_bucket
 from saco_data.model.errors import DiskTrouble
 
 if TYPE_CHECKING:
     from saco_data.config.settings import Settings
 
-_COMMON = ("path_annotations", "silver_path", "directory_save")
+_COMMON = ("path_annotations", "silver_path", "state_path", "directory_save")
 _REMEDY = "Choose another folder, or make this one accessible"
 
 
@@ -28,7 +28,9 @@ def check_folders(settings: Settings, where: Where) -> None:
 def _folders(settings: Settings) -> Iterator[tuple[str, str]]:
     """Each key that names a folder, with its value."""
     for key in _COMMON:
-        yield key, getattr(settings.keys, key)
+        value = getattr(settings.keys, key)
+        if value and not is_bucket(value):
+            yield key, value
     for name in settings.registry.ids:
         if given := settings.by_subset.get(f"{name}_path"):
             yield f"{name}_path", given

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from saco_data.catalog.manifest import Pause
+from saco_data.config.granted import workers
 
 
 class Limits(BaseModel):
@@ -40,6 +40,8 @@ class CollectionKeys(BaseModel):
     manifests: str | None = Field(default=None, min_length=1)
     # The raw media that the user has, by subset: a folder, an archive or a URL.
     raw: dict[str, str] = Field(default_factory=dict)
+    # The seek indices of the archives, by subset: a file or a URL, with `#sha256=` of the file.
+    index: dict[str, str] = Field(default_factory=dict)
     # The links file of a collection whose links expire.
     links_file: str | None = Field(default=None, min_length=1)
     # Where the pictures of SA-V val and test are linked together, for SA-Co/VEval.
@@ -65,6 +67,7 @@ class Keys(BaseModel):
 
     path_annotations: str = Field("data/annotations", min_length=1)
     silver_path: str = Field("data/silver", min_length=1)
+    state_path: str | None = Field(default=None, min_length=1)
     cookies_path: str | None = None
     sav_links_file: str | None = None
     num_images_show: int = Field(5, ge=1, le=1000)
@@ -78,6 +81,6 @@ class Keys(BaseModel):
     limits: dict[str, Limits] = Field(default_factory=dict)
     transport: dict[str, str] = Field(default_factory=dict)
     gone_confirm_hours: float = Field(0, ge=0)
-    jobs: int = Field(default_factory=lambda: os.cpu_count() or 1, ge=1, le=1024)
+    jobs: int = Field(default_factory=lambda: min(workers(), 1024), ge=1, le=1024)
     executor: str = "local"
     collections: dict[str, CollectionKeys] = Field(default_factory=dict)

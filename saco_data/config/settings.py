@@ -21,7 +21,7 @@ from saco_data.config.folders import check_folders
 from saco_data.config.keys import CollectionKeys, Keys
 from saco_data.config.regular import require_regular
 from saco_data.config.subset import Places, SubsetConfig, endpoint_key
-from saco_data.config.yaml_text import Where, expand, read, without_user
+from saco_data.config.yaml_text import Where, expand, is_bucket, read, without_user
 from saco_data.model.errors import ConfigError, DiskTrouble, ManifestError, UsageError
 
 FILE_NAME = "CONFIG_FRAMES.yaml"
@@ -39,6 +39,8 @@ def subset_keys() -> dict[str, type]:
             keys[f"remove_downloaded_videos_{manifest.name}"] = bool
         if manifest.raw.config_key:
             keys[manifest.raw.config_key] = str
+        if manifest.raw.is_tar_gz:
+            keys[f"{manifest.name}_index"] = str
     return keys
 
 
@@ -68,13 +70,23 @@ class Settings:
 
     @property
     def silver(self) -> Path:
-        """The folder of the prepared files of Silver."""
-        return self.path(self.keys.silver_path)
+        """The folder of the prepared files of Silver.
+
+        For a bucket, they are made here and stay until they are published there.
+        """
+        return self.state / "copy" if self.bucket else self.path(self.keys.silver_path)
+
+    @property
+    def bucket(self) -> str:
+        """The address of the bucket that Silver is published in; "" where it is in a folder."""
+        return self.keys.silver_path if is_bucket(self.keys.silver_path) else ""
 
     @property
     def state(self) -> Path:
-        """The folder of ledger, lock, logs and report."""
-        return self.silver / ".saco"
+        """The folder of ledger, lock, logs and report: always local."""
+        if self.keys.state_path:
+            return self.path(self.keys.state_path)
+        return self.path(".saco") if self.bucket else self.silver / ".saco"
 
     def collection(self, name: str) -> CollectionKeys:
         """The keys of a collection."""
@@ -218,8 +230,8 @@ def _check_values(settings: Settings, where: Where) -> None:
     endpoints = [
         endpoint_key(manifest, key) for manifest in known.manifests for key in manifest.endpoints
     ]
-    raw = {
-        f"{name}.raw": [manifest.name for manifest in known.collections[name].manifests]
+    own = {
+        name: [manifest.name for manifest in known.collections[name].manifests]
         for name in keys.collections
         if name in known.collections
     }
@@ -227,10 +239,8 @@ def _check_values(settings: Settings, where: Where) -> None:
         ("limits", keys.limits, list(known.ids)),
         ("endpoints", keys.endpoints, [*endpoints, *_OTHER_ENDPOINTS]),
         ("collections", keys.collections, list(known.collections)),
-        *(
-            (f"collections.{key}", keys.collections[key.partition(".")[0]].raw, names)
-            for key, names in raw.items()
-        ),
+        *((f"collections.{key}.raw", keys.collections[key].raw, own[key]) for key in own),
+        *((f"collections.{key}.index", keys.collections[key].index, own[key]) for key in own),
     ]
     for name, given, allowed in checks:
         for key in given:

@@ -61,6 +61,17 @@ class SubsetConfig:
         own = self.manifest.products or f"images/{self.manifest.name}"
         return self.settings.places.images or self.root / own
 
+    @property
+    def bucket(self) -> str:
+        """The address of the bucket that the subset is published in; "" where it is in a folder."""
+        is_ours = self.manifest.collection == DEFAULT_COLLECTION and not self.settings.places.images
+        return self.settings.bucket if is_ours else ""
+
+    @property
+    def published(self) -> Path:
+        """Our copy of the inventory of what is published of the subset."""
+        return self.settings.state / "published" / f"{self.id.replace('/', '.')}.jsonl"
+
     @cached_property
     def derived(self) -> Path:
         """The annotation file that evaluation reads."""
@@ -95,8 +106,11 @@ class SubsetConfig:
 
     @cached_property
     def frames_view(self) -> Path | None:
-        """The official `frames/` folder of a frame subset; None for image subsets."""
-        return self.folder / "frames" if self.manifest.frames else None
+        """The official `frames/` folder of a frame subset; None for image subsets.
+
+        None for a bucket too: a second name would be a second copy there.
+        """
+        return self.folder / "frames" if self.manifest.frames and not self.bucket else None
 
     @cached_property
     def raw(self) -> str | Path | None:
@@ -108,6 +122,31 @@ class SubsetConfig:
         if not value:
             return None
         return value if is_url(value) else self.settings.path(value)
+
+    @cached_property
+    def seek_index(self) -> tuple[str | Path, str] | None:
+        """The seek index of the archives: its URL (str) or path, and the sha256 it must have.
+
+        The sha256 is "" where neither the config nor the manifest names it; None without an index.
+        """
+        if self.manifest.collection == DEFAULT_COLLECTION:
+            given = self.settings.by_subset.get(self.seek_index_key)
+        else:
+            given = self.settings.collection(self.manifest.collection).index.get(self.manifest.name)
+        pinned = self.manifest.pinned.get("index")
+        place, _, sha256 = (given or self.manifest.endpoints.get("index", "")).partition("#sha256=")
+        if not place:
+            return None
+        sha256 = sha256.strip().lower() or (pinned.sha256 if pinned else "")
+        return (place if is_url(place) else self.settings.path(place)), sha256
+
+    @property
+    def seek_index_key(self) -> str:
+        """The key of the config that names the seek index."""
+        facts = self.manifest
+        if facts.collection == DEFAULT_COLLECTION:
+            return f"{facts.name}_index"
+        return f"collections.{facts.collection}.index.{facts.name}"
 
     @cached_property
     def links_file(self) -> Path | None:

@@ -18,12 +18,13 @@ _PLACEHOLDER = re.compile(r"<[A-Z][A-Z0-9_ -]*>")
 _ADDRESS = re.compile(
     r"(https?|s3[an]?|gs|gcs|az|adl|abfss?|wasbs?|hdfs|oss|r2|b2|swift|file)://", re.IGNORECASE
 )
+_BUCKET = re.compile(r"(s3|gs)://[^/]", re.IGNORECASE)
 # Keys that name a path, and cannot be a URL either; and those that may be a URL too.
 _ONLY_PATH = re.compile(
     r"path_annotations|silver_path|cookies_path|sav_links_file|directory_save"
     r"|[a-z0-9_]+(?<!_download)_path|collections\.[^.]+\.(path|manifests)"
 )
-_RAW = re.compile(r"[a-z0-9_]+_(raw|download_path)|collections\.[^.]+\.raw\..+")
+_RAW = re.compile(r"[a-z0-9_]+_(raw|index|download_path)|collections\.[^.]+\.(raw|index)\..+")
 MAX_PATH_BYTES, MAX_PART_BYTES = 4096, 255
 _MAX_NODES = 20_000  # of a config, with what its aliases repeat
 _VARIABLE = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
@@ -158,13 +159,20 @@ def expand(value: Any, key: str, where: Where) -> Any:
             raise where.error(key, f"${name} is not set", f"Set {name}, or write the value itself")
         return os.environ[name]
 
+    if key == "silver_path" and is_bucket(value):
+        if without_user(value) != value:
+            raise where.error(
+                key, "an address with keys in it", "Give keys in the environment, not here"
+            )
+        return value.rstrip("/")
     if is_url(value) and not _ONLY_PATH.fullmatch(key):
         return value  # a signed URL may contain a dollar sign
     address = _ADDRESS.match(value)
     if address and (_ONLY_PATH.fullmatch(key) or _RAW.fullmatch(key)):
         raise where.error(
             key,
-            f"{address[0]} is an address, and a path is needed: buckets do not work here yet",
+            f"{address[0]} is an address, and a path is needed: a bucket is only possible as "
+            "silver_path (s3://, gs://)",
             "Write the path of a folder or file; a bucket can be mounted as a folder",
         )
     value = _VARIABLE.sub(variable, value)
@@ -193,6 +201,11 @@ def _unusable(value: str) -> str:
 def is_url(value: str) -> bool:
     """Whether a config value is a URL rather than a path."""
     return value.startswith(("http://", "https://"))
+
+
+def is_bucket(place: object) -> bool:
+    """Whether a place is the address of a bucket that we can write to: `s3://bucket/prefix`."""
+    return isinstance(place, str) and _BUCKET.match(place) is not None
 
 
 def without_user(value: str) -> str:

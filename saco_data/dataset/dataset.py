@@ -20,6 +20,7 @@ from saco_data.dataset.indexed import Indexed
 from saco_data.dataset.item import Item, Picture
 from saco_data.dataset.pairs import Pair, Pairs
 from saco_data.dataset.pruned import find_partial
+from saco_data.dataset.remote import Remote
 from saco_data.dataset.train_videos import TrainSubset
 from saco_data.dataset.videos import VideoSubset
 
@@ -32,6 +33,8 @@ class SubsetFiles:
     """Where a subset is: its annotation file, and the folder that its `file_name`s are below.
 
     `whole`: the annotation file of the whole subset, where `annotations` holds less.
+    `remote`: where the pictures come from, if they are fetched when they are needed; `images` is
+    then their place in the cache.
     `pictures`, the folder of the frames of videos, is given where the masks are files too: then
     `annotations` is their folder. `videos`, the folder of whole videos, is given as well where
     these are SA-V's annotation files.
@@ -42,6 +45,7 @@ class SubsetFiles:
     whole: Path | None = None
     pictures: Path | None = None
     videos: Path | None = None
+    remote: Remote | None = None
 
 
 def files_of(manifest: Manifest, annotations: Path, images: Path) -> SubsetFiles:
@@ -175,7 +179,8 @@ class Subset(Sequence["Item"]):
 
     def _item(self, pair: Pair) -> Item:
         files = self.files
-        return Item(self.name, files.annotations, files.images, pair, self._pairs.of(pair))
+        own = self._pairs.of(pair)
+        return Item(self.name, files.annotations, files.images, pair, own, files.remote)
 
     def _row(self, pair: Pair) -> tuple[object, ...]:
         annotations = self._pairs.of(pair)

@@ -25,6 +25,7 @@ from saco_data.dataset.pairs import (
     plain,
 )
 from saco_data.dataset.pictures import NoPicture, open_picture
+from saco_data.dataset.remote import Remote
 from saco_data.model.errors import AnnotationError, Incomplete
 from saco_data.storage.names import safe_join
 
@@ -35,7 +36,8 @@ VIEW = 640  # pixels, longest side of a picture in a notebook
 class Item:
     """An image-NP pair: a picture, a noun phrase, and a mask for each object that it names.
 
-    `subset` is a name, `source` the annotation file, `folder` that of the pictures.
+    `subset` is a name, `source` the annotation file, `folder` that of the pictures, `remote` where
+    they are fetched from, if they are not here.
     """
 
     subset: str
@@ -43,6 +45,7 @@ class Item:
     folder: Path
     pair: Pair
     annotations: list[Annotation]
+    remote: Remote | None = None
 
     @property
     def id(self) -> int | float | str:
@@ -61,7 +64,12 @@ class Item:
 
     @property
     def path(self) -> Path:
-        """The file of the picture. Raises UnsafeName for a name that leaves the folder."""
+        """The file of the picture. Raises UnsafeName for a name that leaves the folder.
+
+        A picture of a bucket is fetched first; raises Incomplete where that fails.
+        """
+        if self.remote is not None:
+            return self.remote.fetch(self.file_name)
         return safe_join(self.folder, self.file_name)
 
     @property
@@ -110,6 +118,8 @@ class Item:
 
         Raises Incomplete where it is missing or cannot be opened.
         """
+        if self.remote is not None:
+            self.remote.fetch(self.file_name)
         try:
             return open_picture(self.folder, self.file_name, (self.width, self.height), longest)
         except NoPicture as error:

@@ -10,8 +10,11 @@ from pathlib import Path
 from saco_data.config.settings import Settings
 from saco_data.engine.subset import Subset
 from saco_data.model import words
+from saco_data.model.errors import SacoError
 from saco_data.model.finding import Finding, fail, ok, warn
 from saco_data.storage import folders
+from saco_data.storage.probe import require_conditions
+from saco_data.storage.store import open_store
 
 OPEN_FILES = 512
 
@@ -23,8 +26,20 @@ def examine(settings: Settings, subsets: Sequence[Subset]) -> Iterator[Finding]:
     awkward = [subset for subset in subsets if subset.source.awkward_name]
     for folder in existing:
         yield from _check_folder(folder, awkward)
+    if settings.bucket:
+        yield _check_bucket(settings.bucket)
     yield from _check_disk(settings, subsets)
     yield _check_open_files()
+
+
+def _check_bucket(place: str) -> Finding:
+    """Creates, creates again and replaces an object in the bucket, then deletes it."""
+    name = f"bucket {place}"
+    try:
+        require_conditions(open_store(place))
+    except SacoError as error:
+        return fail(name, error.what, error.remedy)
+    return ok(name, "can be written, and refuses to overwrite what another run wrote")
 
 
 def _check_folder(folder: Path, awkward: Sequence[Subset]) -> Iterator[Finding]:

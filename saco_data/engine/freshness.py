@@ -12,6 +12,7 @@ from saco_data.model.items import Item
 from saco_data.model.reasons import State
 from saco_data.model.snapshot import Snapshot
 from saco_data.model.version import __version__
+from saco_data.storage.files import stamp
 from saco_data.storage.folders import fingerprint
 
 
@@ -35,6 +36,7 @@ def describe_end(subset: Subset, annotations: list[Any]) -> list[Any]:
         config.keys.gone_confirm_hours,
         config.removes_videos,
         *([folder, value] for folder, value in fingerprints),
+        *(stamp(config.published) if config.bucket else []),
     ]
 
 

@@ -1,6 +1,7 @@
-"""The origin of every finished file: `<silver>/annotations/provenance.parquet`, one row a file.
+"""The origin of every finished file: `annotations/provenance.parquet` of each collection.
 
-Written in batches of `ROWS`, so that memory stays bounded, and only when the ledger changed.
+One row a file. Written in batches of `ROWS`, so that memory stays bounded, and only when the ledger
+changed.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from saco_data.catalog.licences import licence_of
+from saco_data.catalog.manifest import DEFAULT_COLLECTION
 from saco_data.config.settings import Settings
 from saco_data.model.items import Item
 from saco_data.model.outside import without_secrets
@@ -24,7 +26,9 @@ if TYPE_CHECKING:
     import pyarrow
 
 FILE_NAME = "provenance.parquet"
-NOTE = "provenance.json"  # in the state folder: the state of the ledger that the file was made from
+# In the state folder: the state of the ledger that the file of the default collection was made
+# from; those of other collections have the name of the collection before the last dot.
+NOTE = "provenance.json"
 FORMAT = 1  # raised when the columns change
 ROWS = 50_000  # in memory at a time
 # Facts of a file or its video that name the version that was fetched.
@@ -32,18 +36,33 @@ _VERSION = ("etag", "version_id", "generation", "format_id", "verified")
 _DECODER = ("av", "libavformat", "libavcodec", "libswscale")
 
 
-def path_of(settings: Settings) -> Path:
-    """The path of the provenance file."""
-    return settings.silver / "annotations" / FILE_NAME
+def path_of(settings: Settings, collection: str = DEFAULT_COLLECTION) -> Path:
+    """The path of the provenance file of a collection."""
+    ids = settings.registry.collections[collection].ids
+    return settings.subset(ids[0]).root / "annotations" / FILE_NAME
 
 
-def write(settings: Settings, ledger: Ledger) -> Path | None:
-    """Writes the file atomically; returns its path, or None if it is up to date or has no rows.
+def write_all(settings: Settings, ledger: Ledger) -> list[Path]:
+    """Writes the file of every collection that has finished files; returns those written.
 
-    Raises DiskFull, OutputError, and LedgerDamaged where the ledger cannot be read.
+    Raises as `write`.
     """
-    path, note = path_of(settings), settings.state / NOTE
-    signature = _sign(settings, ledger)
+    collections = [each.name for each in settings.registry.collections.values() if each.ids]
+    written = [write(settings, ledger, name) for name in collections]
+    return [path for path in written if path is not None]
+
+
+def write(settings: Settings, ledger: Ledger, collection: str = DEFAULT_COLLECTION) -> Path | None:
+    """Writes the file of a collection atomically; returns its path, or None if nothing changed.
+
+    Without finished files there is none. Raises DiskFull, OutputError, and LedgerDamaged where the
+    ledger cannot be read.
+    """
+    path = path_of(settings, collection)
+    is_default = collection == DEFAULT_COLLECTION
+    note = settings.state / (NOTE if is_default else f"provenance.{collection}.json")
+    ids = settings.registry.collections[collection].ids
+    signature = _sign(ledger, ids)
     has_rows = any(count for count, _ in signature["done"].values())
     if not has_rows and not path.exists():
         return None
@@ -57,7 +76,7 @@ def write(settings: Settings, ledger: Ledger) -> Path | None:
         files.open_atomic(path) as file,
         pyarrow.parquet.ParquetWriter(file, _schema(), compression="zstd") as writer,
     ):
-        for subset in settings.registry.ids:
+        for subset in ids:
             for rows in _batches(settings, ledger, subset):
                 try:
                     batch = pyarrow.RecordBatch.from_pylist(rows, schema=_schema())
@@ -69,7 +88,7 @@ def write(settings: Settings, ledger: Ledger) -> Path | None:
     return path
 
 
-def _sign(settings: Settings, ledger: Ledger) -> dict[str, Any]:
+def _sign(ledger: Ledger, ids: Iterable[str]) -> dict[str, Any]:
     """Plain data that differs after any change in the ledger; does not read its items."""
     changed = [
         run["id"] for run in ledger.runs() if run["ended"] is None or _has_changes(run["changes"])
@@ -77,7 +96,7 @@ def _sign(settings: Settings, ledger: Ledger) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "run": changed[-1] if changed else 0,
-        "done": {subset: ledger.done_bytes(subset) for subset in settings.registry.ids},
+        "done": {subset: ledger.done_bytes(subset) for subset in ids},
     }
 
 
@@ -136,7 +155,7 @@ def _make_row(item: Item, raw: Item | None, licence: str) -> dict[str, Any]:
         "bytes": item.bytes,
         "sha256": item.sha256,
         "licence": _as_text(licence_of(facts, licence)),
-        "rights_holder": _as_text(common.get("uploader")),
+        "rights_holder": _as_text(common.get("uploader") or common.get("contributor")),
         "retrieved": item.since,
         "frame_pts": _as_int64(facts.get("pts")),
         "frame_seconds": _as_float(facts.get("seconds")),

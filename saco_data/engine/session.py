@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from saco_data import executors
 from saco_data.config.settings import Settings
 from saco_data.dataset.index import Index
-from saco_data.engine import cleaning, partial_copy, provenance
+from saco_data.engine import cleaning, outputs, partial_copy, provenance
 from saco_data.engine.events import Reporter, Result, Stages
 from saco_data.engine.pipeline import Pipeline
 from saco_data.engine.planner import IsDue
@@ -33,6 +33,9 @@ class Finished:
     results: dict[str, Result]
 
 
+# A scheduler signals all processes of a job, and the job's script may pass its signal on: SIGTERMs
+# that come within this time are one.
+SAME_SECONDS = 5.0
 _KEPT = "What is done is kept: run again to go on"
 # Work under the lock before the subsets run; it must end soon once the event is set.
 Prelude = Callable[[Ledger, threading.Event], None]
@@ -88,7 +91,11 @@ def go(
     damaged = False
     bound = bind(settings, subsets)
     # Signals before the lock: Ctrl-C must never leave a lock behind.
-    with _handle_signals() as stopping, Lock(settings.state) as lock:
+    with (
+        _handle_signals() as stopping,
+        Lock(settings.state) as lock,
+        outputs.open_bucket(settings, stopping.halt) as bucket,
+    ):
         cleaning.sweep_shared(settings)
         while True:
             # A closed executor cannot be used again.
@@ -111,10 +118,15 @@ def go(
                     )
                     lock.on_lost = pipeline.halt
                     stopping.set_halt(pipeline.halt)
+                    if bucket and indices is None:
+                        bucket.refresh(ledger, bound)
                     if prelude:
                         prelude(ledger, pipeline.stop)
                     results = pipeline.run(bound)
                     running.close()
+                    is_processed = stages is None or stages.process
+                    if bucket and indices is None and is_processed:
+                        bucket.publish(ledger, bound, results, reporter, pipeline.stop)
                     code = most_severe([result.code for result in results.values()])
                     if stopping.asked:
                         code = stopping.error.exit_code
@@ -124,7 +136,7 @@ def go(
                     if indices is None:
                         partial_copy.complete_folders(settings, ledger, bound)
                     if all_stages and not stopping.asked:
-                        provenance.write(settings, ledger)
+                        provenance.write_all(settings, ledger)
                 break
             except LedgerDamaged as error:
                 running.close(now=True)
@@ -141,6 +153,7 @@ def go(
                 running.close(now=True)
                 raise
     if stopping.asked:
+        stopping.error.results = results
         raise stopping.error
     return Finished(code, results)
 
@@ -152,6 +165,7 @@ class _Stopping:
         self.asked = False
         self.error: Interrupted = Interrupted("stopped by Ctrl-C", remedy=_KEPT)
         self._halt: Callable[[], None] = lambda: None
+        self._terminated_at: float | None = None
 
     def set_halt(self, halt: Callable[[], None]) -> None:
         """Sets the function that ends the run; calls it at once if a signal came before."""
@@ -159,13 +173,21 @@ class _Stopping:
         if self.asked:
             halt()
 
+    def halt(self) -> None:
+        """Ends the run as a signal does, but without one."""
+        self._halt()
+
     def ask(self, number: int, frame: object) -> None:
         """The signal handler: the second signal ends everything at once."""
+        first = self._terminated_at
         if self.asked:
-            if number == signal.SIGTERM:
+            if number != signal.SIGTERM:
+                raise KeyboardInterrupt
+            if first is None or time.monotonic() - first > SAME_SECONDS:
                 sys.exit(Terminated.exit_code)
-            raise KeyboardInterrupt
+            return
         if number == signal.SIGTERM:
+            self._terminated_at = time.monotonic()
             self.error = Terminated("stopped by SIGTERM", remedy=_KEPT)
         self.asked = True
         self._halt()

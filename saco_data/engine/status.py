@@ -88,10 +88,11 @@ _ORDER = (State.DONE, State.PENDING, State.FAILED, State.BLOCKED, State.GONE)
 def read(settings: Settings, ledger: Ledger, names: Sequence[str]) -> Status:
     """The status of some subsets, from the ledger and file stamps."""
     subsets = bind(settings, names)
-    return Status([_read(subset, ledger) for subset in subsets])
+    return Status([read_one(subset, ledger) for subset in subsets])
 
 
-def _read(subset: Subset, ledger: Ledger) -> SubsetStatus:
+def read_one(subset: Subset, ledger: Ledger) -> SubsetStatus:
+    """The status of one subset."""
     snapshot = ledger.snapshot(subset.id)
     if _counted(snapshot) is None:
         snapshot = ledger.snapshot(subset.id, products=True)

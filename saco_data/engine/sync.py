@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from saco_data.config.settings import Settings
-from saco_data.engine import gone_policy, session, verify
+from saco_data.engine import gone_policy, published, session, verify
 from saco_data.engine.events import Reporter, Result
 from saco_data.engine.subset import Subset, bind
 from saco_data.executors import Executor
@@ -183,12 +183,15 @@ def _verify(
     """Compares finished products with their digests: the next `limit` in turn, or all."""
     facts = ledger.facts(subset.id)
     at = facts.sampled_to if limit is not None else ""
+    objects = published.Objects(subset) if subset.config.bucket else None
     number = ledger.done_bytes(subset.id)[0]
     left = number if limit is None else min(limit, number)
     with ThreadPoolExecutor(subset.config.keys.jobs) as threads:
         while left > 0 and not stop.is_set():
             page = ledger.done_after(subset.id, at, min(left, _PAGE))
-            faults = list(threads.map(lambda item: _find_fault(subset, item), page.values()))
+            faults = list(
+                threads.map(lambda item: _find_fault(subset, item, objects), page.values())
+            )
             for item, outcome in zip(page.values(), faults, strict=True):
                 if outcome is not None:
                     ledger.record([outcome])
@@ -208,13 +211,18 @@ def _verify(
         ledger.set_facts(subset.id, facts)
 
 
-def _find_fault(subset: Subset, item: Item) -> Outcome | None:
-    """The outcome of a finished product that is damaged or lost; None if it is sound."""
+def _find_fault(subset: Subset, item: Item, objects: published.Objects | None) -> Outcome | None:
+    """The outcome of a finished product that is damaged or lost; None if it is sound.
+
+    `objects`: the published products, where the subset is in a bucket.
+    """
     reason, detail = Reason.WRONG_DIGEST, "the file changed since it was written"
     try:
         if picture_folders.sha256_of(subset.config.images / item.key) == item.sha256:
             return None
     except (FileNotFoundError, NotADirectoryError):
+        if objects is not None:
+            return objects.find_fault(item)
         reason, detail = Reason.PRODUCT_LOST, "the file is missing"
     except OSError as error:
         # A file that cannot be read now may still be sound.

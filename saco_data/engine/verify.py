@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterable, Sequence
+import itertools
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future
 
 from saco_data import executors
 from saco_data.config.settings import Settings
-from saco_data.engine import gone_policy, partial_copy
+from saco_data.engine import gone_policy, partial_copy, published
 from saco_data.engine.events import Reporter
 from saco_data.engine.subset import Subset, bind
 from saco_data.executors import LOST, Executor, why_lost
 from saco_data.media import process
 from saco_data.model.errors import Incomplete, SacoError, most_severe
+from saco_data.model.items import Item
 from saco_data.model.reasons import Effect, Reason, State
 from saco_data.model.records import Outcome, Product
 from saco_data.state.ledger import Ledger
 from saco_data.state.lock import Lock
 from saco_data.storage import picture_folders
+from saco_data.storage.names import safe_join
 
 CHECKS_A_TASK = 64
+TASKS_A_WORKER = 3  # under way or waiting, so that no worker waits for us
 TASK_SECONDS = 600.0
 
 
@@ -55,15 +61,23 @@ def _verify(subset: Subset, ledger: Ledger, executor: Executor, reporter: Report
         codes.append(Incomplete.exit_code)
     products = index.products
     done = ledger.items(subset.id, state=State.DONE)
-    known = [(products[key], item.sha256) for key, item in done.items() if key in products]
+    there = [item for key, item in done.items() if key in products and _is_remote(subset, key)]
+    remote = {item.key for item in there}
+    known = [
+        (products[key], item.sha256)
+        for key, item in done.items()
+        if key in products and key not in remote
+    ]
     damaged = 0
-    for outcome in check_all(subset, known, executor):
+    for outcome in itertools.chain(
+        check_all(subset, known, executor), _check_published(subset, there)
+    ):
         if outcome.state is not State.DONE:
             damaged += 1
             reporter.note(subset.id, f"{outcome.key}: {outcome.detail}; `saco prepare` repairs it")
             ledger.record([outcome])
             discard(subset, products[outcome.key], outcome.reason)
-    reporter.note(subset.id, f"{len(known)} verified, {damaged} damaged")
+    reporter.note(subset.id, f"{len(known) + len(there)} verified, {damaged} damaged")
     snapshot = ledger.snapshot(subset.id)
     if damaged and snapshot.facts.derived_from == index.sha256:
         gone = gone_policy.find_removable(subset, snapshot)
@@ -72,6 +86,18 @@ def _verify(subset: Subset, ledger: Ledger, executor: Executor, reporter: Report
         if note := partial_copy.describe(subset, snapshot.facts):
             reporter.note(subset.id, note)
     return most_severe([*codes, *gone_policy.exit_codes(subset, snapshot)])
+
+
+def _is_remote(subset: Subset, name: str) -> bool:
+    """Whether a finished product is only in the bucket."""
+    return bool(subset.config.bucket) and not safe_join(subset.config.images, name).exists()
+
+
+def _check_published(subset: Subset, items: Sequence[Item]) -> Iterator[Outcome]:
+    """The outcomes of published products that are damaged or lost: from one listing."""
+    if items:
+        objects = published.Objects(subset, listed=True)
+        yield from filter(None, map(objects.find_fault, items))
 
 
 def discard(subset: Subset, product: Product, reason: Reason) -> None:
@@ -94,15 +120,25 @@ def discard(subset: Subset, product: Product, reason: Reason) -> None:
 def check_all(
     subset: Subset, products: Iterable[tuple[Product, str | None]], executor: Executor
 ) -> Iterable[Outcome]:
-    """Verifies product files, each with its known sha256 or None, on the executor."""
+    """Verifies product files, each with its known sha256 or None, on the executor.
+
+    Products are taken, and tasks begun, as outcomes are taken: few wait at any time.
+    """
     images, view = subset.config.images, subset.config.frames_view
-    checks = [
+    checks = (
         process.Check(subset.id, images / product.file_name, product, digest, view)
         for product, digest in products
-    ]
-    tasks = [checks[at : at + CHECKS_A_TASK] for at in range(0, len(checks), CHECKS_A_TASK)]
-    futures = [executor.submit(process.check, task, seconds=TASK_SECONDS) for task in tasks]
-    for task, future in zip(tasks, futures, strict=True):
+    )
+    running: deque[tuple[list[process.Check], Future[list[Outcome]]]] = deque()
+    while True:
+        while len(running) < TASKS_A_WORKER * executor.width:
+            task = list(itertools.islice(checks, CHECKS_A_TASK))
+            if not task:
+                break
+            running.append((task, executor.submit(process.check, task, seconds=TASK_SECONDS)))
+        if not running:
+            return
+        task, future = running.popleft()
         try:
             yield from future.result()
         except LOST:

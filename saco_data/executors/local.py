@@ -83,9 +83,10 @@ class _Pool:
         self._connection, theirs = multiprocessing.Pipe()
         with theirs:
             arguments = (theirs.fileno(), os.getpid(), width, memory_bytes, START_SECONDS)
-            # Ctrl-C in a terminal reaches all its processes, but only the caller shall act on it.
-            # The program ignores it by itself as soon as it has started.
-            mask = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+            # Ctrl-C in a terminal reaches all its processes, and so does the SIGTERM of a
+            # scheduler, but only the caller shall act on them. The program ignores them by itself
+            # as soon as it has started.
+            mask = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT, signal.SIGTERM])
             try:
                 self._process = subprocess.Popen(
                     [sys.executable, "-c", _PROGRAM.format(*arguments)],

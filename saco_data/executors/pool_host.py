@@ -24,7 +24,7 @@ from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.connection import Connection
 from multiprocessing.synchronize import Semaphore
 
-from pebble import ProcessExpired, ProcessPool
+from pebble import CONSTS, ProcessExpired, ProcessPool
 
 from saco_data.executors.messages import (
     NO_SHARED_MEMORY,
@@ -42,6 +42,7 @@ _FULL = (errno.ENOSPC, errno.EDQUOT)
 STARTS = 3  # attempts to start a first worker
 END_SECONDS = 5.0
 POLL_SECONDS = 0.5
+KILL_SECONDS = 0.05
 
 
 def main(handle: int, caller: int, width: int, memory_bytes: int, start_seconds: float) -> None:
@@ -49,8 +50,11 @@ def main(handle: int, caller: int, width: int, memory_bytes: int, start_seconds:
 
     `handle`: file descriptor of the connection. `caller`: process number of the caller.
     """
-    # Programs started from here ignore it from their first moment.
+    # Programs started from here ignore them from their first moment.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    # The pool ends a worker by SIGTERM, which workers ignore, and after this time by SIGKILL.
+    CONSTS.term_timeout = KILL_SECONDS
     connection = Connection(handle)
     try:
         host = _Host(connection, caller, width, memory_bytes)
@@ -172,8 +176,13 @@ class _Host:
 
 
 def _prepare_worker(memory_bytes: int, ready: Semaphore) -> None:
-    """Limits a worker's memory, and makes it ignore Ctrl-C and end together with its parent."""
+    """Limits a worker's memory; makes it end with its parent, and at no signal but SIGKILL.
+
+    A scheduler that stops a job sends SIGTERM to all its processes: the caller then lets the work
+    under way end, and no item pays for it.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     threading.Thread(target=_end_with, args=[os.getppid()], daemon=True).start()
     _, hard = resource.getrlimit(resource.RLIMIT_AS)
     limit = memory_bytes if hard == resource.RLIM_INFINITY else min(memory_bytes, hard)

@@ -8,7 +8,6 @@ from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from saco_data.dataset import sav_json
 from saco_data.media.images import ImageError, check_image
 from saco_data.model.errors import AnnotationError
 from saco_data.model.reasons import Reason
@@ -52,6 +51,9 @@ def _check_text(data: bytes, name: str) -> None:
 
 
 def _check_masklets(data: bytes, name: str) -> int:
+    # It imports numpy, which a run without such files does not need.
+    from saco_data.dataset import sav_json
+
     try:
         masklets = sav_json.parse(data, Path(name))
         differences = masklets.differences()

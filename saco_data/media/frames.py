@@ -7,7 +7,7 @@ sequentially, which is right by definition. `Frame.way` says which was done.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +26,8 @@ from saco_data.model.reasons import Reason
 if TYPE_CHECKING:
     import numpy
     import numpy.typing
+
+    Convert = Callable[[VideoFrame], numpy.typing.NDArray[numpy.uint8]]
 
 # Names of the numbers in ITU-T H.273; others are of old or rare systems.
 _TRANSFERS = {
@@ -47,6 +49,8 @@ __all__ = ["Frame", "FrameError", "FrameFailure", "extract", "probe", "versions"
 @dataclass(frozen=True, slots=True)
 class Frame:
     """One wanted frame: `rgb` is uint8 [height, width, 3] with the rotation applied.
+
+    Where `extract` was given a `convert`, `rgb` holds what that returned.
 
     `pts` is in units of the stream's time base, `seconds` the same in seconds. `way` says how the
     frame was reached: "index" or "sequential: <why>". `transfer`: the transfer characteristic that
@@ -82,9 +86,12 @@ def versions() -> dict[str, str]:
     }
 
 
-def extract(video: Path, wanted: Iterable[int]) -> Iterator[Frame | FrameFailure]:
+def extract(
+    video: Path, wanted: Iterable[int], *, convert: Convert | None = None
+) -> Iterator[Frame | FrameFailure]:
     """Yields the wanted frames of a video as they are decoded, in presentation order.
 
+    `convert` makes `Frame.rgb` from a decoded frame; by default the exact RGB of `Pixels`.
     A FrameFailure (FRAME_BEYOND_END) comes for each index outside the video. Memory does not grow
     with the length of the video or the number of frames. Raises FrameError where the file cannot
     be decoded at all and OSError where it cannot be read.
@@ -96,14 +103,15 @@ def extract(video: Path, wanted: Iterable[int]) -> Iterator[Frame | FrameFailure
     if not indices:
         return
     done = 0
+    convert = convert or Pixels().rgb
     try:
-        for result in _by_index(video, indices):
+        for result in _by_index(video, indices, convert):
             yield result
             done += 1
         return
     except Doubt as doubt:
         why = str(doubt)
-    yield from _in_sequence(video, indices[done:], f"sequential: {why}")
+    yield from _in_sequence(video, indices[done:], f"sequential: {why}", convert)
 
 
 def probe(video: Path) -> dict[str, Any]:
@@ -128,8 +136,7 @@ def probe(video: Path) -> dict[str, Any]:
         }
 
 
-def _by_index(video: Path, indices: list[int]) -> Iterator[Frame | FrameFailure]:
-    pixels = Pixels()
+def _by_index(video: Path, indices: list[int], convert: Convert) -> Iterator[Frame | FrameFailure]:
     with open_video(video) as (container, stream):
         index = build(container, stream, indices[-1])
         inside = [number for number in indices if number < len(index.order)]
@@ -137,13 +144,14 @@ def _by_index(video: Path, indices: list[int]) -> Iterator[Frame | FrameFailure]
             raise Doubt("no wanted frame in the index")
         for span in group_into_spans(index, inside):
             for number, frame in decode_span(container, stream, index, span):
-                yield _to_frame(number, frame, stream, "index", pixels)
+                yield _to_frame(number, frame, stream, "index", convert)
         for number in indices[len(inside) :]:
             yield _beyond_end(video, number, len(index.order))
 
 
-def _in_sequence(video: Path, indices: list[int], way: str) -> Iterator[Frame | FrameFailure]:
-    pixels = Pixels()
+def _in_sequence(
+    video: Path, indices: list[int], way: str, convert: Convert
+) -> Iterator[Frame | FrameFailure]:
     remaining = iter(indices)
     target = next(remaining, None)
     count = 0
@@ -153,7 +161,7 @@ def _in_sequence(video: Path, indices: list[int], way: str) -> Iterator[Frame | 
             # What was made up stays in the pictures that follow, up to the next key frame.
             is_tainted = frame.is_corrupt or (is_tainted and not frame.key_frame)
             if count == target:
-                made = _to_frame(count, frame, stream, way, pixels)
+                made = _to_frame(count, frame, stream, way, convert)
                 yield replace(made, concealed=is_tainted)
                 target = next(remaining, None)
                 if target is None:
@@ -167,13 +175,13 @@ def _in_sequence(video: Path, indices: list[int], way: str) -> Iterator[Frame | 
 
 
 def _to_frame(
-    index: int, frame: VideoFrame, stream: VideoStream, way: str, pixels: Pixels
+    index: int, frame: VideoFrame, stream: VideoStream, way: str, convert: Convert
 ) -> Frame:
     seconds = None
     if frame.pts is not None and stream.time_base is not None:
         seconds = float(frame.pts * stream.time_base)
     transfer = _TRANSFERS.get(int(frame.color_trc), "")
-    return Frame(index, frame.pts, seconds, way, pixels.rgb(frame), transfer)
+    return Frame(index, frame.pts, seconds, way, convert(frame), transfer)
 
 
 def _beyond_end(video: Path, index: int, count: int) -> FrameFailure:

@@ -6,7 +6,6 @@ import io
 import re
 from typing import TYPE_CHECKING
 
-import simplejpeg
 from PIL import Image, UnidentifiedImageError
 
 from saco_data.media.jpeg_noise import without_noise
@@ -92,6 +91,10 @@ def _encode(image: Image.Image, quality: int = 75) -> bytes:
 
 
 def _check_jpeg(data: bytes | memoryview, name: str, *, vouched: bool) -> tuple[int, int]:
+    # It imports numpy, which a run that decodes nothing does not need. Not below: a failed import
+    # says nothing about the picture.
+    import simplejpeg  # noqa: F401
+
     try:
         # Pillow reads the header: simplejpeg's does not know every subsampling.
         with Image.open(io.BytesIO(data), formats=["JPEG"]) as image:
@@ -117,6 +120,8 @@ def _check_jpeg(data: bytes | memoryview, name: str, *, vouched: bool) -> tuple[
 
 def _decode_strictly(data: bytes | memoryview) -> None:
     # Grey at an eighth of the size is fastest, and still reads every bit, so finds all damage.
+    import simplejpeg
+
     simplejpeg.decode_jpeg(data, colorspace="GRAY", min_factor=8, strict=True)
 
 

@@ -20,7 +20,8 @@ Every message has three parts: what happened, to which item, what to do.
 from __future__ import annotations
 
 import errno
-from typing import ClassVar
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from saco_data.model.outside import printable, without_secrets
 from saco_data.model.reasons import Reason
@@ -137,9 +138,16 @@ class LockHeld(SacoError):
 
 
 class Interrupted(SacoError):
-    """The user pressed Ctrl-C; what was done is kept."""
+    """The user pressed Ctrl-C; what was done is kept.
+
+    `results`: how each subset ended that the run had begun, by name (`engine.events.Result`).
+    """
 
     exit_code = 130
+
+    def __init__(self, what: str, *, item: str = "", remedy: str = "") -> None:
+        super().__init__(what, item=item, remedy=remedy)
+        self.results: Mapping[str, Any] = {}
 
 
 class Terminated(Interrupted):

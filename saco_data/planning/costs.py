@@ -230,8 +230,9 @@ class _Tally:
             disk[self._folder] = below
         fetch = sum(self._fetched, Size())
         raw = self._facts.raw
-        if self._fetched and raw.bytes and (raw.archive or "").endswith(".gz"):
-            # A gzip must be read from its start to its last wanted member.
+        is_streamed = (raw.archive or "").endswith(".gz") and self._config.seek_index is None
+        if self._fetched and raw.bytes and is_streamed:
+            # Without a seek index, a gzip is read from its start to its last wanted member.
             fetch = known(raw.bytes)
         return Costs(
             self._source.name,

@@ -9,7 +9,7 @@ from saco_data.model.items import Item
 from saco_data.model.reasons import State
 from saco_data.model.records import Product
 from saco_data.sources import Source
-from saco_data.storage import picture_folders
+from saco_data.storage import inventory, picture_folders
 from saco_data.storage.disk_errors import explain_errors
 from saco_data.storage.folders import list_files
 from saco_data.storage.names import safe_join
@@ -24,8 +24,9 @@ def unless_gone(item: Item) -> bool:
 class View:
     """The input of a plan.
 
-    `items`: the ledger's products by `file_name`. `sizes`: bytes of the product files on disk by
-    `file_name`. `key_of`: the key of a product's asset. `check_name`: raises UnsafeName.
+    `items`: the ledger's products by `file_name`. `sizes`: bytes of the product files on disk, or
+    published in a bucket, by `file_name`. `key_of`: the key of a product's asset. `check_name`:
+    raises UnsafeName.
     `raw_at_hand`: whether the raw file of an asset is on this machine. `location`: the location
     whose verdict "gone" counts. `frames`: whether products are frames of videos. `look_again`:
     whether an item that is not done is due for another look. `renew`: finished assets to fetch
@@ -61,7 +62,7 @@ def gather_view(
 
     return View(
         items=items,
-        sizes=_list_products(source),
+        sizes={**_published_sizes(source), **_list_products(source)},
         key_of=source.key_of,
         check_name=check_name,
         raw_at_hand=lambda key: source.is_local() or source.raw_path(key).is_file(),
@@ -71,6 +72,14 @@ def gather_view(
         renew=renew,
         other=other,
     )
+
+
+def _published_sizes(source: Source) -> dict[str, int]:
+    """Bytes of the products that are published in a bucket, by `file_name`."""
+    config = source.config
+    found = inventory.read_copy(config.published, config.id) if config.bucket else None
+    entries = found.entries if found else {}
+    return {name: stamp.size for name, each in entries.items() if (stamp := each.stamp)}
 
 
 def _list_products(source: Source) -> dict[str, int]:

@@ -54,6 +54,7 @@ class FathomNet:
             "height": height,
             "depthMeters": "deep" if uuid in self.unreadable else 812.5,
             "sha256": hashlib.sha256(content).hexdigest(),
+            "contributorsEmail": "sandbox@example.org",
             "boundingBoxes": [],
             **self.changes.get(uuid, {}),
         }

@@ -42,13 +42,15 @@ class Gate:
 
     `all`: code of REFUSALS that answers every request. `keys`: such a code for single objects, by
     `bucket/key`. `cut`: objects whose next answers break off, by `bucket/key`: bytes before each
-    break. `bandwidth`: bytes a second of one answer, 0 for all it can.
+    break. `bandwidth`: bytes a second of one answer, 0 for all it can. `ignores_conditions`: writes
+    what was asked for, whatever conditions the request has, as some servers do.
     """
 
     all: str = ""
     keys: dict[str, str] = field(default_factory=dict)
     cut: dict[str, list[int]] = field(default_factory=dict)
     bandwidth: int = 0
+    ignores_conditions: bool = False
 
 
 class S3Server:
@@ -138,6 +140,9 @@ class S3Server:
         self.conditions.append(
             (name, environ.get("HTTP_RANGE", ""), environ.get("HTTP_IF_MATCH", ""))
         )
+        if self.gate.ignores_conditions and environ["REQUEST_METHOD"] == "PUT":
+            for condition in ("HTTP_IF_MATCH", "HTTP_IF_NONE_MATCH"):
+                environ.pop(condition, None)
         refusal = self.gate.all or self.gate.keys.get(name, "")
         if refusal:
             status = f"{REFUSALS[refusal]} {refusal}"

@@ -1,8 +1,9 @@
 """`saco card`: what this copy of the benchmark has, for comparison and citation.
 
-A card is a folder: `card.json`, `card.txt` (a paragraph for a paper) and, for each subset, the
-keep-list `<subset>.keep.txt`: the names of its files, sorted, one a line, in UTF-8, so that
-`sha256sum` gives its digest. Results on copies with equal digests are comparable.
+A card is a folder: `card.json`, `card.txt` (a paragraph for a paper), `missing.json` (the files
+that are not here, by reason) and, for each subset, the keep-list `<subset>.keep.txt`: the names of
+its files, sorted, one a line, in UTF-8, so that `sha256sum` gives its digest. Results on copies
+with equal digests are comparable.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib import metadata
@@ -22,12 +23,15 @@ from saco_data.dataset.pruned import keep_list_sha256
 from saco_data.engine import status
 from saco_data.engine.subset import Subset, bind
 from saco_data.model.errors import UsageError
+from saco_data.model.items import Item
 from saco_data.model.reasons import State
+from saco_data.share import lock
 from saco_data.share.paragraph import write_paragraph
 from saco_data.state.ledger import Ledger
 from saco_data.storage import files, folders
 
 NAME = "card.json"
+MISSING = "missing.json"
 _SOFTWARE = ("saco-data", "av", "pillow", "numpy", "simplejpeg")
 
 
@@ -53,6 +57,8 @@ class SubsetCard:
     # Numbers of frames that are made with a reserve: see docs/exactness.md.
     hdr: int = 0
     concealed: int = 0
+    # The names of the files that are not here, by reason.
+    missing: dict[str, list[str]] = field(default_factory=dict)
 
     def as_json(self, subset: str) -> dict[str, Any]:
         """Plain data, without the names: they are in the keep-list."""
@@ -79,6 +85,8 @@ class Card:
     made: str
     software: dict[str, str]
     subsets: dict[str, SubsetCard] = field(default_factory=dict)
+    # The sha256 of the lock of this copy; "" without one, or where the copy changed since.
+    lock_sha256: str = ""
 
     @property
     def complete(self) -> bool:
@@ -93,6 +101,7 @@ class Card:
             "software": self.software,
             "subsets": {name: each.as_json(name) for name, each in self.subsets.items()},
             "keep_lists_sha256": self.sha256(),
+            "lock_sha256": self.lock_sha256,
             "complete": self.complete,
             "paragraph": write_paragraph(self),
         }
@@ -128,7 +137,11 @@ def make(settings: Settings, subsets: Sequence[str]) -> Card:
         }
     if not cards:
         raise UsageError("nothing is prepared yet", remedy="Run `saco prepare` first")
-    return Card(datetime.now(UTC).isoformat(timespec="seconds"), _list_software(), cards)
+    copy = {
+        name: (each.annotation_sha256, keep_list_sha256(each.names)) for name, each in cards.items()
+    }
+    made = datetime.now(UTC).isoformat(timespec="seconds")
+    return Card(made, _list_software(), cards, lock.current_sha256(settings, copy))
 
 
 def write(settings: Settings, card: Card, folder: Path | None = None) -> Path:
@@ -138,6 +151,8 @@ def write(settings: Settings, card: Card, folder: Path | None = None) -> Path:
     for subset, each in card.subsets.items():
         lines = "".join(f"{name}\n" for name in each.names)
         files.write_if_changed(folder / keep_list_name(subset), lines.encode())
+    missing = {subset: each.missing for subset, each in card.subsets.items()}
+    files.write_if_changed(folder / MISSING, json.dumps(missing, indent=1).encode() + b"\n")
     files.write_if_changed(folder / "card.txt", (write_paragraph(card) + "\n").encode())
     files.write_if_changed(folder / NAME, json.dumps(card.as_json(), indent=1).encode() + b"\n")
     return folder / NAME
@@ -183,7 +198,17 @@ def _describe(subset: Subset, ledger: Ledger) -> SubsetCard:
         names,
         sum(item.is_hdr for item in frames.values()),
         sum(item.is_concealed for item in frames.values()),
+        _list_missing(known),
     )
+
+
+def _list_missing(known: Mapping[str, Item]) -> dict[str, list[str]]:
+    """The files that are not here, by reason: those that the ledger knows as not done."""
+    found: dict[str, list[str]] = {}
+    for name, item in sorted(known.items()):
+        if item.state is not State.DONE:
+            found.setdefault(item.reason.value, []).append(name)
+    return found
 
 
 def _list_software() -> dict[str, str]:

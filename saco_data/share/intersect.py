@@ -6,8 +6,9 @@ names.
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -15,26 +16,20 @@ from saco_data.config.settings import Settings
 from saco_data.dataset import pruned
 from saco_data.dataset.index import read
 from saco_data.model.errors import UsageError
-from saco_data.share import card
-from saco_data.storage import folders, untrusted_json
-from saco_data.storage.names import UnsafeName, safe_join
+from saco_data.share.copies import Copy
+from saco_data.share.matching import judge_pair
+from saco_data.storage import folders
 
 REASON = "not_in_every_copy"
-_REMEDY = "Give the folder that `saco card` wrote, its card.json, or keep-lists <subset>.keep.txt"
-
-
-@dataclass(frozen=True)
-class Copy:
-    """What one copy has: file names by subset, and the sha256 of its annotations if known."""
-
-    source: Path
-    names: dict[str, frozenset[str]]
-    annotations: dict[str, str]
+DIFFERS = "pictures_differ"
 
 
 @dataclass(frozen=True)
 class Common:
-    """What was written for one subset: counts as (total, kept), and the digest of the keep-list."""
+    """What was written for one subset: counts as (total, kept), and the digest of the keep-list.
+
+    `differing`: files that all copies have, but whose pictures do not agree by the locks.
+    """
 
     path: Path
     files: tuple[int, int]
@@ -43,6 +38,7 @@ class Common:
     keep_list_sha256: str
     # Number of annotated files in each copy, by the path of its card.
     copies: dict[str, int]
+    differing: int = 0
 
     def as_json(self) -> dict[str, Any]:
         """Plain data for `--json`."""
@@ -53,61 +49,8 @@ class Common:
             "masks": {"total": self.masks[0], "kept": self.masks[1]},
             "keep_list_sha256": self.keep_list_sha256,
             "copies": self.copies,
+            "differing": self.differing,
         }
-
-
-def load(path: Path, known: Container[str]) -> Copy:
-    """A copy from its card (a folder or the JSON in it) or from one keep-list.
-
-    `known`: the ids of all subsets. Raises UsageError for other files, and where a keep-list does
-    not have the digest on its card.
-    """
-    if path.is_dir():
-        path = path / card.NAME
-    if path.suffix == ".txt":
-        subset = path.name.partition(".")[0]
-        if subset not in known:
-            raise UsageError(
-                "its name does not begin with a subset", item=str(path), remedy=_REMEDY
-            )
-        return Copy(path, {subset: _read_names(path)}, {})
-    try:
-        content = untrusted_json.parse(path.read_bytes())
-        entries = {
-            str(subset): (str(each["keep_list"]), str(each["keep_list_sha256"]))
-            for subset, each in content["subsets"].items()
-            if subset in known
-        }
-        digests = {name: str(content["subsets"][name]["annotation_sha256"]) for name in entries}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UsageError(f"is not a card ({error})", item=str(path), remedy=_REMEDY) from error
-    names = {}
-    for subset, (keep_list, digest) in entries.items():
-        try:
-            # The card is untrusted: use the last part of the name only.
-            path_of_list = safe_join(path.parent, keep_list.rpartition("/")[2])
-        except UnsafeName as error:
-            raise UsageError(
-                f"names no keep-list for {subset} ({error})", item=str(path), remedy=_REMEDY
-            ) from error
-        names[subset] = _read_names(path_of_list)
-        if pruned.keep_list_sha256(names[subset]) != digest:
-            raise UsageError(
-                f"differs from the keep-list that {path.name} names (sha256)",
-                item=str(path_of_list),
-                remedy="Get both from the same `saco card`",
-            )
-    return Copy(path, names, digests)
-
-
-def _read_names(path: Path) -> frozenset[str]:
-    try:
-        # Not `splitlines`: names may contain other characters that it takes for line ends.
-        return frozenset(filter(None, path.read_bytes().decode().split("\n")))
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(
-            f"the keep-list cannot be read ({error})", item=str(path), remedy=_REMEDY
-        ) from error
 
 
 def intersect(
@@ -115,14 +58,16 @@ def intersect(
 ) -> dict[str, Common]:
     """Writes annotation files with what all copies have, by default to `silver/intersection`.
 
-    Covers the subsets that are in all copies. Raises UsageError if copies were made with different
-    annotations, AnnotationError if the annotations are missing here.
+    Covers the subsets that are in all copies. Of copies given by their locks, only the files whose
+    pictures agree in each two of them are kept. Raises UsageError if copies were made with
+    different annotations, AnnotationError if the annotations are missing here.
     """
     folder = folder or settings.silver / "intersection"
     folders.sweep(folder, below=False, idle_seconds=folders.IDLE_SECONDS)
     shared = [name for name in subsets if all(name in copy.names for copy in copies)]
     if not shared:
-        raise UsageError("the copies have no subset in common", remedy=_REMEDY)
+        remedy = "Give cards, keep-lists or locks of the same subsets"
+        raise UsageError("the copies have no subset in common", remedy=remedy)
     return {subset: _intersect_subset(settings, copies, subset, folder) for subset in shared}
 
 
@@ -143,14 +88,30 @@ def _intersect_subset(
     common = frozenset(index.products).intersection(*(copy.names[subset] for copy in copies))
     if not common:
         raise UsageError(f"the copies have no file of {subset} in common", remedy="Leave it out")
-    missing = {name: REASON for name in index.products if name not in common}
+    differing = frozenset(name for name in common if not _agree(copies, subset, name))
+    if differing == common:
+        raise UsageError(
+            f"no picture of {subset} agrees in all copies", remedy="Leave it out, or `saco compare`"
+        )
+    missing = {
+        name: DIFFERS if name in differing else REASON
+        for name in index.products
+        if name not in common or name in differing
+    }
     to = folder / config.manifest.annotations.file
     done = pruned.run(source, index.sha256, to, index.products, missing)
     return Common(
         to,
-        (len(index.products), len(common)),
+        (len(index.products), len(common) - len(differing)),
         (index.image_nps, done.image_nps),
         (index.masks, done.masks),
         done.keep_list_sha256,
         {str(copy.source): len(copy.names[subset] & index.products.keys()) for copy in copies},
+        len(differing),
     )
+
+
+def _agree(copies: Sequence[Copy], subset: str, name: str) -> bool:
+    """Whether a picture is the same in each two of the copies that are given by their locks."""
+    known = [copy.pictures[subset][name] for copy in copies if subset in copy.pictures]
+    return all(judge_pair(one, other).agrees for one, other in combinations(known, 2))

@@ -38,6 +38,8 @@ def write_paragraph(card: Card) -> str:
         f"The sha256 of annotations and keep-lists is {card.sha256()}; "
         "results are comparable with those on copies that have the same one.",
     ]
+    if card.lock_sha256:
+        sentences.append(f"The sha256 of the lock of its pictures is {card.lock_sha256}.")
     hdr, concealed = (sum(each.hdr for each in subsets), sum(each.concealed for each in subsets))
     if hdr:
         sentences.append(

@@ -6,6 +6,7 @@ import contextlib
 import functools
 import logging
 import re
+import threading
 import zipfile
 from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
@@ -15,7 +16,7 @@ from saco_data.config.regular import require_regular
 from saco_data.model.errors import SacoError
 from saco_data.model.reasons import Reason
 from saco_data.model.records import Arrival, Asset, Outcome, Product
-from saco_data.sources import wrong_medium
+from saco_data.sources import seek_index, wrong_medium
 from saco_data.sources.base import Context
 from saco_data.sources.elsewhere import Elsewhere
 from saco_data.sources.raw_medium import RawMediumSource
@@ -23,6 +24,7 @@ from saco_data.transports.base import FileChanged, Stopped
 
 if TYPE_CHECKING:
     from saco_data.transports.archive import Member
+    from saco_data.transports.http import Http
 
 log = logging.getLogger(__name__)
 
@@ -104,7 +106,7 @@ class ArchiveSource(RawMediumSource):
         raw = self.require_raw()
         with contextlib.suppress(Stopped), wrong_medium.explain_damage(self, raw):
             if isinstance(raw, str):
-                with self.open_http() as http:
+                with self.open_http(concurrency=seek_index.connections(self)) as http:
                     remote = http.open(raw, stop=context.stop)
                     if self._is_published():
                         wrong_medium.check_not_refused(self, remote)
@@ -137,7 +139,11 @@ class ArchiveSource(RawMediumSource):
         """
         from saco_data.transports import archive
 
+        yield from seek_index.fetch_named(self, medium, wanted, context)
+        if not wanted or context.stop.is_set():
+            return
         is_remote = not isinstance(medium, Path)
+        recorder = seek_index.recorder_of(self, medium)
         folder = medium if isinstance(medium, Path) and medium.is_dir() else None
         # The user may name any folder above the files: match against the whole path.
         prefix = f"{medium}/" if folder else ""
@@ -161,6 +167,7 @@ class ArchiveSource(RawMediumSource):
                 checkpoint=self.config.folder / checkpoint if is_remote else None,
                 checksum=md5,
                 stop=context.stop,
+                recorder=recorder,
             ):
                 if context.stop.is_set():
                     return
@@ -174,13 +181,14 @@ class ArchiveSource(RawMediumSource):
                 elif folder:
                     yield Arrival(asset, folder / member.name, member_origin)
                 else:
-                    yield self._extract(asset, member, member_origin, keep=is_remote)
-                if not wanted:
+                    yield self.extract(asset, member, member_origin, keep=is_remote)
+                if not wanted and not seek_index.is_worth_finishing(recorder, medium):
                     return
 
         # Only at the published address: mirrors may have packed the same files again.
         md5 = self.manifest.raw.md5 if self._is_published() else None
         yield from read(is_wanted, lambda name: self.key_of_member(prefix + name, wanted), md5)
+        seek_index.keep(self, recorder, medium)
         if context.stop.is_set():
             return
         moved = {
@@ -233,7 +241,21 @@ class ArchiveSource(RawMediumSource):
     def _is_published(self) -> bool:
         return self.raw() == self.manifest.endpoints.get("archive")
 
-    def _extract(
+    def published_md5(self) -> str | None:
+        """The md5 that the archive must have: None where the config names another address."""
+        own = self.manifest.endpoints.get("archive", "").rstrip("/")
+        is_replaced = bool(own) and self.config.endpoint("archive") != own
+        return None if is_replaced else self.manifest.raw.md5
+
+    def media(
+        self, assets: Sequence[Asset], http: Http, stop: threading.Event
+    ) -> Iterator[tuple[Any, dict[str, Asset]]]:
+        """Each archive, as a path or an open remote file, with the assets that it should hold."""
+        raw = self.require_raw()
+        medium = http.open(raw, stop=stop) if isinstance(raw, str) else raw
+        yield medium, {asset.key: asset for asset in assets}
+
+    def extract(
         self, asset: Asset, member: Member, origin: str, *, keep: bool
     ) -> Arrival | Outcome:
         """The content of a member: as a file for frames, or if `keep` is set, else as bytes."""

@@ -247,11 +247,9 @@ class Source(ABC):
         from saco_data.transports.http import Http
 
         rates = self.config.rates
-        return Http(
-            Policy(
-                concurrency=rates.concurrency,
-                requests_per_second=rates.requests_per_second,
-                sleep_seconds=rates.sleep_seconds,
-                **policy,
-            )
-        )
+        polite = {
+            "concurrency": rates.concurrency,
+            "requests_per_second": rates.requests_per_second,
+            "sleep_seconds": rates.sleep_seconds,
+        }
+        return Http(Policy(**{**polite, **policy}))

@@ -193,6 +193,8 @@ class FathomnetSource(Source):
         facts = version_of(reply.facts)
         if record.sha256:
             facts["verified"] = "sha256"
+        if record.contributor:
+            facts["contributor"] = record.contributor
         return Arrival(asset, reply.path, reply.origin, owned=True, facts=facts)
 
     def _read_records(self) -> dict[str, Record]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import threading
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from saco_data.config.regular import require_regular
 from saco_data.config.subset import SubsetConfig
@@ -17,6 +19,9 @@ from saco_data.sources import documents
 from saco_data.sources.archives import ArchiveSource
 from saco_data.sources.base import Context, Source
 from saco_data.storage import files, untrusted_json
+
+if TYPE_CHECKING:
+    from saco_data.transports.http import Http
 
 log = logging.getLogger(__name__)
 
@@ -56,15 +61,25 @@ class InaturalistSource(ArchiveSource):
             yield from super().fetch(assets, context)
             return
         self.require_raw()  # before any download
+        known = self._find_names(assets)
+        for asset in assets:
+            if asset.key not in self._names:
+                detail = "the official mapping does not name it"
+                yield self.outcome(asset, Reason.NOT_IN_CATALOGUE, detail, self._mapping_address())
+        yield from super().fetch(known, context)
+
+    def media(
+        self, assets: Sequence[Asset], http: Http, stop: threading.Event
+    ) -> Iterator[tuple[Any, dict[str, Asset]]]:
+        yield from super().media(self._find_names(assets), http, stop)
+
+    def _find_names(self, assets: Sequence[Asset]) -> list[Asset]:
+        """The assets that the mapping names; keeps their names in the archive."""
         mapping = self.mapping()
         known = [asset for asset in assets if asset.key in mapping]
         self._names = {asset.key: mapping[asset.key] for asset in known}
         self._keys = {name: key for key, name in self._names.items()}
-        for asset in assets:
-            if asset.key not in mapping:
-                detail = "the official mapping does not name it"
-                yield self.outcome(asset, Reason.NOT_IN_CATALOGUE, detail, self._mapping_address())
-        yield from super().fetch(known, context)
+        return known
 
     def _mapping_address(self) -> str:
         return self.config.endpoint("mapping")

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Collection, Iterator, Sequence
+import threading
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from saco_data.model.reasons import Reason, State
 from saco_data.model.records import Arrival, Asset, Outcome
+from saco_data.sources import seek_index
 from saco_data.sources.archives import ArchiveSource
 from saco_data.sources.base import Context, Source
 from saco_data.transports.base import Failure, Stopped
+
+if TYPE_CHECKING:
+    from saco_data.transports.http import Http
 
 _PATCH = re.compile(r"(?:.*/)?(?P<patch>v\d+/patch\d+)/[^/]+")
 
@@ -31,29 +36,24 @@ class PatchesSource(ArchiveSource):
         return Source.local_sizes(self, keys)
 
     def fetch(self, assets: Sequence[Asset], context: Context) -> Iterator[Arrival | Outcome]:
-        by_patch: dict[str, dict[str, Asset]] = {}
         missing = yield from self.yield_on_disk(assets)
+        by_patch = group_by_patch(missing.values())
         for asset in missing.values():
-            patch = find_patch(asset)
-            if patch:
-                by_patch.setdefault(patch, {})[asset.key] = asset
-            else:
+            if not find_patch(asset):
                 detail = "its path does not name an archive (v<number>/patch<number>)"
                 yield self.outcome(asset, Reason.NOT_IN_CATALOGUE, detail)
         if not by_patch:
             return
         raw = self.require_raw()
         with contextlib.suppress(Stopped), contextlib.ExitStack() as stack:
-            http = stack.enter_context(self.open_http()) if isinstance(raw, str) else None
+            http = None
+            if isinstance(raw, str):
+                most = seek_index.connections(self)
+                http = stack.enter_context(self.open_http(concurrency=most))
             for patch in sorted(by_patch, key=_number):
                 wanted = by_patch[patch]
                 try:
-                    medium: Any
-                    if http is not None:
-                        url = f"{str(raw).rstrip('/')}/{patch}.tar.gz"
-                        medium = http.open(url, stop=context.stop)
-                    else:
-                        medium = find_archive(Path(raw), patch) or Path(raw)
+                    medium = _open(raw, patch, http, context.stop)
                     index = f".{patch.replace('/', '-')}.archive-index"
                     yield from self._fetch_members(medium, wanted, context, index)
                 except Failure as failure:
@@ -63,6 +63,30 @@ class PatchesSource(ArchiveSource):
                     detail = f"{patch}.tar.gz: {failure.what}"
                     for asset in wanted.values():
                         yield self.outcome(asset, reason, detail, failure.item)
+
+    def media(
+        self, assets: Sequence[Asset], http: Http, stop: threading.Event
+    ) -> Iterator[tuple[Any, dict[str, Asset]]]:
+        by_patch = group_by_patch(assets)
+        for patch in sorted(by_patch, key=_number):
+            yield _open(self.require_raw(), patch, http, stop), by_patch[patch]
+
+
+def _open(raw: str | Path, patch: str, http: Http | None, stop: threading.Event) -> Any:
+    """The archive of a patch: an open remote file, a path, or the folder of unpacked pictures."""
+    if isinstance(raw, str):
+        assert http is not None
+        return http.open(f"{raw.rstrip('/')}/{patch}.tar.gz", stop=stop)
+    return find_archive(raw, patch) or raw
+
+
+def group_by_patch(assets: Iterable[Asset]) -> dict[str, dict[str, Asset]]:
+    """The assets by key, by the archive that their path names; without those that name none."""
+    by_patch: dict[str, dict[str, Asset]] = {}
+    for asset in assets:
+        if patch := find_patch(asset):
+            by_patch.setdefault(patch, {})[asset.key] = asset
+    return by_patch
 
 
 def find_patch(asset: Asset) -> str:

@@ -70,7 +70,7 @@ def describe_access_error(error: sqlite3.DatabaseError, path: Path) -> SacoError
     kind = error.sqlite_errorcode & 0xFF
     if kind == sqlite3.SQLITE_IOERR or (
         # SQLite does not say why: where nothing forbids it, the disk or the system refused.
-        kind == sqlite3.SQLITE_CANTOPEN and _is_allowed(path)
+        kind in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY) and _is_allowed(path)
     ):
         return DiskTrouble(
             f"the ledger cannot be used ({error})",

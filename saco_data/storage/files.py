@@ -117,20 +117,16 @@ def _link(source: Path, path: Path, ways: Sequence[Callable[[Path, Path], None]]
 
 
 def publish(part: Path, path: Path) -> None:
-    """Renames a complete and checked file that we fetched to its final name; durable on return.
+    """Renames a complete and checked file that we fetched to its final name.
 
-    `part` lies on the same file system. Raises DiskFull or OutputError if the system refuses.
+    `part` lies on the same file system; its content is on disk before it gets the name. Raises
+    DiskFull or OutputError if the system refuses.
     """
     with explain_errors(path):
         _sync(part)
         fetched.record(part, path)
+        # Not the folder: see `open_atomic`.
         part.replace(path)
-        try:
-            _sync(path.parent)
-        except OSError as error:
-            # Some network file systems cannot sync a folder.
-            if error.errno not in (errno.EINVAL, errno.ENOTSUP):
-                raise
 
 
 def is_temporary(name: str) -> bool:

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from saco_data.catalog.manifest import Manifest
 from saco_data.config import settings as config
 from saco_data.config.settings import parse, subset_keys
+from saco_data.config.subset import SubsetConfig
 from saco_data.model.errors import ConfigError, UsageError
 from tests.helpers.names import SILVER
 
@@ -180,7 +182,7 @@ def test_without_a_config_the_error_says_what_to_do(
 
 PATH_KEYS = [
     "path_annotations",
-    "silver_path",
+    "state_path",
     "cookies_path",
     "sav_links_file",
     "directory_save",
@@ -197,6 +199,27 @@ def test_a_bucket_in_a_path_key_is_refused_by_name(key: str, scheme: str) -> Non
     assert told.value.exit_code == 2
 
 
+@pytest.mark.parametrize("scheme", ["az", "hdfs", "file", "https"])
+def test_silver_path_is_a_folder_or_a_bucket_that_can_be_written(scheme: str) -> None:
+    with pytest.raises(ConfigError, match=f"{scheme}://"):
+        parse(f"silver_path: {scheme}://bucket/silver\n", Path("/x/C.yaml"))
+    for place in ("s3://bucket/silver", "gs://bucket/silver/"):
+        settings = parse(f"silver_path: {place}\n", Path("/x/C.yaml"))
+        assert settings.bucket == place.rstrip("/")
+        assert settings.state == Path("/x/.saco") and settings.silver == Path("/x/.saco/copy")
+        named = parse(f"silver_path: {place}\nstate_path: here\n", Path("/x/C.yaml"))
+        assert named.state == Path("/x/here")
+    local = parse("state_path: here\n", Path("/x/C.yaml"))
+    assert (local.bucket, local.silver) == ("", Path("/x/data/silver"))
+    assert local.state == Path("/x/here")
+
+
+def test_an_address_with_keys_in_it_is_refused_without_repeating_them() -> None:
+    with pytest.raises(ConfigError) as told:
+        parse("silver_path: s3://AKIAKEY:hiddenword@bucket/silver\n", Path("/x/C.yaml"))
+    assert "hiddenword" not in str(told.value) and "silver_path" in str(told.value)
+
+
 @pytest.mark.parametrize("key", ["path", "manifests", "raw: {one"])
 def test_a_bucket_in_a_collection_is_refused(key: str) -> None:
     end = "}" if "{" in key else ""
@@ -209,3 +232,25 @@ def test_a_url_where_only_a_path_fits_is_refused() -> None:
         parse("silver_path: https://host/silver\n", Path("/x/C.yaml"))
     settings = parse("bdd100k_raw: https://host/a.zip\n", Path("/x/C.yaml"))
     assert settings.subset("bdd100k").raw == "https://host/a.zip"
+
+
+def test_a_seek_index_is_named_by_the_config_or_pinned_by_the_manifest(tmp_path: Path) -> None:
+    digest = "a" * 64
+    place = f"indices/i.gz#sha256={digest.upper()}"
+    settings = config.parse(f"inaturalist_index: {place}\n", tmp_path / "c.yaml")
+    own = settings.subset("inaturalist")
+    assert own.seek_index == (tmp_path / "indices/i.gz", digest)
+    assert settings.subset("food_rec").seek_index is None
+    url = "https://h/i.gz"
+    text = f"collections: {{o365: {{index: {{val: '{url}#sha256={digest}'}}}}}}\n"
+    in_collection = config.parse(text).subset("o365/val")
+    assert in_collection.seek_index == (url, digest)
+    facts = in_collection.manifest.model_dump()
+    facts["endpoints"]["index"] = url
+    facts["pinned"]["index"] = {"sha256": digest}
+    pinned = SubsetConfig(config.parse("{}"), Manifest.model_validate(facts))
+    assert pinned.seek_index == (url, digest)
+    with pytest.raises(ConfigError, match="unknown name"):
+        config.parse("collections: {o365: {index: {train: x}}}\n")
+    with pytest.raises(ConfigError, match="an address"):
+        config.parse("inaturalist_index: s3://bucket/i.gz\n")

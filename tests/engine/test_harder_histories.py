@@ -143,6 +143,14 @@ class HarderHistory(Availability):
         if not self.protected:
             super().check_whole()
 
+    @rule(name=st.sampled_from(NAMES), how=st.sampled_from(["cut", "flipped", "deleted"]))
+    def rots(self, name: str, how: str) -> None:
+        path = self.settings.subset(SUBSET).images / name
+        own = self.settings.subset(SUBSET).raw_folder / name
+        # A product may be the user's own file: what damages that is not ours to mend.
+        if own not in self.own or not path.exists() or not path.samefile(own):
+            super().rots(name, how)
+
     def _own_is_sound(self, name: str) -> bool | None:
         path = self.settings.subset(SUBSET).raw_folder / name
         return self.own[path][0] == PICTURES[name] if path in self.own else None
@@ -150,6 +158,10 @@ class HarderHistory(Availability):
     def can_come(self, name: str) -> bool:
         in_archive = super().can_come(name) and len(self.places) == 1
         return in_archive or bool(self._own_is_sound(name))
+
+    def may_return(self, name: str) -> bool:
+        # What the archive has where it cannot be used, and what the user has damaged, is not gone.
+        return super().can_come(name) or self._own_is_sound(name) is not None
 
     def is_seen_missing(self, name: str) -> bool:
         return super().is_seen_missing(name) and not self._own_is_sound(name)

@@ -168,9 +168,7 @@ class Availability(RuleBasedStateMachine):
             if now is not None and now is not State.GONE:
                 self.remembered.discard(name)
             if was is State.GONE and now is not State.GONE:
-                # What the archive has, though where it cannot be used, is not gone.
-                listed = self.reachable and name in self.there
-                assert name in there or listed or self.can_come(name)
+                assert name in there or self.may_return(name)
             if was is State.DONE and name in there and not self.rotten:
                 assert now is State.DONE
         self.ran = True
@@ -182,6 +180,10 @@ class Availability(RuleBasedStateMachine):
 
     def can_come(self, name: str) -> bool:
         return self.reachable and name in self.there
+
+    def may_return(self, name: str) -> bool:
+        """Whether a gone file may have another state after a run."""
+        return self.can_come(name)
 
     def is_seen_missing(self, name: str) -> bool:
         return self.reachable and name not in self.there

@@ -303,6 +303,7 @@ def test_a_signal_ends_a_run_cleanly_and_keeps_finished_work(
     if process.returncode != 0:  # it may have been done already
         assert process.returncode == code and f"stopped by {word}" in talk
         assert "run again" in talk and "Traceback" not in talk
+        assert f"saco prepare: stopped by {word} (exit {code}). " in talk
     assert not (tmp_path / "data" / "silver" / ".saco" / "lock").exists()
 
 

@@ -18,6 +18,7 @@ from saco_data.executors import WorkerLost
 from saco_data.executors.local import LocalExecutor
 from saco_data.model.errors import SacoError
 from saco_data.storage.files import sha256_of
+from tests.conftest import ROOT
 
 
 @pytest.fixture
@@ -76,6 +77,48 @@ def test_a_killed_pool_loses_its_running_tasks_only(executor: LocalExecutor) -> 
     with pytest.raises(WorkerLost, match="broke down"):
         slow.result()
     assert executor.submit(pow, 2, 3, seconds=30).result() == 8
+
+
+GROUP = """
+import os, sys, time
+from saco_data.executors.local import LocalExecutor
+from tests.executors.test_local import note_and_sleep
+import signal
+asked = []
+signal.signal(signal.SIGTERM, lambda *_: asked.append(1))
+executor = LocalExecutor(2)
+futures = [executor.submit(note_and_sleep, f"begun{n}", 1.5, seconds=300) for n in range(4)]
+while not asked:
+    time.sleep(0.01)
+print([future.result() for future in futures])
+executor.close()
+"""
+
+
+def note_and_sleep(path: str, seconds: float) -> str:
+    """Notes that it has begun, and returns the note's path after some time."""
+    Path(path).touch()
+    time.sleep(seconds)
+    return path
+
+
+def test_sigterm_to_the_whole_process_group_loses_no_task(tmp_path: Path) -> None:
+    """A scheduler that stops a job sends it to every process of the job."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", GROUP],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + 300
+    while len(list(tmp_path.glob("begun*"))) < 2:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    os.killpg(process.pid, signal.SIGTERM)
+    printed, _ = process.communicate(timeout=300)
+    assert (process.returncode, printed) == (0, f"{[f'begun{n}' for n in range(4)]}\n")
 
 
 def test_workers_that_cannot_start_are_reported(

@@ -55,7 +55,9 @@ def pairs(names: Iterable[str], revision: int = 0) -> dict[str, Any]:
 class TinySubset:
     """The subset in a folder, its source, and a clock that only moves when told to."""
 
-    def __init__(self, folder: Path, *, raw: str = "", **keys: Any) -> None:
+    def __init__(
+        self, folder: Path, *, raw: str = "", silver_path: str = "silver", **keys: Any
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.tar = folder / "bdd100k.tar"
@@ -63,7 +65,7 @@ class TinySubset:
         self.holds(NAMES)
         annotate(folder, SUBSET, pairs(NAMES))
         self.settings: Settings = config(
-            folder, silver_path="silver", bdd100k_raw=raw or str(self.tar), jobs=1, **keys
+            folder, silver_path=silver_path, bdd100k_raw=raw or str(self.tar), jobs=1, **keys
         )
         self.notes = Notes()
 

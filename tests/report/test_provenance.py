@@ -10,13 +10,15 @@ import pyarrow.parquet as pq
 import pytest
 
 from saco_data.config.settings import Settings
-from saco_data.engine import provenance
+from saco_data.engine import provenance, session
 from saco_data.engine.events import Stages
 from saco_data.model.reasons import Reason
 from saco_data.model.records import Outcome
+from saco_data.sandbox.miniature import build, serve
 from saco_data.state.ledger import Ledger
+from tests.helpers.executor import InlineExecutor
 from tests.helpers.folders import config
-from tests.helpers.pipeline import prepare
+from tests.helpers.pipeline import Notes, prepare
 from tests.report.conftest import Silver
 
 
@@ -142,3 +144,28 @@ def test_nothing_finished_makes_no_file(tmp_path: Path) -> None:
     with Ledger(settings.state) as ledger:
         assert provenance.write(settings, ledger) is None
     assert not provenance.path_of(settings).exists()
+
+
+def test_each_collection_has_its_own_file(tmp_path: Path) -> None:
+    settings = config(tmp_path)
+    with Ledger(settings.state) as ledger:
+        ledger.record([Outcome("nga", "a.jpg", Reason.OK, bytes=1)])
+        ledger.record([Outcome("sa-v/val", "JPEGImages_24fps/v/1.jpg", Reason.OK, bytes=1)])
+        written = provenance.write_all(settings, ledger)
+        assert provenance.write_all(settings, ledger) == []
+    paths = [provenance.path_of(settings), provenance.path_of(settings, "sa-v")]
+    assert written == paths and paths[1] == tmp_path / "data/sa-v/annotations/provenance.parquet"
+    assert [list(pq.read_table(path).to_pandas()["subset"]) for path in paths] == [
+        ["nga"],
+        ["sa-v/val"],
+    ]
+
+
+def test_who_contributed_an_image_of_fathomnet_is_the_rights_holder(tmp_path: Path) -> None:
+    subsets = build(tmp_path, ["fathomnet"]).subsets
+    with serve(tmp_path / "raw", subsets) as mounts:
+        settings = config(tmp_path, silver_path="silver", **mounts.keys)
+        session.go(settings, ["fathomnet"], "prepare", Notes(), executor=InlineExecutor())
+    found = table(settings)
+    # It comes with the records, a hundred in one request.
+    assert len(found) and set(found["rights_holder"]) == {"sandbox@example.org"}

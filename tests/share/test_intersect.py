@@ -11,8 +11,9 @@ from saco_data.engine import session
 from saco_data.model.errors import UsageError
 from saco_data.sandbox.miniature import build, serve
 from saco_data.share import card
-from saco_data.share.intersect import Copy, intersect
-from saco_data.share.intersect import load as load_copy
+from saco_data.share.copies import Copy
+from saco_data.share.copies import load as load_copy
+from saco_data.share.intersect import intersect
 from tests.conftest import Saco
 from tests.helpers.annotations import annotate
 from tests.helpers.executor import InlineExecutor

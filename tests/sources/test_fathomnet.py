@@ -55,7 +55,7 @@ def test_images_are_kept_unchanged_under_the_name_of_the_annotation(
     assert known[f"{uuid(2)}.png"].reason is Reason.HTTP_404
     assert known[f"{uuid(3)}.png"].reason is Reason.NOT_IN_CATALOGUE
     facts = known[f"{uuid(0)}.png"].facts
-    assert facts.keys() == {"size", "verified", "etag", "last_modified"}
+    assert facts.keys() == {"size", "verified", "etag", "last_modified", "contributor"}
     assert facts["size"] == [160, 120] and facts["verified"] == "sha256"
     assert known[f"{uuid(0)}.png"].origin == f"{server.url}/fathomnet/static/{uuid(0)}.JPG"
     before = server.requests.total()

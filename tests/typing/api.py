@@ -28,6 +28,8 @@ def read() -> None:
     for source in ("config.yaml", Path("config.yaml"), settings, None):
         assert_type(saco.read_config(source), Settings)
         assert_type(saco.load(source), Dataset)
+    assert_type(saco.load("s3://bucket/silver"), Dataset)
+    assert_type(saco.status("s3://bucket/silver"), Status)
     saco.read_config(1)  # type: ignore[arg-type]
     assert_type(saco.__version__, str)
 

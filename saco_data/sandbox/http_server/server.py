@@ -215,6 +215,8 @@ class FileServer:
         if fault is Fault.CHANGED:
             self._versions[request.path] += 1
         etag, modified = self._validators(request.path, body)
+        if request.headers.get("If-Match", etag) != etag:
+            return web.Response(status=412)
         ranges = self.ranges and fault is not Fault.NO_RANGES
         wanted = parse_range(request.headers, size, etag, modified) if ranges else None
         if wanted is not None and wanted[0] >= wanted[1]:

@@ -32,7 +32,7 @@ from saco_data.transports.archive.index import Index
 from saco_data.transports.archive.local import LocalFile
 from saco_data.transports.archive.raw import Raw
 from saco_data.transports.archive.safety import ArchiveDamaged, Member
-from saco_data.transports.archive.stream import Plain
+from saco_data.transports.archive.stream import Plain, Recorder
 from saco_data.transports.archive.tars import looks_like_tar, tar_members
 from saco_data.transports.archive.zips import zip_members
 from saco_data.transports.base import RangeReader
@@ -52,13 +52,15 @@ def members(
     checkpoint: Path | None = None,
     checksum: str | None = None,
     stop: threading.Event | None = None,
+    recorder: Recorder | None = None,
 ) -> Generator[Member, None, None]:
     """The members whose name is `wanted`, each once, in the order of the archive.
 
     The content of a member can be read until the next one is asked for. Of two members with one
     name the first counts. When the iterator ends, the whole archive was seen, now or (checkpoint)
     by earlier runs: a member that was not yielded is not in it. `checksum`, an md5 or sha256 of the
-    whole file, is compared if all of it was read in this process.
+    whole file, is compared if all of it was read in this process. `recorder` notes where the wanted
+    members of a tar.gz are, if it is read from its first byte on.
 
     Raises ArchiveDamaged (cut, damaged, not an archive), Blocked (a path that does not exist), and
     the errors of the RangeReader. To stop, close the iterator, or set `stop` in mid-member, which
@@ -89,10 +91,17 @@ def members(
         foreign = kinds.is_packed(head)
         raise ArchiveDamaged(what, item=reader.origin, remedy=remedy, foreign=foreign)
     index = Index(checkpoint if reader.seekable else None, reader.identity, reader.size)
-    raw = Raw(reader, windowed=not gzipped, checksum=checksum, begun=begun, stop=stop)
+    # Only what is read from the first byte on can be recorded.
+    recorder = recorder if gzipped and not index.next else None
+    hashed = recorder is not None
+    raw = Raw(
+        reader, windowed=not gzipped, checksum=checksum, hashed=hashed, begun=begun, stop=stop
+    )
     try:
-        stream = Gunzip(raw, index) if gzipped else Plain(raw, index)
+        stream = Gunzip(raw, index, recorder) if gzipped else Plain(raw, index)
         yield from tar_members(stream, wanted, index)
+        if recorder and (whole := raw.md5()):
+            recorder.finish(whole)
     except ArchiveDamaged as error:
         if not error.cut:
             # The index may come from the same damaged bytes.

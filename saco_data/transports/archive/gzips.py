@@ -13,11 +13,12 @@ import time
 
 from zlib_ng import zlib_ng
 
-from saco_data.transports.archive.index import Index, Point
+from saco_data.transports.archive import gzip_header
+from saco_data.transports.archive.index import Entry, Index, Point
 from saco_data.transports.archive.raw import Raw
 from saco_data.transports.archive.safety import ArchiveDamaged
 from saco_data.transports.archive.seekpoint import ERRORS, WINDOW, Inflater, enter, inflater, search
-from saco_data.transports.archive.stream import Stream
+from saco_data.transports.archive.stream import Recorder, Stream
 
 SLICE = 128 << 10  # bytes inflated at once: the output still fits the processor's cache
 OUTPUT_LIMIT = 1 << 20  # bytes of output at once, however far the input expands
@@ -25,15 +26,14 @@ LEAST_SPACING = 16 << 20
 MOST_POINTS = 1024  # of 32 KiB each: 32 MiB of index for an archive of any size
 LEAST_SECONDS = 2.0
 LOOKAHEAD = 512 << 10
-HEADER_LIMIT = 64 << 10
-MAGIC = b"\x1f\x8b\x08"
 
 
 class Gunzip(Stream):
     """The output of a gzip file, of one or several gzip members."""
 
-    def __init__(self, raw: Raw, index: Index) -> None:
+    def __init__(self, raw: Raw, index: Index, recorder: Recorder | None = None) -> None:
         super().__init__(raw, index)
+        self._recorder = recorder
         self._input = memoryview(b"")  # read from `raw`, not inflated yet
         self._inflate: Inflater | None = None
         self._began = False
@@ -50,9 +50,16 @@ class Gunzip(Stream):
 
     def save(self, position: int, *, now: bool = False) -> None:
         """Saves the index when a new seek point was found, or `now`."""
+        if self._recorder:
+            self._recorder.passed(position)
         if now or self._point:
             self.index.save(position, point=self._point)
             self._point = None
+
+    def mark(self, entry: Entry) -> None:
+        """Notes that a wanted member begins."""
+        if self._recorder:
+            self._recorder.mark(entry)
 
     def _more(self, hint: int) -> bytes:
         while True:
@@ -104,6 +111,8 @@ class Gunzip(Stream):
         return output
 
     def _note(self, output: bytes) -> None:
+        if self._recorder:
+            self._recorder.add_output(output)
         self._crc = zlib_ng.crc32(output, self._crc)
         self._length += len(output)
         self._produced += len(output)
@@ -144,22 +153,18 @@ class Gunzip(Stream):
             return False
         self._began = True
         self._fill(10)
-        if not MAGIC.startswith(bytes(self._input[:3])):
-            raise self._damaged("holds something else after the gzip data")
-        self._need(10)
-        flags = self._input[3]
-        length = 10
-        if flags & 4:
-            self._need(12)
-            length = 12 + int.from_bytes(self._input[10:12], "little")
-        for flag in (8, 16):  # name, comment
-            if flags & flag:
-                length = self._text_end(length)
-        length += 2 if flags & 2 else 0
-        self._need(length)
+        try:
+            while (length := gzip_header.measure(self._input)) is None:
+                self._need(len(self._input) + 1)
+        except ValueError as error:
+            raise self._damaged(str(error)) from None
         self._input = self._input[length:]
         self._crc = self._length = 0
-        self._inflate = inflater()
+        if self._recorder:
+            at = self.raw.at - len(self._input)
+            self._inflate = self._recorder.inflater(at, self._produced)
+        else:
+            self._inflate = inflater()
         return True
 
     def _rest(self) -> bool:
@@ -169,16 +174,6 @@ class Gunzip(Stream):
                 return True
             self._input = memoryview(bytes(self._input).lstrip(b"\0"))
         return False
-
-    def _text_end(self, start: int) -> int:
-        end = start
-        while True:
-            self._need(end + 1)
-            if not self._input[end]:
-                return end + 1
-            end += 1
-            if end > HEADER_LIMIT:
-                raise self._damaged("has a damaged gzip header")
 
     def _end_member(self) -> None:
         """Compares checksum and length with the gzip trailer. Raises ArchiveDamaged."""
@@ -199,6 +194,8 @@ class Gunzip(Stream):
             piece = self.raw.read_piece()
             if not piece:
                 return False
+            if self._recorder:
+                self._recorder.add_input(piece)
             self._input = memoryview(bytes(self._input) + piece if self._input else piece)
         return True
 

@@ -21,7 +21,8 @@ class Raw:
     """Reads a RangeReader from byte `at` on.
 
     `windowed`: asks for ranges, which grow while no jump comes, so that a jump wastes few bytes;
-    otherwise one request reads to the end. `begun`: a stream from byte 0 that is already open.
+    otherwise one request reads to the end. `checksum`: md5 or sha256 that the whole file must have;
+    `hashed`: without one, its md5 is wanted. `begun`: a stream from byte 0 that is already open.
     """
 
     def __init__(
@@ -30,6 +31,7 @@ class Raw:
         *,
         windowed: bool,
         checksum: str | None = None,
+        hashed: bool = False,
         begun: Iterator[bytes] | None = None,
         stop: threading.Event | None = None,
     ) -> None:
@@ -40,7 +42,7 @@ class Raw:
         self._window = FIRST_WINDOW
         self._stop: int | None = None
         self._pieces = begun
-        self._digest = Digest(checksum) if checksum else None
+        self._digest = Digest(checksum) if checksum or hashed else None
         self._latency, self._seconds, self._bytes = 0.05, 1.0, 20e6
 
     def read_piece(self, hint: int = 0) -> bytes:
@@ -103,6 +105,11 @@ class Raw:
                 foreign=True,
             )
 
+    def md5(self) -> str | None:
+        """The md5 of the whole file, once all of it was read; None if not all of it was."""
+        digest = self._digest
+        return digest.value() if digest and digest.name == "md5" else None
+
     def disconnect(self) -> None:
         """Ends the current request."""
         close = getattr(self._pieces, "close", None)
@@ -140,9 +147,9 @@ class Digest:
     In line it would cost a third of the speed.
     """
 
-    def __init__(self, expected: str) -> None:
-        self._expected = expected.lower()
-        self.name = "md5" if len(expected) == 32 else "sha256"
+    def __init__(self, expected: str | None) -> None:
+        self._expected = expected.lower() if expected else None
+        self.name = "sha256" if expected and len(expected) == 64 else "md5"
         self._digest = hashlib.new(self.name, usedforsecurity=False)
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="digest")
         self._last: Future[None] | None = None
@@ -154,9 +161,13 @@ class Digest:
         self._last = self._pool.submit(self._digest.update, piece)
 
     def matches(self) -> bool:
-        """Whether the digest of all pieces is the expected one."""
+        """Whether the digest of all pieces is the expected one, if one is expected."""
+        return self._expected in (None, self.value())
+
+    def value(self) -> str:
+        """The digest of all pieces in hex digits."""
         self.close()
-        return self._digest.hexdigest() == self._expected
+        return self._digest.hexdigest()
 
     def close(self) -> None:
         """Ends the thread."""

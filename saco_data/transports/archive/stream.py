@@ -4,13 +4,37 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from typing import Protocol
 
-from saco_data.transports.archive.index import Index
+from saco_data.transports.archive.index import Entry, Index
 from saco_data.transports.archive.raw import Raw
 from saco_data.transports.archive.safety import ArchiveDamaged
+from saco_data.transports.archive.seekpoint import Inflater
 
 # Bytes of zeros that may follow the end mark; usually the file is filled up to 10 KiB.
 PADDING = 4 << 20
+
+
+class Recorder(Protocol):
+    """What makes a seek index of a tar.gz that streams by: see `seek_index.recorder`."""
+
+    def inflater(self, at: int, offset: int) -> Inflater:
+        """The inflater for a gzip member whose data begin at byte `at` of the file."""
+
+    def add_input(self, piece: bytes) -> None:
+        """Takes in the next bytes of the file."""
+
+    def add_output(self, piece: bytes) -> None:
+        """Takes in the next bytes of output."""
+
+    def mark(self, entry: Entry) -> None:
+        """Notes that a wanted member begins."""
+
+    def passed(self, position: int) -> None:
+        """Notes that the next header begins at `position` of the output."""
+
+    def finish(self, md5: str) -> None:
+        """Notes that the whole file was read, and its md5."""
 
 
 class Stream(ABC):
@@ -38,6 +62,9 @@ class Stream(ABC):
     @abstractmethod
     def save(self, position: int, *, now: bool = False) -> None:
         """Saves the index from time to time, or `now`; the next header is at `position`."""
+
+    def mark(self, entry: Entry) -> None:  # noqa: B027 - most streams note nothing
+        """Notes that a wanted member begins."""
 
     def pieces(self, length: int) -> Iterator[bytes]:
         """The next `length` bytes. Raises ArchiveDamaged where the archive ends before."""

@@ -43,11 +43,12 @@ def tar_members(stream: Stream, wanted: Callable[[str], bool], index: Index) -> 
     position = index.next
     try:
         stream.goto(position)
-        while entry := _next_entry(stream):
+        while entry := next_entry(stream):
             position = entry.end
             if entry.name:
                 index.add(entry)
                 if wanted(entry.name):
+                    stream.mark(entry)
                     yield from _deliver(stream, entry, seen)
             stream.goto(position)
             stream.save(position)
@@ -85,7 +86,7 @@ def _deliver(stream: Stream, entry: Entry, seen: set[str]) -> Iterator[Member]:
     member.close()
 
 
-def _next_entry(stream: Stream) -> Entry | None:
+def next_entry(stream: Stream) -> Entry | None:
     """The next entry, or None at the end mark; an entry without a name (a folder) is skipped."""
     start = stream.position
     records: dict[str, str] = {}

@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from saco_data.transports.base import Policy
 from saco_data.transports.http.part import Part
 from saco_data.transports.http.spans import first_gap, join, total
+from saco_data.transports.http.widening import Widening
 
-LARGE = 1 << 25  # bytes still to come for which more connections are tried
 _LONGEST_RANGE = 1 << 24  # bytes, where several connections share a file
 _SHORTEST_RANGE = 1 << 21
-_SETTLE, _MEASURE = 0.15, 0.35  # seconds
-_RETRY = 3.0  # seconds until more connections are tried again; doubles each time
-_WORTH = 1.3  # twice the connections must bring so many times the bytes
 
 
 @dataclass(slots=True, eq=False)
@@ -29,21 +25,19 @@ class Claim:
     held: int = 0
 
 
-class Connections:
+class Connections(Widening):
     """How many connections fetch one file, and who fetches which range; lives in the event loop.
 
-    `wanted`: connections in all; `extra`: the tasks of those beside the first one. `received`:
-    bytes so far. `seekable`: the server honours ranges.
+    `extra`: the tasks of the connections beside the first one. `seekable`: the server honours
+    ranges.
     """
 
     def __init__(self, part: Part, policy: Policy) -> None:
+        super().__init__(min(policy.connections_per_file, policy.concurrency))
         self.part = part
         self.claims: list[Claim] = []
-        self.wanted = 1
         self.extra: set[asyncio.Task[None]] = set()
-        self.received = 0
         self.seekable = False
-        self._most = min(policy.connections_per_file, policy.concurrency)
 
     def next_claim(self) -> Claim | None:
         """The next range to fetch, which is not claimed yet; None if there is none."""
@@ -62,16 +56,12 @@ class Connections:
         return Claim(start, stop_)
 
     async def widen(self, size: int, connect: Callable[[], asyncio.Task[None]]) -> None:
-        """Doubles the connections for as long as that makes the download faster.
+        """Uses more connections for as long as that makes the download faster.
 
         `size`: bytes of the file; `connect` starts one more connection.
         """
-        rate, pause = await self._rate(), _RETRY
-        while self.wanted < self._most and self.seekable:
-            left = size - total(self.part.spans)
-            if left < LARGE or left < 2 * rate:
-                return
-            before, self.wanted = self.wanted, min(self._most, 2 * self.wanted)
+
+        def widen() -> None:
             for claim in self.claims:
                 if claim.stop is not None:
                     claim.stop = min(claim.stop, claim.start + claim.held + _LONGEST_RANGE)
@@ -79,19 +69,8 @@ class Connections:
                 task = connect()
                 self.extra.add(task)
                 task.add_done_callback(self.extra.discard)
-            faster = await self._rate()
-            if faster >= rate * _WORTH:
-                rate = faster
-                continue
-            self.wanted = min(before, self.wanted)
-            # One slow moment of a busy machine or line must not decide for a whole archive.
-            await asyncio.sleep(pause)
-            pause *= 2
-            rate = await self._rate()
 
-    async def _rate(self) -> float:
-        """Bytes a second, measured once the connections have reached their speed."""
-        await asyncio.sleep(_SETTLE)
-        since, before = time.monotonic(), self.received
-        await asyncio.sleep(_MEASURE)
-        return (self.received - before) / (time.monotonic() - since)
+        def left() -> int:
+            return size - total(self.part.spans) if self.seekable else 0
+
+        await self.search(left, widen)

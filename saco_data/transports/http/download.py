@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import os
 from collections.abc import AsyncIterator
 from contextlib import suppress
@@ -20,6 +21,7 @@ from saco_data.transports.http import content
 from saco_data.transports.http.addresses import origin_of
 from saco_data.transports.http.connections import Claim, Connections
 from saco_data.transports.http.failure import RequestFailure
+from saco_data.transports.http.held import Held
 from saco_data.transports.http.part import Part
 from saco_data.transports.http.response import Body
 from saco_data.transports.http.retries import Retries
@@ -28,7 +30,10 @@ from saco_data.transports.http.spans import first_gap
 from saco_data.transports.http.version import Version
 from saco_data.transports.http.writer import Writer
 
-SMALL = 1 << 19  # bytes; so small a file is held in memory and, after a failure, fetched again
+SMALL = 1 << 19  # bytes; what broke off so early is fetched again
+# A file of up to so many bytes is held in memory and written once, if it comes within so many
+# seconds, and all such files of a source together leave room for it.
+MEDIUM, HELD_SECONDS = 1 << 23, 1.0
 
 
 class Download:
@@ -89,6 +94,7 @@ class Download:
         self.digests: content.Digests | None = None
         self.writer: Writer | None = None
         self.small: bytes | None = None
+        self.reserved = 0
         helpers: list[asyncio.Task[None]] = []
         self.helpers = helpers
         if part.version.size and first_gap(part.spans, part.version.size) is None:
@@ -107,6 +113,7 @@ class Download:
         except BaseExceptionGroup as group:
             raise _most_important(group) from None
         finally:
+            self.session.memory += self.reserved
             if part.is_open:
                 # The bytes stay useful, whatever ended the attempt.
                 with suppress(OSError, SacoError):
@@ -155,10 +162,16 @@ class Download:
             sure=is_joined,
         ) as body:
             self._learn(body)
-            length = body.version.size
-            if not body.ranged and not part.spans and length is not None and length <= SMALL:
-                self.small = b"".join([piece async for piece in self._pieces(body)])
-                return
+            length = body.version.size or 0
+            pieces: AsyncIterator[bytes] = self._pieces(body)
+            if self._fits_memory(body):
+                held = Held(pieces)
+                if await held.fill(HELD_SECONDS if length > SMALL else math.inf):
+                    self.small = held.join()
+                    return
+                if held.failure and held.bytes <= SMALL:
+                    raise held.failure
+                pieces = held.rest()
             if extra and not body.ranged:
                 connections.seekable, connections.wanted = False, 1
                 return
@@ -168,7 +181,19 @@ class Download:
             if self.writer is None:
                 self.writer = await self._start_writer()
             # A server may send the file from its beginning whatever the range.
-            await self.writer.store(claim, self._pieces(body), skip=claim.start - body.start)
+            await self.writer.store(claim, pieces, skip=claim.start - body.start)
+
+    def _fits_memory(self, body: Body) -> bool:
+        """Whether the body is a whole file that can be held in memory; reserves room for it."""
+        length = body.version.size
+        if length is None or body.ranged or self.part.spans or len(self.connections.claims) > 1:
+            return False
+        if length > SMALL:
+            if length > min(MEDIUM, self.session.memory):
+                return False
+            self.reserved = length
+            self.session.memory -= length
+        return True
 
     def _learn(self, body: Body) -> None:
         """Keeps what the first answer says of the file."""
@@ -215,11 +240,21 @@ class Download:
                 )
             await self.session.on_disk(lambda: _finish_part(part, request, self.url, digests))
         else:
-            # In the event loop: to hand a small file to a thread takes longer than to check it.
-            digests.update(small)
-            head, tail = small[: content.EDGE], small[-content.EDGE :]
-            content.check(request.expect, self.url, len(small), digests, head, tail)
-            await self.session.on_disk(lambda: files.write_atomic(request.to, small, is_raw=True))
+
+            def check() -> None:
+                digests.update(small)
+                head, tail = small[: content.EDGE], small[-content.EDGE :]
+                content.check(request.expect, self.url, len(small), digests, head, tail)
+
+            def write() -> None:
+                if len(small) > SMALL:
+                    check()
+                files.write_atomic(request.to, small, is_raw=True)
+
+            if len(small) <= SMALL:
+                # In the event loop: to hand a small file to a thread takes longer than to check it.
+                check()
+            await self.session.on_disk(write)
             if part.exists:
                 await self.session.on_disk(part.discard)
         return digests.position, digests.sha256()

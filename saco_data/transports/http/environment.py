@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import ssl
 from pathlib import Path
 from urllib.request import getproxies
 
 from saco_data.model.errors import UsageError
+from saco_data.storage.files import stamp
 
+_SYSTEM = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 _BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "AWS_CA_BUNDLE")
 
 
@@ -27,8 +30,15 @@ def certificates() -> ssl.SSLContext:
 
     Raises UsageError where the named file cannot be read.
     """
-    context = ssl.create_default_context()
     name = next(filter(os.environ.get, _BUNDLES), None)
+    places = [os.environ.get(each) for each in (name, *_SYSTEM) if each]
+    # To load them takes a tenth of a second: once for all clients, unless a file was changed.
+    return _load(name, tuple((place, tuple(stamp(Path(place or "/")))) for place in places))
+
+
+@functools.lru_cache(maxsize=8)
+def _load(name: str | None, _stamps: tuple[object, ...]) -> ssl.SSLContext:
+    context = ssl.create_default_context()
     if name is None:
         return context
     bundle = Path(os.environ[name])

@@ -92,6 +92,13 @@ def refusal(
         return RequestFailure(detail, reason=Reason.LINK_EXPIRED, denied=True)
     if status in (401, 403):
         return RequestFailure(detail, reason=Reason.UNAUTHORIZED, denied=True)
+    if status == 412:
+        return RequestFailure(
+            "the file changed on the server",
+            reason=Reason.SERVER_ERROR,
+            transient=True,
+            restart=True,
+        )
     if status == 503 and wait is not None:
         return RequestFailure(detail, reason=Reason.SERVER_ERROR, transient=True, wait=wait)
     if status >= 500 or status in (408, 425):

@@ -31,6 +31,7 @@ USER_AGENT = f"saco-data/{__version__} (+https://github.com/saco-data/saco-data)
 _REDIRECTS = (301, 302, 303, 307, 308)
 _MOST_REDIRECTS = 10
 _BUFFER = 1 << 17
+_MEMORY = 1 << 26  # bytes of files that are held in memory at once
 
 
 class Session:
@@ -40,6 +41,7 @@ class Session:
         self.policy = policy
         self.service = service
         self.breaker = CircuitBreaker(policy)
+        self.memory = _MEMORY  # bytes that are free for files to be held
         # More threads than cores only wait for each other; at least two, so that one slow file
         # does not hold up the others.
         self._disk = ThreadPoolExecutor(max(2, min(4, os.cpu_count() or 2)), "saco-disk")

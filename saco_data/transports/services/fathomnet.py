@@ -19,6 +19,7 @@ from fathomnet.api import images
 
 from saco_data.config.yaml_text import without_user
 from saco_data.model.errors import Blocked
+from saco_data.model.outside import one_line
 from saco_data.model.reasons import Reason, State
 from saco_data.transports.base import Failure, Policy
 from saco_data.transports.http.circuit_breaker import blocked
@@ -38,12 +39,16 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """FathomNet's record of an image: sides in pixels, sha256 in hex digits ("" if unknown)."""
+    """FathomNet's record of an image: sides in pixels, sha256 in hex digits ("" if unknown).
+
+    `contributor`: who gave it, by the address that the record publishes; "" if unknown.
+    """
 
     url: str
     sha256: str = ""
     width: int | None = None
     height: int | None = None
+    contributor: str = ""
 
 
 class FathomNetApi:
@@ -170,4 +175,6 @@ class FathomNetApi:
 def _record(dto: Any) -> Record:
     digest = dto.sha256 or ""
     known = bool(_SHA256.fullmatch(digest))
-    return Record(dto.url or "", digest.lower() if known else "", dto.width, dto.height)
+    contributor = one_line(dto.contributorsEmail or "")[:200]
+    sha256 = digest.lower() if known else ""
+    return Record(dto.url or "", sha256, dto.width, dto.height, contributor)

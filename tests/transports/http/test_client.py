@@ -29,8 +29,9 @@ from saco_data.transports.http.part import Part
 from tests.helpers.web import production
 
 QUICK = Policy(backoff_seconds=0, stall_timeout=0.4, patience_seconds=5)
-DATA = random.Random(1).randbytes(900_000)  # more than is held in memory
+DATA = random.Random(1).randbytes(900_000)  # more than is fetched again when it breaks off
 SMALL = DATA[:60_000]
+HUGE = DATA * 10  # more than is held in memory
 
 
 def jpeg() -> bytes:
@@ -64,7 +65,9 @@ def hidden(folder: Path) -> list[str]:
     return [path.name for path in folder.iterdir() if path.name.startswith(".")]
 
 
-@pytest.mark.parametrize("body", [b"", b"x", SMALL, DATA], ids=["empty", "byte", "small", "large"])
+@pytest.mark.parametrize(
+    "body", [b"", b"x", SMALL, DATA, HUGE], ids=["empty", "byte", "small", "large", "huge"]
+)
 def test_a_file_arrives_whole(http: Http, tmp_path: Path, body: bytes) -> None:
     with FileServer({"/a": body}) as server:
         reply = one(http, f"{server.url}/a?key=secret", tmp_path / "deep" / "a")
@@ -77,7 +80,7 @@ def test_a_file_arrives_whole(http: Http, tmp_path: Path, body: bytes) -> None:
     assert hidden(tmp_path / "deep") == []
 
 
-@pytest.mark.parametrize("body", [SMALL, DATA], ids=["small", "large"])
+@pytest.mark.parametrize("body", [SMALL, DATA, HUGE], ids=["small", "large", "huge"])
 @pytest.mark.parametrize(
     "fault",
     [
@@ -375,7 +378,7 @@ def test_a_disk_error_stops_the_fetch_with_a_clear_message(
 
     monkeypatch.setattr(os, call, broken)
     with (
-        FileServer({"/a": DATA}) as server,
+        FileServer({"/a": HUGE}) as server,
         pytest.raises(OutputError, match=os.strerror(errno.EIO)),
     ):
         one(http, f"{server.url}/a", tmp_path / "a")

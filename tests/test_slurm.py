@@ -1,0 +1,178 @@
+"""`pipelines/saco-sync.slurm` and a run's limits under a real SLURM of this machine alone."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from saco_data.model.reasons import State
+from tests.conftest import ROOT, Saco
+from tests.helpers.pipeline import items, states
+from tests.helpers.tiny_subset import NAMES, SUBSET, TinySubset
+
+HERE = ROOT / "tests" / "helpers" / "slurm_here.sh"
+SCRIPT = ROOT / "pipelines" / "saco-sync.slurm"
+PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch")
+ENDED = ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL")
+
+
+class Slurm:
+    """The commands of a SLURM of our own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.environment = {k: v for k, v in os.environ.items() if not k.startswith("SLURM_")}
+        self.environment["SLURM_CONF"] = str(folder / "slurm.conf")
+
+    def __call__(self, *command: str | Path, cwd: Path | None = None) -> str:
+        """What a command of SLURM prints on stdout."""
+        ended = subprocess.run(
+            [*map(str, command)],
+            cwd=cwd,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+        assert ended.returncode == 0, ended.stderr
+        return ended.stdout.strip()
+
+    def state(self, job: str) -> str:
+        """The state of a job, as `COMPLETED`."""
+        facts = self("scontrol", "show", "job", "--oneliner", job).split()
+        return dict(fact.partition("=")[::2] for fact in facts)["JobState"]
+
+    def wait(self, job: str, *wanted: str) -> str:
+        """The state of a job, as soon as it is one of these."""
+        wait_until(lambda: self.state(job) in wanted)
+        return self.state(job)
+
+
+def wait_until(is_so: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 300
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+@pytest.fixture(scope="module")
+def slurm() -> Iterator[Slurm]:
+    path = os.environ["PATH"] + ":/usr/sbin"
+    missing = [name for name in PROGRAMS if not shutil.which(name, path=path)]
+    if missing:
+        message = f"no {', '.join(missing)}: install slurmctld, slurmd, slurm-client and munge"
+        # Where all tests must run, a missing SLURM is a failure.
+        assert not os.environ.get("SACO_MUST_TEST_SLURM"), message
+        warnings.warn(message, stacklevel=1)
+        pytest.skip(message)
+    # Its path must be short: it holds sockets.
+    with tempfile.TemporaryDirectory(prefix="slurm-") as name:
+        folder = Path(name)
+        try:
+            subprocess.run([HERE, "start", folder], check=True, timeout=120)
+            yield Slurm(folder)
+        finally:
+            subprocess.run([HERE, "stop", folder], check=False, timeout=120)
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> TinySubset:
+    """A silver folder as the script expects it, whose saco takes its time for each product."""
+    small = TinySubset(tmp_path / "silver")
+    binaries = small.folder / ".venv" / "bin"
+    binaries.mkdir(parents=True)
+    (binaries / "saco").write_text(
+        f'#!/bin/sh\nPYTHONPATH="{ROOT}" exec {sys.executable} -m tests.helpers.slow_saco "$@"\n'
+    )
+    (binaries / "saco").chmod(0o755)
+    return small
+
+
+def submit(slurm: Slurm, home: TinySubset, *options: str) -> str:
+    """Submits the task of the subset; returns the number of the job."""
+    return slurm("sbatch", "--parsable", "--array=1", *options, SCRIPT, cwd=home.folder)
+
+
+def log_of(home: TinySubset, job: str) -> str:
+    return (home.folder / f"saco-sync-{job}_1.log").read_text()
+
+
+def has_begun(home: TinySubset) -> bool:
+    return any(home.folder.glob("begun-*"))
+
+
+def test_a_task_of_the_array_syncs_its_subset(slurm: Slurm, home: TinySubset) -> None:
+    job = submit(slurm, home)
+    assert slurm.wait(job, *ENDED) == "COMPLETED"
+    assert f"{SUBSET}: 5 made" in log_of(home, job)
+    assert set(states(home.settings, SUBSET).values()) == {State.DONE}
+
+
+@pytest.mark.parametrize("options", [("--full", "--signal=TERM"), ()])
+def test_a_cancelled_task_charges_no_item_and_says_what_it_made(
+    slurm: Slurm, home: TinySubset, saco: Saco, options: tuple[str, ...]
+) -> None:
+    job = submit(slurm, home)
+    wait_until(lambda: has_begun(home))
+    slurm("scancel", *options, job)
+    slurm.wait(job, *ENDED)
+    wait_until(lambda: "saco sync: stopped by SIGTERM (exit 143). 5 files: " in log_of(home, job))
+    wait_until(lambda: not (home.settings.state / "lock").exists())
+    known = items(home.settings, SUBSET)
+    assert 0 < len(known) < len(NAMES)
+    assert {(item.state, item.attempts) for item in known.values()} == {(State.DONE, 1)}
+    assert f"Since last time: {SUBSET} {len(known)} made" in log_of(home, job)
+    rest = saco("sync", SUBSET, "--json", cwd=home.folder)
+    assert rest.returncode == 0, rest.stderr
+    assert json.loads(rest.stdout)["subsets"][SUBSET]["made"] == len(NAMES) - len(known)
+
+
+def test_a_task_at_its_time_limit_goes_on_later_in_the_same_log(
+    slurm: Slurm, home: TinySubset
+) -> None:
+    job = submit(slurm, home)
+    wait_until(lambda: has_begun(home))
+    # What SLURM does by --signal before the time limit; limits are whole minutes.
+    slurm("scancel", "--batch", "--signal=USR1", job)
+    slurm.wait(job, "PENDING")
+    # SLURM takes a job that starts again within the second for the one that it has just ended.
+    time.sleep(2)
+    before = log_of(home, job)
+    assert "stopped by SIGTERM" in before and "The time limit is near" in before
+    subprocess.run([HERE, "again", slurm.folder, job], check=True, timeout=60)
+    state = slurm.wait(job, *ENDED)
+    after = log_of(home, job)
+    assert state == "COMPLETED", after
+    assert after.startswith(before) and "saco sync: complete" in after[len(before) :]
+    attempts = {item.attempts for item in items(home.settings, SUBSET).values()}
+    assert attempts == {1}
+
+
+def test_jobs_are_what_slurm_granted(slurm: Slurm, tmp_path: Path) -> None:
+    ask = (
+        "from saco_data.config.granted import memory_bytes, processors, workers; "
+        "print(processors(), memory_bytes(), workers())"
+    )
+    command = f'{sys.executable} -c "{ask}"'
+
+    def answer(*options: str) -> str:
+        """What a job with these options prints."""
+        log = tmp_path / "log"
+        slurm("sbatch", "--wait", f"--output={log}", *options, "--wrap", command, cwd=tmp_path)
+        return log.read_text().strip()
+
+    assert answer("--cpus-per-task=1", "--mem=3G") == f"1 {3 << 30} 1"
+    count = min(8, len(os.sched_getaffinity(0)))
+    assert answer("--cpus-per-task=8", "--mem=2G") == f"{count} {2 << 30} 1"
+    assert answer("--cpus-per-task=1", "--mem-per-cpu=5G") == f"1 {5 << 30} 1"
