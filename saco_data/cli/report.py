@@ -48,14 +48,14 @@ def write_report(
     """
     from saco_data.model.errors import UsageError
     from saco_data.report import mistakes_page, page
-    from saco_data.share import intersect
+    from saco_data.share import copies
 
     settings, names = options.select(subsets)
     place = to.absolute() if to else None
     if result is not None and compare is not None:
         raise UsageError("--eval and --compare make different pages", remedy="Give one of them")
     if result is None:
-        other = intersect.load(compare, settings.registry.ids) if compare else None
+        other = copies.load(compare, settings.registry.ids) if compare else None
         written, rows = page.write(settings, names, place, other), "files"
     else:
         written, rows = mistakes_page.write(settings, result, place), "items"

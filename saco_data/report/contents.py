@@ -82,9 +82,9 @@ class Contents:
     by_subset: dict[str, Counter[tuple[bool, bool]]] = field(default_factory=dict)
     areas: Histogram = field(
         default_factory=lambda: Histogram(
-            "Mask area, share of the picture",
+            "Mask area, % of the picture",
             (0.0001, 0.001, 0.01, 0.1, 0.5),
-            ("< 0.01 %", "0.01–0.1 %", "0.1–1 %", "1–10 %", "10–50 %", "> 50 %"),
+            ("< 0.01", "0.01–0.1", "0.1–1", "1–10", "10–50", "> 50"),
         )
     )
     masks: Histogram = field(

@@ -13,6 +13,8 @@ from saco_data.model.reasons import Reason
 from saco_data.report.packing import pack
 
 _REASONS = tuple(Reason)
+# A click must not fetch 70 GB.
+_ARCHIVES = (".tar", ".gz", ".tgz", ".zip")
 ADDRESSES = "addresses at the sources"
 
 
@@ -127,7 +129,9 @@ class FileTable:
 
 
 def _address(item: Item | None) -> str:
-    """The web address of a file at its source, without secrets."""
+    """The web address of a file at its source, without secrets; "" for one within an archive."""
     if item is None or not item.origin.startswith(("https://", "http://")):
+        return ""
+    if item.origin.partition("?")[0].endswith(_ARCHIVES):
         return ""
     return plain(without_secrets(item.origin))

@@ -28,7 +28,7 @@ from saco_data.report.rendering import render
 from saco_data.report.templating import Built
 from saco_data.report.timeline import list_timelines
 from saco_data.share import card
-from saco_data.share.intersect import Copy
+from saco_data.share.copies import Copy
 from saco_data.share.paragraph import write_paragraph
 from saco_data.state.ledger import Ledger
 from saco_data.storage import files, folders

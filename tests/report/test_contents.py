@@ -63,7 +63,7 @@ def test_histograms_count_ready_and_other_values(tmp_path: Path) -> None:
         each.title.split(",")[0]: [bin_ for bin_ in each.bins if sum(bin_[1:])]
         for each in contents.histograms
     }
-    assert filled["Mask area"] == [("1–10 %", 2, 1)]
+    assert filled["Mask area"] == [("1–10", 2, 1)]
     assert filled["Masks of a positive phrase"] == [("1", 0, 1), ("2", 1, 0)]
     assert filled["Phrases of a picture"] == [("1", 0, 1), ("2", 1, 1)]
     assert sum(sum(each[1:]) for each in filled["Picture size"]) == 3

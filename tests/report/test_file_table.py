@@ -57,6 +57,25 @@ def test_every_file_is_there_with_its_phrases(tmp_path: Path) -> None:
     }
 
 
+def test_addresses_at_the_source_are_there_without_secrets_and_archives(tmp_path: Path) -> None:
+    origins = {
+        "a.jpg": "https://example.org/a.jpg?token=secret",
+        "b.jpg": "https://example.org/all.tar.gz",
+        "c.jpg": "/disk/all.tar",
+    }
+    with Ledger(tmp_path) as ledger:
+        ledger.record(
+            Outcome("nga", name, Reason.OK, origin=origin) for name, origin in origins.items()
+        )
+        rows = FileTable()
+        rows.add("nga", None, ledger.items("nga"), other={"a.jpg"})
+    read = unpacked(rows.pack(10**6)[0])
+    found = dict(zip(read["name"], zip(read["origin"], read["there"], strict=True), strict=True))
+    assert found["a.jpg"][0].startswith("https://example.org/a.jpg") and found["a.jpg"][1]
+    assert "secret" not in found["a.jpg"][0]
+    assert found["b.jpg"] == found["c.jpg"] == ("", False)
+
+
 def test_the_same_rows_give_the_same_bytes(tmp_path: Path) -> None:
     rows = filled(tmp_path, 20)
     assert rows.pack(10**6) == rows.pack(10**6)

@@ -23,7 +23,7 @@ from saco_data.dataset.drawing import PALETTE, scale_mask
 from saco_data.dataset.pairs import decode_masks
 from saco_data.dataset.pruned import keep_list_sha256
 from saco_data.report import page
-from saco_data.share import card, intersect
+from saco_data.share import card, copies
 from tests.helpers.browser import cards, choose, load, rows, start, told
 from tests.report.conftest import Silver
 
@@ -52,7 +52,7 @@ def other(silver: Silver, folder: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def browser(silver: Silver, folder: Path, other: Path) -> Iterator[Any]:
-    copy = intersect.load(other, silver.settings.registry.ids)
+    copy = copies.load(other, silver.settings.registry.ids)
     built = page.write(
         silver.settings, ("geode", "sav", "nga"), silver.settings.state / "compared.html", copy
     )
