@@ -26,21 +26,37 @@ from saco_data.cli.shared_options import complete_subset
     metavar="RESULT",
     help="Instead: the errors of a model, from what `saco eval --to RESULT` wrote.",
 )
+@click.option(
+    "--compare",
+    type=click.Path(exists=True, path_type=Path),
+    metavar="CARD",
+    help="Also what another copy, or this one earlier, has: what `saco card` wrote there.",
+)
 @json_option
 @click.pass_obj
 def write_report(
-    options: Options, subsets: Sequence[str], to: Path | None, result: Path | None, as_json: bool
+    options: Options,
+    subsets: Sequence[str],
+    to: Path | None,
+    result: Path | None,
+    compare: Path | None,
+    as_json: bool,
 ) -> None:
     """Write an HTML page: coverage, losses, pictures with masks, runs, licences.
 
     One file that needs no network. Example: saco report --to silver.html
     """
+    from saco_data.model.errors import UsageError
     from saco_data.report import mistakes_page, page
+    from saco_data.share import copies
 
     settings, names = options.select(subsets)
     place = to.absolute() if to else None
+    if result is not None and compare is not None:
+        raise UsageError("--eval and --compare make different pages", remedy="Give one of them")
     if result is None:
-        written, rows = page.write(settings, names, place), "files"
+        other = copies.load(compare, settings.registry.ids) if compare else None
+        written, rows = page.write(settings, names, place, other), "files"
     else:
         written, rows = mistakes_page.write(settings, result, place), "items"
     if as_json:

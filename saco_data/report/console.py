@@ -248,17 +248,25 @@ def _why(each: SubsetStatus) -> str:
 
 
 def print_evaluator(settings: Settings, status: Status) -> None:
+    """Prints `list_evaluator_lines`."""
+    for line in list_evaluator_lines(settings, status):
+        print(line)
+
+
+def list_evaluator_lines(settings: Settings, status: Status) -> list[str]:
     """The two lines for the evaluator's config; for other collections, where their files are.
 
-    They name the folder that an evaluator can read now; nothing where no picture is here.
+    They name the folder that an evaluator can read now; none where no picture is here.
     """
+    lines = []
     usable = [settings.subset(each.subset) for each in status.subsets if each.usable[0]]
     for collection, root in {each.manifest.collection: each.root for each in usable}.items():
         if collection == DEFAULT_COLLECTION:
             members = [each for each in usable if each.manifest.collection == collection]
             partial = [path for each in members if (path := find_partial(each.derived))]
-            print(f"silver_img_path: {root / 'images'}")
             folder = partial[0].parent if partial else root / "annotations"
-            print(f"base_annotation_path_silver: {folder}")
+            lines.append(f"silver_img_path: {root / 'images'}")
+            lines.append(f"base_annotation_path_silver: {folder}")
         else:
-            print(f"{collection}: {root}")
+            lines.append(f"{collection}: {root}")
+    return lines
