@@ -272,5 +272,5 @@ def test_the_catalogue_is_read_as_tables_are_written_elsewhere(tmp_path: Path) -
     assert rows == {"ab-1": Row("20", "10", "640", "0"), "cd-2": Row("7", "8", "", "")}
     for content in (head + "\r\na,b,1,2,3,4,5\r\n", head + '"open,b,1,2,3,4\r\n', "uuid\r\n", ""):
         table.write_text(content)
-        with pytest.raises(ValueError, match="line 3 has|unexpected end|not in list"):
+        with pytest.raises(ValueError, match=r"line 3 has|unexpected end|not in list"):
             read(table, ["b"])
