@@ -5,7 +5,6 @@ An official file loads unchanged; the error for a mistake names its line.
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -15,14 +14,17 @@ from typing import Any
 from pydantic import SecretStr, ValidationError
 
 from saco_data.catalog import registry
+from saco_data.catalog.invalid_value import explain
 from saco_data.catalog.manifest import DEFAULT_COLLECTION
 from saco_data.catalog.registry import Registry
 from saco_data.config.folders import check_folders
+from saco_data.config.installation import page
 from saco_data.config.keys import CollectionKeys, Keys
 from saco_data.config.regular import require_regular
 from saco_data.config.subset import Places, SubsetConfig, endpoint_key
 from saco_data.config.yaml_text import Where, expand, is_bucket, read, without_user
 from saco_data.model.errors import ConfigError, DiskTrouble, ManifestError, UsageError
+from saco_data.model.suggest import suggest
 
 FILE_NAME = "CONFIG_FRAMES.yaml"
 # Keys under `endpoints` that belong to no single subset: the annotation hub, Roboflow's REST API.
@@ -125,7 +127,7 @@ def find(start: Path | None = None) -> Path:
         return Path(named)
     here = (start or Path.cwd()).absolute()
     for folder in (here, *here.parents):
-        if (folder / FILE_NAME).is_file():
+        if (folder / FILE_NAME).exists():  # what is there and is no file gets its own message
             return folder / FILE_NAME
     raise UsageError(
         f"no {FILE_NAME} in this folder or a parent",
@@ -162,10 +164,7 @@ def parse(text: str, file: Path | None = None) -> Settings:
     known = [*Keys.model_fields, *own]
     for key in content:
         if key not in known:
-            near = difflib.get_close_matches(str(key), known, n=1)
-            hint = (
-                f"Did you mean {near[0]!r}?" if near else "Remove it; docs/config.md names all keys"
-            )
+            hint = suggest(str(key), known) or f"Remove it; {page('config.md')} names all keys"
             raise where.error(str(key), "unknown key", hint)
     content = {key: expand(value, key, where) for key, value in content.items()}
     by_subset = {key: content.pop(key) for key in list(content) if key in own}
@@ -179,9 +178,7 @@ def parse(text: str, file: Path | None = None) -> Settings:
         given = {key: value for key, value in content.items() if value is not None}
         keys = Keys.model_validate(given)
     except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        raise where.error(key, first["msg"], "Correct the value; see docs/config.md") from error
+        raise where.error(*explain(error, Keys)) from error
     root = file.parent if file else Path.cwd()
     try:
         all_collections = registry.with_folders(_manifest_folders(keys, root))
@@ -245,8 +242,7 @@ def _check_values(settings: Settings, where: Where) -> None:
     for name, given, allowed in checks:
         for key in given:
             if key not in allowed:
-                near = difflib.get_close_matches(key, allowed, n=1)
-                hint = f"Did you mean {near[0]!r}?" if near else _list_choices(allowed)
+                hint = suggest(key, allowed) or _list_choices(allowed)
                 raise where.error(f"{name}.{key}", "unknown name", hint)
     if DEFAULT_COLLECTION in keys.collections:
         raise where.error(
