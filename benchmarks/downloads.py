@@ -228,6 +228,8 @@ def compare(
     ratio = seconds["plain"] / seconds["ours"]
     verdict = "ok" if ratio >= floor else "NOT ok"
     print(f"  {verdict}: {ratio:.2f} times as fast (at least {floor:.2f})")
+    used = {name: statistics.median(c.cpu for c in each) for name, each in costs.items()}
+    print(f"  {used['plain'] / used['ours']:.2f} times less processor time")
     if limit:
         print(
             f"  the line alone takes {limit:.2f} s: ours {seconds['ours'] / limit:.2f} times that"

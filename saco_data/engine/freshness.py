@@ -28,6 +28,16 @@ def describe_end(subset: Subset, annotations: list[Any]) -> list[Any]:
     if any(value is None for _, value in fingerprints):
         return []
     return [
+        *_describe_settings(subset, annotations),
+        *([folder, value] for folder, value in fingerprints),
+        *(stamp(config.published) if config.bucket else []),
+    ]
+
+
+def _describe_settings(subset: Subset, annotations: list[Any]) -> list[Any]:
+    """The first entries of `describe_end`: what is known without reading a folder."""
+    config = subset.config
+    return [
         __version__,
         annotations,
         subset.derived_stamp(),
@@ -35,8 +45,6 @@ def describe_end(subset: Subset, annotations: list[Any]) -> list[Any]:
         config.may_prune,
         config.keys.gone_confirm_hours,
         config.removes_videos,
-        *([folder, value] for folder, value in fingerprints),
-        *(stamp(config.published) if config.bucket else []),
     ]
 
 
@@ -56,6 +64,11 @@ def is_unchanged(subset: Subset, snapshot: Snapshot, is_due: Callable[[Item], bo
     for item in snapshot.gone.values():
         if is_due(item) or location not in ("", item.facts.get("place", "")):
             return False
-    removed = removed_sha256(find_removable(subset, snapshot))
-    now = describe_end(subset, subset.annotations_stamp())
-    return removed == facts.removed_sha256 and now == facts.ended
+    if removed_sha256(find_removable(subset, snapshot)) != facts.removed_sha256:
+        return False
+    annotations = subset.annotations_stamp()
+    # Folders last: where anything else differs, the plan lists them anyway.
+    settings = _describe_settings(subset, annotations)
+    if facts.ended[: len(settings)] != settings:
+        return False
+    return facts.ended == describe_end(subset, annotations)

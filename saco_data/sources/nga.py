@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
@@ -201,19 +202,23 @@ class NgaSource(Source):
 
 def read(path: Path, uuids: Collection[str]) -> dict[str, Row]:
     """The rows of some pictures by UUID. Raises OSError, and ValueError for other content."""
-    import pandas
-
-    table = pandas.read_csv(
-        path,
-        usecols=list(_COLUMNS),
-        dtype=str,
-        keep_default_na=False,
-        encoding="utf-8-sig",
-    )[list(_COLUMNS)]
-    table["uuid"] = table["uuid"].str.lower()
-    table = table[table["uuid"].isin(list(uuids))]
-    rows = table.itertuples(index=False, name=None)
-    return {uuid: Row(*(str(value) for value in rest)) for uuid, *rest in rows}
+    with path.open(encoding="utf-8-sig", newline="") as file:
+        try:
+            lines = csv.reader(file, strict=True)
+            header = next(lines, [])
+            places = [header.index(name) for name in _COLUMNS]
+            rows: dict[str, Row] = {}
+            wanted = frozenset(uuids)
+            for line in lines:
+                if len(line) > len(header):
+                    raise ValueError(f"line {lines.line_num} has {len(line)} fields")
+                values = line + [""] * (len(header) - len(line))
+                uuid, *rest = (values[place] for place in places)
+                if (uuid := uuid.lower()) in wanted:
+                    rows[uuid] = Row(*rest)
+        except csv.Error as error:
+            raise ValueError(str(error)) from error
+    return rows
 
 
 def _check(path: Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import subprocess
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -169,3 +171,25 @@ def test_who_contributed_an_image_of_fathomnet_is_the_rights_holder(tmp_path: Pa
     found = table(settings)
     # It comes with the records, a hundred in one request.
     assert len(found) and set(found["rights_holder"]) == {"sandbox@example.org"}
+
+
+def test_a_run_does_not_load_pandas(tmp_path: Path) -> None:
+    """It takes longer to load than the table to write, and pyarrow loads it where it can."""
+    code = (
+        "import sys\n"
+        "from pathlib import Path\n"
+        "from saco_data.config.settings import parse\n"
+        "from saco_data.engine import provenance\n"
+        "from saco_data.model.reasons import Reason\n"
+        "from saco_data.model.records import Outcome\n"
+        "from saco_data.state.ledger import Ledger\n"
+        "settings = parse('silver_path: silver', Path(sys.argv[1]))\n"
+        "with Ledger(settings.state) as ledger:\n"
+        "    ledger.record([Outcome('geode', 'a.jpg', Reason.OK, bytes=1)])\n"
+        "    assert provenance.write(settings, ledger)\n"
+        "assert 'pandas' not in sys.modules\n"
+    )
+    file = tmp_path / "CONFIG_FRAMES.yaml"
+    subprocess.run([sys.executable, "-c", code, str(file)], check=True)
+    rows = pq.read_table(tmp_path / "silver/annotations/provenance.parquet").to_pylist()
+    assert [(row["file"], row["bytes"]) for row in rows] == [("a.jpg", 1)]

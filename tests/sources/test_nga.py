@@ -262,3 +262,15 @@ def test_the_production_addresses_are_right(
         found = reasons(ask(config(tmp_path, **FAST), "nga"))
     assert found == {uuid(0): Reason.OK, uuid(1): Reason.OK}
     assert server.requests[f"/iiif/{uuid(0)}/full/!160,160/0/default.jpg"] == 1
+
+
+def test_the_catalogue_is_read_as_tables_are_written_elsewhere(tmp_path: Path) -> None:
+    table = tmp_path / "published_images.csv"
+    head = "\ufeffassistivetext,uuid,width,height,maxpixels,openaccess\r\n"
+    table.write_text(head + '"two\nlines, ""quoted""",AB-1,20,10,640,0\r\n,cd-2,7,8\r\n')
+    rows = read(table, ["ab-1", "cd-2", "ef-3"])
+    assert rows == {"ab-1": Row("20", "10", "640", "0"), "cd-2": Row("7", "8", "", "")}
+    for content in (head + "\r\na,b,1,2,3,4,5\r\n", head + '"open,b,1,2,3,4\r\n', "uuid\r\n", ""):
+        table.write_text(content)
+        with pytest.raises(ValueError, match=r"line 3 has|unexpected end|not in list"):
+            read(table, ["b"])
