@@ -24,6 +24,7 @@ from saco_data.catalog.manifest import Manifest
 from saco_data.config.settings import Settings
 from saco_data.dataset import pairs
 from saco_data.dataset.pairs import plain
+from saco_data.dataset.pruned import keep_list_sha256
 from saco_data.engine import status
 from saco_data.model import words
 from saco_data.model.errors import AnnotationError
@@ -34,6 +35,7 @@ from saco_data.model.words import human
 from saco_data.report import charts, gallery
 from saco_data.report.file_table import FileTable
 from saco_data.report.gallery import Gallery
+from saco_data.share import against_masks
 from saco_data.state.ledger import Ledger
 from saco_data.storage import files, folders
 
@@ -122,6 +124,11 @@ def _gather(settings: Settings, ledger: Ledger, subsets: Sequence[str]) -> _Data
             shown.first, shown.last = min(times), max(times)
             data.times += times
         remarks = _remarks(done)
+        shifts = against_masks.known(
+            settings, each.subset, ledger.facts(each.subset).sha256, keep_list_sha256(done)
+        )
+        if shifts and shifts.shifts:
+            remarks.append(f"{shifts.in_words()}: a hint, not a proof, see docs/fidelity.md")
         _note_losses(data.losses, each, items)
         if not each.total:
             continue
