@@ -193,9 +193,9 @@ def _make_thing(rng: np.random.Generator, pictures: Frames, at: int) -> Thing:
     if at % 2:
         colours = colours.point(lambda value: 255 - value)
     angle = np.linspace(0, 2 * np.pi, 60, endpoint=False)
-    radius = 0.36 + sum(
-        rng.uniform(0, 0.1 / n) * np.sin(n * angle + rng.uniform(0, 6)) for n in (2, 3, 5)
-    )
+    radius = np.full(angle.size, 0.36)
+    for n in (2, 3, 5):
+        radius += rng.uniform(0, 0.1 / n) * np.sin(n * angle + rng.uniform(0, 6))
     points = [
         (side * (0.5 + r * np.cos(a)), side * (0.5 + r * np.sin(a)))
         for r, a in zip(radius, angle, strict=True)

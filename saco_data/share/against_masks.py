@@ -106,7 +106,7 @@ def measure(
 
 def known(settings: Settings, subset: str, annotations: str, keep_list: str) -> Found | None:
     """What was found for a subset with these digests of annotations and keep-list, if anything."""
-    content = _read(settings).get(subset)
+    content: Any = _read(settings).get(subset)
     try:
         if (content["annotation_sha256"], content["keep_list_sha256"]) != (annotations, keep_list):
             return None
@@ -118,7 +118,7 @@ def known(settings: Settings, subset: str, annotations: str, keep_list: str) -> 
 
 def has_masks_of_frames(subset: Subset) -> bool:
     """Whether its products are frames of videos whose masks are in one annotation file."""
-    return subset.manifest.frames is not None and not subset.manifest.is_listed
+    return bool(subset.manifest.frames) and not subset.manifest.is_listed
 
 
 def _read(settings: Settings) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Which frame near frame n fits the contours of its masks best? Pure functions on pixels and masks.
 
 Across a contour the strongest edge should lie on the contour itself. Thresholds and measured errors
-are in docs/fidelity.md; benchmarks/fidelity.py measures them again.
+are in docs/fidelity.md; benchmarks/fidelity_masks.py measures them again.
 """
 
 from __future__ import annotations
