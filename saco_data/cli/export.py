@@ -15,7 +15,12 @@ NAMES = ("coco", "yolo", "webdataset", "parquet", "fiftyone", "croissant")
 @click.command()
 @click.argument("format_name", metavar="FORMAT", type=click.Choice(NAMES))
 @subsets_argument
-@click.option("--to", required=True, metavar="PLACE", help="A new folder.")
+@click.option(
+    "--to",
+    required=True,
+    metavar="PLACE",
+    help="A new folder, or a prefix of a bucket (s3://, gs://).",
+)
 @click.option(
     "--one-class",
     is_flag=True,

@@ -24,25 +24,43 @@ from saco_data.cli.common import Options, json_option, print_json, subsets_argum
     is_flag=True,
     help="Also describe five frames to each side: ten times as large, for copies without videos.",
 )
+@click.option(
+    "--against-masks",
+    is_flag=True,
+    help="Also look whether masks fit other frames of their video better; a hint, no proof.",
+)
 @json_option
 @click.pass_obj
 def lock(
-    options: Options, subsets: Sequence[str], to: Path | None, neighbours: bool, as_json: bool
+    options: Options,
+    subsets: Sequence[str],
+    to: Path | None,
+    neighbours: bool,
+    against_masks: bool,
+    as_json: bool,
 ) -> None:
     """Write a manifest of the pictures themselves, by which others compare theirs.
 
     A digest and a small descriptor of each picture. Example: saco lock --to our.parquet
     """
     from saco_data.model.words import human
+    from saco_data.share import against_masks as shifts
     from saco_data.share import lock as locks
 
     settings, names = options.select(subsets)
     written = locks.write(settings, names, to.absolute() if to else None, neighbours=neighbours)
+    found = shifts.measure(settings, names) if against_masks else None
     if as_json:
-        click.echo(json.dumps({"version": 1, **vars(written), "path": str(written.path)}, indent=1))
+        content = {"version": 1, **vars(written), "path": str(written.path)}
+        if found is not None:
+            content["against_masks"] = {name: vars(each) for name, each in found.items()}
+        click.echo(json.dumps(content, indent=1))
         return
     click.echo(f"{written.files} files, {human(written.bytes)}, sha256 {written.sha256}")
     click.echo(f"written to {written.path}", err=True)
+    for name, each in (found or {}).items():
+        said = each.in_words() or f"no sign of a shift in {each.videos:,} videos"
+        click.echo(f"{name}: {said}")
 
 
 @click.command()

@@ -16,7 +16,7 @@ from typing import Any
 from saco_data.catalog.manifest import Manifest
 from saco_data.dataset.dataset import Dataset, Subset
 from saco_data.export.counts import Counts
-from saco_data.export.place import UNFINISHED, Folder, open_place
+from saco_data.export.place import UNFINISHED, open_place
 from saco_data.export.source import Source
 from saco_data.model.errors import UsageError
 
@@ -92,8 +92,7 @@ def export(
     done = Exported(counts, {source.manifest.id: source.facts() for source in sources})
     content = {"format": name, "saco_data": metadata.version("saco-data"), **done.as_json()}
     place.write("export.json", json.dumps(content, indent=1).encode())
-    if isinstance(place, Folder):
-        (place.root / UNFINISHED).unlink(missing_ok=True)
+    place.finish()
     return done
 
 

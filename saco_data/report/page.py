@@ -14,6 +14,7 @@ from urllib.parse import quote
 from saco_data.config.settings import Settings
 from saco_data.dataset import pairs
 from saco_data.dataset.pairs import plain
+from saco_data.dataset.pruned import keep_list_sha256
 from saco_data.engine import status
 from saco_data.model.errors import AnnotationError, UsageError
 from saco_data.model.items import Item
@@ -27,7 +28,7 @@ from saco_data.report.page_data import Data, Subset
 from saco_data.report.rendering import render
 from saco_data.report.templating import Built
 from saco_data.report.timeline import list_timelines
-from saco_data.share import card
+from saco_data.share import against_masks, card
 from saco_data.share.copies import Copy
 from saco_data.share.paragraph import write_paragraph
 from saco_data.state.ledger import Ledger
@@ -80,6 +81,11 @@ def _gather(
             shown.first, shown.last = min(times), max(times)
             data.times += times
         remarks = _remarks(done)
+        shifts = against_masks.known(
+            settings, each.subset, ledger.facts(each.subset).sha256, keep_list_sha256(done)
+        )
+        if shifts and shifts.shifts:
+            remarks.append(f"{shifts.in_words()}: a hint, not a proof, see docs/fidelity.md")
         note_losses(data.losses, each.subset, items)
         if not each.total:
             continue

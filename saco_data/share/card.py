@@ -25,7 +25,7 @@ from saco_data.engine.subset import Subset, bind
 from saco_data.model.errors import UsageError
 from saco_data.model.items import Item
 from saco_data.model.reasons import State
-from saco_data.share import lock
+from saco_data.share import against_masks, lock
 from saco_data.share.paragraph import write_paragraph
 from saco_data.state.ledger import Ledger
 from saco_data.storage import files, folders
@@ -59,9 +59,12 @@ class SubsetCard:
     concealed: int = 0
     # The names of the files that are not here, by reason.
     missing: dict[str, list[str]] = field(default_factory=dict)
+    # What `saco lock --against-masks` found; None where it did not look.
+    against_masks: against_masks.Found | None = None
 
     def as_json(self, subset: str) -> dict[str, Any]:
         """Plain data, without the names: they are in the keep-list."""
+        found = self.against_masks
         return {
             "annotation_file": self.annotation_file,
             "annotation_sha256": self.annotation_sha256,
@@ -75,6 +78,7 @@ class SubsetCard:
             "keep_list": keep_list_name(subset),
             "keep_list_sha256": keep_list_sha256(self.names),
             "complete": self.complete,
+            **({} if found is None else {"against_masks": vars(found)}),
         }
 
 
@@ -199,6 +203,9 @@ def _describe(subset: Subset, ledger: Ledger) -> SubsetCard:
         sum(item.is_hdr for item in frames.values()),
         sum(item.is_concealed for item in frames.values()),
         _list_missing(known),
+        against_masks.known(
+            subset.config.settings, subset.id, facts.sha256, keep_list_sha256(names)
+        ),
     )
 
 

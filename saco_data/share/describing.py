@@ -40,7 +40,7 @@ def describe_pictures(
     groups = [names[at : at + PICTURES_A_TASK] for at in range(0, len(names), PICTURES_A_TASK)]
     tasks = [(group, [_path_of(subset, name) for name in group]) for group in groups]
     arguments = [(paths,) for _, paths in tasks]
-    found = _run(executor, luma.describe_files, arguments)
+    found = run(executor, luma.describe_files, arguments)
     for (group, _), descriptors in zip(tasks, found, strict=True):
         for name, each in zip(group, descriptors or [None] * len(group), strict=True):
             yield name, None if each is None else np.frombuffer(each, np.uint8)
@@ -56,12 +56,12 @@ def describe_frames_around(
     tasks = [
         (path, group)
         for video, members in _by_video(products).items()
-        for path in [_video_of(subset, video)]
+        for path in [video_of(subset, video)]
         for group in _split(members)
     ]
     at_hand = [(path, group) for path, group in tasks if path is not None]
     arguments = [(path, [product.frame for product in group], reach) for path, group in at_hand]
-    found = _run(executor, luma.describe_around, arguments)
+    found = run(executor, luma.describe_around, arguments)
     for path, group in tasks:
         around = next(found) if path is not None else None
         for product in group:
@@ -95,7 +95,7 @@ def _path_of(subset: Subset, name: str) -> Path:
     return safe_join(subset.config.images, name)
 
 
-def _video_of(subset: Subset, video: str) -> Path | None:
+def video_of(subset: Subset, video: str) -> Path | None:
     """The raw file of a video, where it is on this machine."""
     try:
         path = subset.source.raw_path(video)
@@ -104,8 +104,8 @@ def _video_of(subset: Subset, video: str) -> Path | None:
     return path if path.is_file() else None
 
 
-def _run(
-    executor: Executor, function: Callable[..., R], arguments: Sequence[tuple[Any, ...]]
+def run(
+    executor: Executor, function: Callable[..., R], arguments: Iterable[tuple[Any, ...]]
 ) -> Iterator[R | None]:
     """The results in order, a bounded number of tasks ahead; None for one that was lost."""
     running: deque[Future[R]] = deque()

@@ -50,6 +50,9 @@ def write_paragraph(card: Card) -> str:
         sentences.append(
             f"{concealed:,} frames come from damaged video, of which the decoder made up parts."
         )
+    for name, each in card.subsets.items():
+        if each.against_masks and each.against_masks.shifts:
+            sentences.append(f"{name}: {each.against_masks.in_words()} (a hint, not a proof).")
     unfinished = sum(sum(each.unfinished.values()) for each in subsets)
     if not card.complete:
         why = (

@@ -22,13 +22,17 @@ from saco_data.cli.export import NAMES
 from saco_data.dataset.dataset import Dataset, Subset
 from saco_data.engine import session
 from saco_data.export import FORMATS, export
+from saco_data.export.place import UNFINISHED, open_place
 from saco_data.model.errors import Incomplete, UsageError
 from saco_data.sandbox.miniature import build, serve
+from saco_data.storage.store import open_store
 from tests.conftest import Saco
+from tests.helpers.bucket import BUCKET, bucket_server
 from tests.helpers.executor import InlineExecutor
 from tests.helpers.folders import config
 from tests.helpers.pipeline import Notes
 
+__all__ = ["bucket_server"]
 SUBSETS = ("geode", "sav")
 Masks = NDArray[np.bool_]
 # (file name, phrase): boxes in pixels and masks.
@@ -336,9 +340,35 @@ def test_the_command(home: Path, saco: Saco) -> None:
     assert missing.returncode == 2 and "saco prepare nga" in missing.stderr
     classes = saco("export", "parquet", "geode", "--one-class", "--to", "other", cwd=home)
     assert classes.returncode == 2 and "has no classes" in classes.stderr
-    bucket = saco("export", "coco", "geode", "--to", "s3://bucket/x", cwd=home)
-    assert bucket.returncode == 2 and "is not a folder" in bucket.stderr
+    other = saco("export", "coco", "geode", "--to", "ftp://host/x", cwd=home)
+    assert other.returncode == 2 and "is neither a folder nor a bucket" in other.stderr
     shutil.rmtree(home / "out")
+
+
+@pytest.mark.usefixtures("bucket_server")
+@pytest.mark.parametrize("name", ["coco", "webdataset"])
+def test_a_bucket_gets_the_same_files(copy: Dataset, tmp_path: Path, name: str) -> None:
+    write(copy, name, tmp_path / "out")
+    place = f"s3://{BUCKET}/exports/{name}"
+    manifests = {subset: builtin().find(subset) for subset in SUBSETS}
+    store = open_store(place)
+    store.put(UNFINISHED, b"")  # an export that was stopped may be repeated
+    export(name, copy, manifests, place)
+    here = {p.relative_to(tmp_path / "out").as_posix(): p for p in (tmp_path / "out").rglob("*.*")}
+    assert {key for key, _ in store.list()} == set(here)
+    for key, path in here.items():
+        assert store.read(key) == path.read_bytes(), key
+    with pytest.raises(UsageError, match="is not empty"):
+        export(name, copy, manifests, place)
+
+
+@pytest.mark.usefixtures("bucket_server")
+def test_a_file_that_fails_does_not_appear_in_a_bucket() -> None:
+    place = open_place(f"s3://{BUCKET}/exports/broken")
+    with pytest.raises(ZeroDivisionError), place.open("shard.tar") as file:
+        file.write(b"half")
+        raise ZeroDivisionError
+    assert not list(open_store(f"s3://{BUCKET}/exports/broken").list())
 
 
 def test_help_names_all_formats() -> None:
