@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 # Modules are compiled when they are first used: half of what is installed never is.
 INSTALL = $(PIP) install --no-compile --prefer-binary $(addprefix -c ,$(CONSTRAINTS))
 
-.PHONY: help demo prepare-silver docs test test-long test-latest test-oldest check format clean
+.PHONY: help demo prepare-silver docs docs-site test test-long test-latest test-oldest check format clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -22,6 +22,10 @@ prepare-silver: $(VENV)/.run editable ## prepare all ten subsets as CONFIG_FRAME
 
 docs: $(VENV)/.run editable ## write the generated tables of the docs and the SLURM array
 	$(BIN)/python docs/generate.py
+
+docs-site: $(VENV)/.docs ## the docs as pages with a search, in build/site; needs no network then
+	$(BIN)/python -m sphinx -q -W -b html -c docs . build/site
+	@echo "build/site/docs/index.html: open it with any browser"
 
 # Tests run on what users install: the wheel, in a tree that has everything but the package's source.
 TREE := build/test-tree
@@ -85,6 +89,10 @@ $(VENV)/.demo: pyproject.toml $(CONSTRAINTS) | $(BIN)/python
 
 $(VENV)/.test: pyproject.toml $(CONSTRAINTS) | $(BIN)/python
 	$(INSTALL) -e '.[test]'
+	@touch $@
+
+$(VENV)/.docs: pyproject.toml $(CONSTRAINTS) | $(BIN)/python
+	$(INSTALL) -e '.[docs]'
 	@touch $@
 
 $(VENV)/.check: pyproject.toml $(CONSTRAINTS) | $(BIN)/python

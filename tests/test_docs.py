@@ -168,6 +168,63 @@ def test_every_command_and_option_is_documented_and_no_other() -> None:
         assert real == options | (everywhere if name != "saco" else {"-h", "--help"}), name
 
 
+def json_examples() -> dict[str, list[Any]]:
+    """The JSON examples of docs/commands.md by command."""
+    text = (ROOT / "docs" / "commands.md").read_text()
+    found: dict[str, list[Any]] = {}
+    for section in text.split("\n## ")[1:]:
+        name = section.removeprefix("`saco ").split()[0].strip("`")
+        found[name] = [json.loads(each) for each in re.findall(r"```json\n(.*?)```", section, re.S)]
+    return found
+
+
+# The commands whose examples are compared with what they print over the demo.
+PRINTED: dict[str, tuple[str, ...]] = {
+    "init": ("init new",),
+    "annotations": ("annotations nga --from miniature/annotations",),
+    "plan": ("plan nga",),
+    "doctor": ("doctor nga",),
+    "eval": ("eval predictions/nga.json",),
+    "status": ("status nga", "status nga --reasons"),
+    "history": ("history GONE",),
+    "card": ("card nga --to our-card",),
+    "intersect": ("intersect our-card --to both --subset nga",),
+    "report": ("report nga --to r.html",),
+    "preview": ("preview nga",),
+}
+
+
+def assert_has_keys(example: Any, real: Any, path: str) -> None:
+    """Every key of an example is in what is printed, and at the top no other."""
+    if isinstance(example, dict) and isinstance(real, dict):
+        if path.count(".") == 0:
+            assert set(example) == set(real), path
+        for key, value in example.items():
+            if path.endswith("copies"):  # names of files
+                continue
+            assert key in real, f"{path}.{key}"
+            assert_has_keys(value, real[key], f"{path}.{key}")
+    elif isinstance(example, list) and isinstance(real, list) and example and real:
+        assert_has_keys(example[0], real[0], path)
+
+
+def test_the_json_examples_have_the_keys_that_are_printed(folder: Path, saco: Saco) -> None:
+    examples = json_examples()
+    with_json = {name for name in TABLE if examples[name]}
+    assert with_json == {*PRINTED, "convert", "sync"}
+    reasons = json.loads(saco("status", "nga", "--reasons", "--json", cwd=folder).stdout)
+    gone = reasons["reasons"][0]["examples"][0]["file_name"]
+    for name, lines in PRINTED.items():
+        for example, line in zip(examples[name], lines, strict=True):
+            words = [gone if word == "GONE" else word for word in line.split()]
+            done = saco(*words, "--json", cwd=folder)
+            real = json.loads(done.stdout)
+            assert "error" not in real and real["version"] == 1, line
+            assert_has_keys(example, real, name)
+    error = json.loads(saco("status", "nag", "--json", cwd=folder).stdout)
+    assert_has_keys(examples["Every"][0], error, "error")
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_lead_somewhere(page: Path) -> None:
     for target in re.findall(r"\]\(([^)#]+)\)", page.read_text()):

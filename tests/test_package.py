@@ -32,6 +32,7 @@ def test_the_wheel_holds_manifests_templates_types_licence_and_config(built: Pat
     assert {f"saco_data/manifests/silver/{name}.yaml" for name in (*SILVER, "collection")} <= names
     templates = {f"saco_data/report/templates/page.{end}" for end in ("css", "js", "html.j2")}
     assert templates | {"saco_data/py.typed", "saco_data/CONFIG_FRAMES.yaml"} <= names
+    assert {f"saco_data/docs/{path.name}" for path in (CHECKOUT / "docs").glob("*.md")} <= names
     assert any(name.endswith("licenses/LICENSE") for name in names)
     assert not any(name.startswith(("tests/", "benchmarks/")) for name in names)
 

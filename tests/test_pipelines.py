@@ -255,8 +255,7 @@ def test_a_slurm_task_waits_longer_than_a_dead_lock_is_respected() -> None:
 
 
 @pytest.mark.skipif(not shutil.which("shellcheck"), reason="needs shellcheck")
-def test_shellcheck_has_nothing_to_say() -> None:
-    said = subprocess.run(
-        ["shellcheck", PIPELINES / "saco-sync.slurm"], capture_output=True, text=True
-    )
+@pytest.mark.parametrize("script", ["saco-sync.slurm", "saco-cluster.slurm"])
+def test_shellcheck_has_nothing_to_say(script: str) -> None:
+    said = subprocess.run(["shellcheck", PIPELINES / script], capture_output=True, text=True)
     assert (said.returncode, said.stdout) == (0, "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -66,8 +67,9 @@ def wait_until(is_so: Callable[[], bool]) -> None:
         time.sleep(0.05)
 
 
-@pytest.fixture(scope="module")
-def slurm() -> Iterator[Slurm]:
+@contextlib.contextmanager
+def own_slurm(nodes: int) -> Iterator[Slurm]:
+    """A SLURM of so many nodes, all this machine; skips the test where none is installed."""
     path = os.environ["PATH"] + ":/usr/sbin"
     missing = [name for name in PROGRAMS if not shutil.which(name, path=path)]
     if missing:
@@ -79,11 +81,18 @@ def slurm() -> Iterator[Slurm]:
     # Its path must be short: it holds sockets.
     with tempfile.TemporaryDirectory(prefix="slurm-") as name:
         folder = Path(name)
+        environment = {**os.environ, "SLURM_HERE_NODES": str(nodes)}
         try:
-            subprocess.run([HERE, "start", folder], check=True, timeout=120)
+            subprocess.run([HERE, "start", folder], check=True, timeout=120, env=environment)
             yield Slurm(folder)
         finally:
-            subprocess.run([HERE, "stop", folder], check=False, timeout=120)
+            subprocess.run([HERE, "stop", folder], check=False, timeout=120, env=environment)
+
+
+@pytest.fixture(scope="module")
+def slurm() -> Iterator[Slurm]:
+    with own_slurm(1) as made:
+        yield made
 
 
 @pytest.fixture

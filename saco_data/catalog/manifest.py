@@ -16,6 +16,7 @@ from pydantic import (
     model_validator,
 )
 
+from saco_data.catalog.invalid_value import explain
 from saco_data.model.errors import ManifestError
 
 DEFAULT_COLLECTION = "silver"
@@ -221,7 +222,7 @@ def read(path: Path, collection: str) -> Manifest:
     try:
         manifest = Manifest.model_validate({**content, "collection": collection})
     except ValidationError as error:
-        raise invalid(path, error) from error
+        raise invalid(path, error, Manifest) from error
     if path.stem != manifest.name:
         raise ManifestError(
             f"says it is {manifest.name!r}", item=str(path), remedy="Name the file after its subset"
@@ -246,12 +247,11 @@ def read_yaml(path: Path) -> dict[str, Any]:
     return content
 
 
-def invalid(path: Path, error: ValidationError) -> ManifestError:
+def invalid(path: Path, error: ValidationError, model: type[BaseModel]) -> ManifestError:
     """The error for a file that does not fit the schema."""
-    first = error.errors()[0]
-    key = ".".join(str(part) for part in first["loc"]) or "the whole file"
+    key, what, remedy = explain(error, model)
     return ManifestError(
-        f"{key}: {first['msg']}",
+        f"{key}: {what}",
         item=str(path),
-        remedy="Correct the key; saco_data/catalog/manifest.py lists all keys",
+        remedy=f"{remedy} (saco_data/catalog/manifest.py lists all keys)",
     )

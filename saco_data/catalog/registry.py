@@ -7,7 +7,6 @@ subsets. Folders come from three places: this package, installed packages (entry
 
 from __future__ import annotations
 
-import difflib
 import functools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from saco_data.catalog.manifest import DEFAULT_COLLECTION, NAME, Manifest, invalid, read, read_yaml
 from saco_data.model.errors import ManifestError, UsageError
+from saco_data.model.suggest import suggest
 
 FILE_NAME = "collection.yaml"
 ENTRY_POINTS = "saco_data.collections"
@@ -118,11 +118,10 @@ class Registry:
         if wanted in self.collections:
             return self.collections[wanted].ids
         known = [*self._manifests, *by_full_name, *self.collections]
-        near = difflib.get_close_matches(wanted, known, n=1, cutoff=0.5)
-        hint = f"Did you mean {near[0]!r}? " if near else ""
+        hint = suggest(wanted, known, cutoff=0.5)
         raise UsageError(
             f"unknown subset {name!r}",
-            remedy=f"{hint}There are: {', '.join(self._manifests)}; "
+            remedy=f"{hint}{' ' * bool(hint)}There are: {', '.join(self._manifests)}; "
             f"collections: {', '.join(self.collections)}",
         )
 
@@ -133,7 +132,7 @@ def read_collection(folder: Path) -> Collection:
     try:
         facts = CollectionFacts.model_validate(read_yaml(path))
     except ValidationError as error:
-        raise invalid(path, error) from error
+        raise invalid(path, error, CollectionFacts) from error
     present = {file.stem for file in folder.glob("*.yaml") if file.name != FILE_NAME}
     if present != set(facts.subsets) or len(present) != len(facts.subsets):
         missing = sorted(present.symmetric_difference(facts.subsets)) or ["a name twice"]

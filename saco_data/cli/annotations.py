@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from saco_data.cli.common import Options, json_option, subsets_argument
+from saco_data.cli.common import Options, json_option, print_json, subsets_argument
 
 if TYPE_CHECKING:
     from saco_data.config.settings import Settings
@@ -59,7 +58,7 @@ def get_annotations(
         codes.append(code)
     code = most_severe(codes)
     if as_json:
-        click.echo(json.dumps({"subsets": results, "complete": code == 0}, indent=1))
+        print_json({"subsets": results, "complete": code == 0})
     else:
         for name, result in results.items():
             if "error" not in result:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
+
+from saco_data.cli.shared_options import complete_subset
 
 if TYPE_CHECKING:
     from saco_data.config.settings import Settings
@@ -29,12 +32,15 @@ class Options:
     config: Path | None
     quiet: bool
     verbose: bool
+    jobs: int | None = None
+    _close_display: Callable[[], None] = lambda: None
 
     def settings(self) -> Settings:
-        """The config. Raises ConfigError, UsageError."""
+        """The config, with what the command line says instead. Raises ConfigError, UsageError."""
         from saco_data.config import settings as config
 
-        return config.load(self.config or config.find())
+        settings = config.load(self.config or config.find())
+        return config.override(settings, {"jobs": self.jobs}) if self.jobs else settings
 
     def select(self, names: Sequence[str]) -> tuple[Settings, tuple[str, ...]]:
         """The config, and the ids of the named subsets. Raises UsageError, ConfigError."""
@@ -51,6 +57,7 @@ class Options:
             from saco_data.report.progress import Bars
 
             display = Bars()
+            display.wait("reading annotations and ledger")
         else:
             from saco_data.report.console import Lines
 
@@ -58,6 +65,7 @@ class Options:
         # Restores the screen at every end of the command, also after Ctrl-C.
         context = click.get_current_context()
         context.call_on_close(display.close)
+        self._close_display = display.close
         from saco_data.report.log import Log, Logged
 
         logged = Logged(display, Log(settings.state))
@@ -77,12 +85,18 @@ class Options:
             )
         return logged
 
+    def end_progress(self) -> None:
+        """Removes progress from the screen, so that results can be printed."""
+        self._close_display()
+
     @property
     def _plain(self) -> bool:
         return self.quiet or self.verbose
 
 
-subsets_argument = click.argument("subsets", nargs=-1, metavar="[SUBSET]...")
+subsets_argument = click.argument(
+    "subsets", nargs=-1, metavar="[SUBSET]...", shell_complete=complete_subset
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")
 
 
@@ -91,6 +105,16 @@ confirm_gone_option = click.option(
     is_flag=True,
     help="Prune gone files without the second look that gone_confirm_hours asks for.",
 )
+
+
+def terminal_width() -> int | None:
+    """The columns of the terminal on stdout; None where it is a file or a pipe."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
+def print_json(content: Mapping[str, Any]) -> None:
+    """Prints an object on stdout, with the version of its keys."""
+    click.echo(json.dumps({"version": 1, **content}, indent=1))
 
 
 def carry_out(
@@ -107,9 +131,17 @@ def carry_out(
 
     reporter = options.reporter(settings)
     with tell_if_stopped(settings, subsets, command):
-        return session.go(
+        finished = session.go(
             settings, subsets, command, reporter, stages=stages, confirm_gone=confirm_gone
         )
+    options.end_progress()
+    return finished
+
+
+def _end_progress() -> None:
+    context = click.get_current_context(silent=True)
+    if context is not None and isinstance(context.obj, Options):
+        context.obj.end_progress()
 
 
 def conclude(
@@ -125,6 +157,7 @@ def conclude(
     from saco_data.report.console import readable
     from saco_data.report.log import Log
 
+    _end_progress()
     sys.stdout.flush()
     unfinished = reasons.read(settings, subsets)
     status = read_status(settings, subsets)
@@ -154,12 +187,18 @@ def read_status(settings: Settings, subsets: Sequence[str]) -> Status:
         return status.read(settings, ledger, subsets)
 
 
+def is_of_somebody_else(settings: Settings) -> bool:
+    """Whether a copy is there whose ledger this user may not write."""
+    return settings.state.is_dir() and not os.access(settings.state, os.W_OK)
+
+
 def show(
     settings: Settings, subsets: Sequence[str], as_json: bool, *, evaluator: bool = True
 ) -> None:
     """Prints the status of some subsets, and with `evaluator` the lines for evaluation."""
     from saco_data.report import console
 
+    _end_progress()
     status = read_status(settings, subsets)
     if as_json:
         click.echo(json.dumps(status.as_json(), indent=1))

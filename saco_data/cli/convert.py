@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
 
-from saco_data.cli.common import json_option
+from saco_data.cli.common import json_option, print_json
 
 
 @click.command()
@@ -35,7 +34,7 @@ def convert(layout: str, folder: Path, to: Path | None, keep_255: bool, as_json:
     written = vos.write(open_videos(folder), target, keep_void=keep_255)
     counts = written.as_json()
     if as_json:
-        click.echo(json.dumps({**counts, "to": str(target)}, indent=1))
+        print_json({**counts, "to": str(target)})
         return
     click.echo(
         "{videos} videos ({late} of objects that appear late, {overlapping} of objects that overlap"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from saco_data.cli.common import Options, carry_out, json_option, read_status, show
+from saco_data.cli.common import Options, carry_out, json_option, read_status, show, terminal_width
 
 # Packages that only the servers of the demo need.
 _NEEDS = ("trustme", "moto", "flask", "flask_cors")
@@ -52,5 +52,5 @@ def demo(options: Options, folder: Path, as_json: bool) -> None:
     if code == 0 and not as_json:
         result = imperfect.evaluate(settings, sandbox.SUBSETS, folder.absolute() / "predictions")
         click.echo("\nA deliberately imperfect prediction (what is missing counts as not found):")
-        click.echo(tables.numbers(result))
+        click.echo(tables.numbers(result, terminal_width()))
     sys.exit(code)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Sequence
 
 import click
 
-from saco_data.cli.common import Options, json_option, subsets_argument
+from saco_data.cli.common import Options, json_option, print_json, subsets_argument
 
 
 @click.command()
@@ -42,5 +41,5 @@ def doctor(options: Options, subsets: Sequence[str], online: bool, as_json: bool
     failed = any(finding.verdict is checks.Verdict.FAIL for finding in shown)
     if as_json:
         content = {"checks": [finding.as_json() for finding in shown], "ok": not failed}
-        click.echo(json.dumps(content, indent=1))
+        print_json(content)
     sys.exit(code or (Blocked.exit_code if failed else 0))

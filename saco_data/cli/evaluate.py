@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from saco_data.cli.common import Options, json_option
+from saco_data.cli.common import Options, json_option, terminal_width
 from saco_data.cli.evaluate_choice import Choice
 from saco_data.cli.evaluate_masks import evaluate_masks, find_truth, is_folders
+from saco_data.cli.shared_options import complete_subset
 
 if TYPE_CHECKING:
     from saco_data.evaluation.files import Options as How
@@ -23,7 +24,12 @@ METRICS = ("cgf1", "jf")
 
 @click.command("eval")
 @click.argument("predictions", nargs=-1, required=True, metavar="[check|compare] PRED...")
-@click.option("--subset", "-s", help="What a single PRED is of, where its name does not say it.")
+@click.option(
+    "--subset",
+    "-s",
+    shell_complete=complete_subset,
+    help="What a single PRED is of, where its name does not say it.",
+)
 @click.option(
     "--gt",
     "truths",
@@ -84,36 +90,29 @@ def evaluate(
     """
     from saco_data.config.granted import processors
     from saco_data.evaluation.files import Options as How
-    from saco_data.model.errors import SacoError
 
-    how = How(iou, lenient, partial, seed=seed, jobs=processors())
-    try:
-        verb, named = _verb(predictions)
-        choice = Choice(options, subset, tuple(truths), ran, iou, metric)
-        prepared = find_truth(choice) if not verb and metric != "cgf1" else None
-        truths = truths if prepared is None else [prepared]
-        if metric == "jf" or (metric is None and not verb and is_folders(named, truths)):
-            evaluate_masks(
-                named,
-                truths,
-                name=choice.settings.subset(subset).id if prepared else "",
-                skip_first_and_last=not every_frame,
-                partial=partial,
-                to=to,
-                as_json=as_json,
-            )
-            return
-        if verb == "check":
-            _check(choice, named, how, as_json)
-        elif verb == "compare":
-            _compare(choice, named, how, as_json)
-        else:
-            _show(_run(choice, named, how), as_json, kind, published, to)
-    except SacoError as error:
-        if not as_json:
-            raise
-        click.echo(json.dumps(_as_json(error), indent=1))
-        sys.exit(error.exit_code)
+    how = How(iou, lenient, partial, seed=seed, jobs=options.jobs or processors())
+    verb, named = _verb(predictions)
+    choice = Choice(options, subset, tuple(truths), ran, iou, metric)
+    prepared = find_truth(choice) if not verb and metric != "cgf1" else None
+    truths = truths if prepared is None else [prepared]
+    if metric == "jf" or (metric is None and not verb and is_folders(named, truths)):
+        evaluate_masks(
+            named,
+            truths,
+            name=choice.settings.subset(subset).id if prepared else "",
+            skip_first_and_last=not every_frame,
+            partial=partial,
+            to=to,
+            as_json=as_json,
+        )
+        return
+    if verb == "check":
+        _check(choice, named, how, as_json)
+    elif verb == "compare":
+        _compare(choice, named, how, as_json)
+    else:
+        _show(_run(choice, named, how), as_json, kind, published, to)
 
 
 def standalone() -> None:
@@ -185,7 +184,7 @@ def _show(
     elif kind:
         click.echo(tables.as_table(result, kind, with_published=published))
     else:
-        click.echo(tables.as_text(result))
+        click.echo(tables.as_text(result, terminal_width()))
 
 
 def _check(choice: Choice, words: Sequence[str], how: How, as_json: bool) -> None:
@@ -239,10 +238,3 @@ def _evaluated(choice: Choice, word: str, how: How) -> dict[str, Any]:
             return read_items(path, untrusted_json.parse(path.read_bytes()))
     result = _run(choice, [word], how)
     return {name: (items_of(each.record), each.gt_sha256) for name, each in result.subsets.items()}
-
-
-def _as_json(error: Any) -> dict[str, Any]:
-    findings = [each.as_json() for each in getattr(error, "findings", [])]
-    what = error.what.partition("\n")[0]
-    shown = {"what": what, "item": error.item, "remedy": error.remedy, "findings": findings}
-    return {"version": 1, "error": shown}

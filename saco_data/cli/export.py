@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 
 import click
 
-from saco_data.cli.common import Options, json_option, subsets_argument
+from saco_data.cli.common import Options, json_option, print_json, subsets_argument
 
 # Not from the table of formats: help must be quick. A test compares them.
 NAMES = ("coco", "yolo", "webdataset", "parquet", "fiftyone", "croissant")
@@ -45,7 +44,7 @@ def export(
     manifests = {name: settings.subset(name).manifest for name in chosen}
     done = write(format_name, dataset, manifests, to, one_class=one_class)
     if as_json:
-        click.echo(json.dumps(done.as_json(), indent=1))
+        print_json(done.as_json())
         return
     for name, each in done.counts.items():
         note = done.facts[name]["coverage"]["note"]

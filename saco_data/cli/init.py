@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any
 
 import click
 
-from saco_data.cli.common import Options, json_option
+from saco_data.cli.common import Options, json_option, print_json
 
 # A question for each key that depends on what the user has, in the order of the config.
 _QUESTIONS = {
@@ -74,7 +73,7 @@ def init(
     folder.mkdir(parents=True, exist_ok=True)
     write_atomic(file, text.encode())
     if as_json:
-        click.echo(json.dumps({"version": 1, "config": str(file)}))
+        print_json({"config": str(file)})
         return
     click.echo(str(file))
     named = "" if file.parent.absolute() == Path.cwd() else f"--config {file} "

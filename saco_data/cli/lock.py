@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from saco_data.cli.common import Options, json_option, subsets_argument
+from saco_data.cli.common import Options, json_option, print_json, subsets_argument
 
 
 @click.command()
@@ -76,7 +76,7 @@ def compare(
 
     found = comparison.compare(settings, lock_file.read(lock), names, tell=tell)
     if as_json:
-        click.echo(json.dumps(found.as_json(), indent=1))
+        print_json(found.as_json())
     else:
         compare_table.show(found)
     if to is not None:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 
 import click
 
-from saco_data.cli.common import Options, json_option, show, subsets_argument
+from saco_data.cli.common import Options, json_option, print_json, show, subsets_argument
 from saco_data.cli.push import at_option, show_status_at
 
 
@@ -37,7 +36,7 @@ def status(
 
     counts = report.read(settings, names)
     if as_json:
-        click.echo(json.dumps([count.as_json() for count in counts], indent=1))
+        print_json({"reasons": [count.as_json() for count in counts]})
     else:
         report.show(counts)
 
@@ -56,6 +55,6 @@ def show_plan(options: Options, subsets: Sequence[str], as_json: bool) -> None:
 
     table = forecast.make(*options.select(subsets))
     if as_json:
-        click.echo(json.dumps(table.as_json(), indent=1))
+        print_json(table.as_json())
     else:
         plan_table.show(table)

@@ -7,15 +7,12 @@ import logging
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from saco_data.cli.common import Options
+from saco_data.cli.shared_options import add_shared_options, shared_options
 from saco_data.cli.table import TABLE
-
-if TYPE_CHECKING:
-    from saco_data.model.errors import SacoError
 
 
 class Lazy(click.Group):
@@ -25,51 +22,74 @@ class Lazy(click.Group):
         return list(TABLE)
 
     def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        name = name.lower()
         if name not in TABLE:
             return None
         module, _, attribute = TABLE[name].partition(":")
         command = getattr(importlib.import_module(f"saco_data.cli.{module}"), attribute)
         assert isinstance(command, click.Command)
+        add_shared_options(command)
         return command
+
+    def resolve_command(
+        self, context: click.Context, arguments: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does, but an unknown command is answered with the nearest known one."""
+        if arguments and self.get_command(context, arguments[0]) is None:
+            name = arguments[0]
+            if name.startswith("-") or context.resilient_parsing:
+                return super().resolve_command(context, arguments)
+            from saco_data.model.errors import UsageError
+            from saco_data.model.suggest import suggest
+
+            raise UsageError(
+                f"No such command: {name!r}",
+                remedy=suggest(name, TABLE) or "`saco --help` lists the commands",
+            )
+        return super().resolve_command(context, arguments)
 
 
 @click.group(
     cls=Lazy, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80}
 )
-@click.option("--config", type=click.Path(path_type=Path), help="The config file.")
-@click.option("-q", "--quiet", is_flag=True, help="No progress.")
-@click.option("-v", "--verbose", is_flag=True, help="All log messages, for bug reports.")
 @click.version_option(package_name="saco-data")
 @click.pass_context
-def saco(context: click.Context, config: Path | None, quiet: bool, verbose: bool) -> None:
+def saco(
+    context: click.Context, config: Path | None, jobs: int | None, quiet: bool, verbose: bool
+) -> None:
     """Prepare SA-Co/Silver for evaluation, every frame exact.
 
     No SUBSET means all ten. Example: saco prepare geode sav
     """
-    context.obj = Options(config, quiet, verbose)
+    context.obj = Options(config, quiet, verbose, jobs)
     # Its warnings about retries would break into the progress display.
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
-    _print_logs_safely(verbose)
-    if verbose:
-        # These libraries log whole requests at this level, keys included.
-        for name in ("botocore", "boto3", "urllib3", "asyncio", "aiohttp", "httpx", "httpcore"):
-            logging.getLogger(name).setLevel(logging.WARNING)
-
-
-def _print_logs_safely(verbose: bool) -> None:
-    """Keeps secrets and control characters out of log messages, of whichever library they are."""
     from saco_data.model.safe_logging import SafeFormatter
 
     if logging.lastResort is not None:  # prints warnings of libraries where no handler is set
         logging.lastResort.setFormatter(SafeFormatter())
     if verbose:
-        handler = logging.StreamHandler(sys.stderr)
-        handler.setFormatter(SafeFormatter(logging.BASIC_FORMAT))
-        logging.basicConfig(level=logging.DEBUG, handlers=[handler])
+        log_verbosely()
+
+
+saco.params[:0] = shared_options(after=False)
+
+
+def log_verbosely() -> None:
+    """Prints all log messages on stderr, without secrets and control characters."""
+    from saco_data.model.safe_logging import SafeFormatter
+
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(SafeFormatter(logging.BASIC_FORMAT))
+    logging.basicConfig(level=logging.DEBUG, handlers=[handler])
+    # These libraries log whole requests at this level, keys included.
+    for name in ("botocore", "boto3", "urllib3", "asyncio", "aiohttp", "httpx", "httpcore"):
+        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 def main() -> None:
     """The entry point: the one place that prints errors and chooses the exit code."""
+    from saco_data.cli.errors import tell, translate
     from saco_data.cli.streams import make_patient
     from saco_data.model.errors import SacoError
     from saco_data.storage.disk_errors import describe_system_error
@@ -81,10 +101,9 @@ def main() -> None:
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else int(end.code is not None)
     except SacoError as error:
-        code = _tell(error)
+        code = tell(error)
     except click.ClickException as error:
-        error.show()
-        code = 2
+        code = tell(translate(error))
     except (KeyboardInterrupt, click.Abort):
         click.echo("Interrupted. What was done is kept: run again to go on.", err=True)
         code = 130
@@ -92,21 +111,16 @@ def main() -> None:
         described = describe_system_error(error)
         if described is None:
             raise
-        code = _tell(described)
+        code = tell(described)
     try:
         sys.stdout.flush()
     except OSError as error:
         described = describe_system_error(error)
         if described is None:
             raise
-        code = _tell(described)
+        code = tell(described)
         os._exit(code)  # what could not be written is still in the buffer
     sys.exit(code)
-
-
-def _tell(error: SacoError) -> int:
-    click.echo(f"error: {error}", err=True)
-    return error.exit_code
 
 
 if __name__ == "__main__":

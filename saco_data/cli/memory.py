@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
-from saco_data.cli.common import Options, json_option, subsets_argument
+from saco_data.cli.common import Options, json_option, print_json, subsets_argument
+from saco_data.cli.shared_options import complete_subset
 
 
 @click.command()
@@ -25,7 +25,7 @@ def history(options: Options, item: str, as_json: bool) -> None:
 
     histories = report.read(options.settings(), item)
     if as_json:
-        click.echo(json.dumps([each.as_json() for each in histories], indent=1))
+        print_json({"items": [each.as_json() for each in histories]})
     else:
         click.echo("\n\n".join(each.in_words() for each in histories))
 
@@ -53,7 +53,10 @@ def card(options: Options, subsets: Sequence[str], to: Path | None, as_json: boo
     settings, names = options.select(subsets)
     made = cards.make(settings, names)
     path = cards.write(settings, made, to.absolute() if to else None)
-    click.echo(json.dumps(made.as_json(), indent=1) if as_json else write_paragraph(made))
+    if as_json:
+        print_json(made.as_json())
+    else:
+        click.echo(write_paragraph(made))
     click.echo(f"written to {path.parent}", err=True)
     sys.exit(0 if made.complete else Incomplete.exit_code)
 
@@ -62,7 +65,13 @@ def card(options: Options, subsets: Sequence[str], to: Path | None, as_json: boo
 @click.argument(
     "copies", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="A [B]..."
 )
-@click.option("--subset", "subsets", multiple=True, help="Only this subset; may be repeated.")
+@click.option(
+    "--subset",
+    "subsets",
+    multiple=True,
+    shell_complete=complete_subset,
+    help="Only this subset; may be repeated.",
+)
 @click.option(
     "--to",
     type=click.Path(file_okay=False, path_type=Path),
@@ -92,7 +101,7 @@ def intersect(
     written = intersection.intersect(settings, loaded, names, to.absolute() if to else None)
     if as_json:
         content = {name: each.as_json() for name, each in written.items()}
-        click.echo(json.dumps({"subsets": content}, indent=1))
+        print_json({"subsets": content})
         return
     for name, each in written.items():
         click.echo(

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import click
 
-from saco_data.cli.common import Options, json_option, subsets_argument
+from saco_data.cli.common import Options, json_option, print_json, subsets_argument
 
 at_option = click.option(
     "--at", "place", metavar="PLACE", help="Of what `saco push` put there; needs no config."
@@ -57,7 +57,7 @@ def show_status_at(place: str, subsets: Sequence[str], as_json: bool) -> None:
     names = registry.builtin().select(subsets) if subsets else registry.builtin().ids
     status = published.read_status(open_store(place), names)
     if as_json:
-        click.echo(json.dumps(status.as_json(), indent=1))
+        print_json(status.as_json())
     else:
         console.print_status(status)
 

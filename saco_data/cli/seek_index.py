@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import click
 
-from saco_data.cli.common import Options, json_option
+from saco_data.cli.common import Options, json_option, print_json
 
 
 @click.command("seek-index")
@@ -35,7 +34,7 @@ def seek_index(options: Options, subset: str, to: Path, as_json: bool) -> None:
         settings, own.id, to.absolute(), lambda line: reporter.note(own.id, line)
     )
     if as_json:
-        click.echo(json.dumps(done.as_json(), indent=1))
+        print_json(done.as_json())
         return
     lacking = f", {done.missing} are not in it" if done.missing else ""
     click.echo(f"{done.members} files in {done.archives} archives{lacking}")

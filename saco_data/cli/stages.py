@@ -12,7 +12,9 @@ from saco_data.cli.common import (
     carry_out,
     conclude,
     confirm_gone_option,
+    is_of_somebody_else,
     json_option,
+    read_status,
     show,
     subsets_argument,
 )
@@ -30,6 +32,14 @@ def prepare(options: Options, subsets: Sequence[str], confirm_gone: bool, as_jso
     Example: saco prepare bdd100k sav
     """
     settings, names = options.select(subsets)
+    if is_of_somebody_else(settings) and read_status(settings, names).complete:
+        show(settings, names, as_json)
+        click.echo(
+            f"saco prepare: complete, read-only (exit 0). You may not write {settings.state}: "
+            "nothing was written",
+            err=True,
+        )
+        return
     finished = carry_out(options, settings, names, "prepare", confirm_gone=confirm_gone)
     show(settings, names, as_json)
     conclude(settings, names, "prepare", finished.code, finished.results)
@@ -91,12 +101,18 @@ def prune(options: Options, subsets: Sequence[str], confirm_gone: bool, as_json:
 
 @click.command()
 @subsets_argument
+@click.option("--read-only", is_flag=True, help="Only check: for a copy that you may not write.")
 @at_option
 @click.option("--full", is_flag=True, help="With --at: read every object there.")
 @json_option
 @click.pass_obj
 def verify(
-    options: Options, subsets: Sequence[str], place: str | None, full: bool, as_json: bool
+    options: Options,
+    subsets: Sequence[str],
+    read_only: bool,
+    place: str | None,
+    full: bool,
+    as_json: bool,
 ) -> None:
     """Check every finished product: complete, unchanged, of the annotated size.
 
@@ -107,6 +123,7 @@ def verify(
     from saco_data.engine import verify as verification
 
     settings, names = options.select(subsets)
-    code = verification.run(settings, names, options.reporter(settings))
+    verified = verification.check if read_only else verification.run
+    code = verified(settings, names, options.reporter(settings))
     show(settings, names, as_json)
     sys.exit(code)

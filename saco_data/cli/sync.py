@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Sequence
 
@@ -13,6 +12,7 @@ from saco_data.cli.common import (
     conclude,
     confirm_gone_option,
     json_option,
+    print_json,
     subsets_argument,
     tell_if_stopped,
 )
@@ -37,8 +37,9 @@ def sync(
     reporter = options.reporter(settings)
     with tell_if_stopped(settings, names, "sync"):
         done = synchronise.sync(settings, names, reporter, full=full, confirm_gone=confirm_gone)
+    options.end_progress()
     if as_json:
-        click.echo(json.dumps(done.as_json(), indent=1))
+        print_json(done.as_json())
     else:
         for name, result in done.results.items():
             if phrases := result.changes.in_words():

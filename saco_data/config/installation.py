@@ -27,6 +27,13 @@ def how_to_install(extra: str) -> str:
     return f"{pip_command()} install {_arguments(extra, record, installed.requires or ())}"
 
 
+def page(name: str) -> str:
+    """Where a page of the docs is on this machine: in the package, or in its checkout."""
+    package = Path(__file__).parents[1]
+    inside = package / "docs" / name
+    return str(inside if inside.is_file() else package.parent / "docs" / name)
+
+
 def pip_command() -> str:
     """How a shell calls the pip of the running Python: `pip`, if that is the one it finds."""
     beside = Path(sys.executable).parent

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, SecretStr, Tag
 
 from saco_data.catalog.manifest import Pause
 from saco_data.config.granted import workers
@@ -60,6 +60,43 @@ class CollectionKeys(BaseModel):
     remove_downloaded_videos: bool = False
 
 
+class SlurmKeys(BaseModel):
+    """What is asked of SLURM: jobs of one node each, as many as the work needs."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    # At most so many nodes, and at least so many as long as the run lasts.
+    nodes: int = Field(ge=1, le=1024)
+    minimum_nodes: int = Field(default=1, ge=0)
+    # Of each node.
+    cores: int = Field(ge=1, le=1024)
+    memory: str = Field(pattern=r"^[0-9]+ ?[KMGT](i?B)?$")
+    walltime: str = Field(pattern=r"^([0-9]+-)?[0-9]{1,3}(:[0-9]{2}){0,2}$")
+    partition: str | None = Field(default=None, pattern=r"^[\w.,-]+$")
+    account: str | None = Field(default=None, pattern=r"^[\w.-]+$")
+    # The network interface of the login node and of all others, for example `ib0`.
+    interface: str | None = Field(default=None, pattern=r"^[\w.:-]+$")
+    # More options of sbatch, and lines of shell before the worker starts.
+    directives: list[str] = Field(default_factory=list)
+    prologue: list[str] = Field(default_factory=list)
+
+
+class ClusterKeys(BaseModel):
+    """The mapping that `executor` may be."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    slurm: SlurmKeys
+
+
+# In the place of an error, beside the keys.
+UNION_TAGS = ("<name>", "<mapping>")
+Executor = Annotated[
+    Annotated[str, Tag(UNION_TAGS[0])] | Annotated[ClusterKeys, Tag(UNION_TAGS[1])],
+    Discriminator(lambda value: UNION_TAGS[isinstance(value, dict | ClusterKeys)]),
+]
+
+
 class Keys(BaseModel):
     """The keys of the config, without those that exist once for each subset of Silver."""
 
@@ -82,5 +119,5 @@ class Keys(BaseModel):
     transport: dict[str, str] = Field(default_factory=dict)
     gone_confirm_hours: float = Field(0, ge=0)
     jobs: int = Field(default_factory=lambda: min(workers(), 1024), ge=1, le=1024)
-    executor: str = "local"
+    executor: Executor = "local"
     collections: dict[str, CollectionKeys] = Field(default_factory=dict)

@@ -5,24 +5,27 @@ An official file loads unchanged; the error for a mistake names its line.
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from pydantic import SecretStr, ValidationError
 
 from saco_data.catalog import registry
+from saco_data.catalog.invalid_value import explain
 from saco_data.catalog.manifest import DEFAULT_COLLECTION
 from saco_data.catalog.registry import Registry
 from saco_data.config.folders import check_folders
+from saco_data.config.installation import page
 from saco_data.config.keys import CollectionKeys, Keys
 from saco_data.config.regular import require_regular
 from saco_data.config.subset import Places, SubsetConfig, endpoint_key
 from saco_data.config.yaml_text import Where, expand, is_bucket, read, without_user
 from saco_data.model.errors import ConfigError, DiskTrouble, ManifestError, UsageError
+from saco_data.model.suggest import suggest
 
 FILE_NAME = "CONFIG_FRAMES.yaml"
 # Keys under `endpoints` that belong to no single subset: the annotation hub, Roboflow's REST API.
@@ -125,7 +128,7 @@ def find(start: Path | None = None) -> Path:
         return Path(named)
     here = (start or Path.cwd()).absolute()
     for folder in (here, *here.parents):
-        if (folder / FILE_NAME).is_file():
+        if (folder / FILE_NAME).exists():  # what is there and is no file gets its own message
             return folder / FILE_NAME
     raise UsageError(
         f"no {FILE_NAME} in this folder or a parent",
@@ -162,10 +165,7 @@ def parse(text: str, file: Path | None = None) -> Settings:
     known = [*Keys.model_fields, *own]
     for key in content:
         if key not in known:
-            near = difflib.get_close_matches(str(key), known, n=1)
-            hint = (
-                f"Did you mean {near[0]!r}?" if near else "Remove it; docs/config.md names all keys"
-            )
+            hint = suggest(str(key), known) or f"Remove it; {page('config.md')} names all keys"
             raise where.error(str(key), "unknown key", hint)
     content = {key: expand(value, key, where) for key, value in content.items()}
     by_subset = {key: content.pop(key) for key in list(content) if key in own}
@@ -179,9 +179,7 @@ def parse(text: str, file: Path | None = None) -> Settings:
         given = {key: value for key, value in content.items() if value is not None}
         keys = Keys.model_validate(given)
     except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        raise where.error(key, first["msg"], "Correct the value; see docs/config.md") from error
+        raise where.error(*explain(error, Keys)) from error
     root = file.parent if file else Path.cwd()
     try:
         all_collections = registry.with_folders(_manifest_folders(keys, root))
@@ -222,6 +220,23 @@ def _manifest_folders(keys: Keys, root: Path) -> dict[str, Path]:
     }
 
 
+def _check_executor(keys: Keys, where: Where) -> None:
+    """Raises ConfigError where `executor` names no place for work, or an unsafe one."""
+    name = keys.executor
+    if not isinstance(name, str) or name in ("local", "dask"):
+        return
+    address = urlsplit(name)
+    if not (address.hostname and address.scheme in ("tcp", "tls")):
+        remedy = "Write local, dask, tls://host:port, or a mapping with the key slurm"
+        raise where.error("executor", f"{without_user(name)!r} is not available", remedy)
+    if address.scheme == "tcp" and address.hostname not in ("127.0.0.1", "::1", "localhost"):
+        raise where.error(
+            "executor",
+            f"{without_user(name)!r} leads to another machine without TLS",
+            "Write tls://host:port: who reaches a scheduler without TLS can run any code as you",
+        )
+
+
 def _check_values(settings: Settings, where: Where) -> None:
     keys, known = settings.keys, settings.registry
     if keys.saco_subset_show not in known.ids:
@@ -245,8 +260,7 @@ def _check_values(settings: Settings, where: Where) -> None:
     for name, given, allowed in checks:
         for key in given:
             if key not in allowed:
-                near = difflib.get_close_matches(key, allowed, n=1)
-                hint = f"Did you mean {near[0]!r}?" if near else _list_choices(allowed)
+                hint = suggest(key, allowed) or _list_choices(allowed)
                 raise where.error(f"{name}.{key}", "unknown name", hint)
     if DEFAULT_COLLECTION in keys.collections:
         raise where.error(
@@ -259,8 +273,7 @@ def _check_values(settings: Settings, where: Where) -> None:
         if client not in choices:
             hint = _list_choices(choices) if choices else "Remove it: there is only one way"
             raise where.error(f"transport.{subset}", f"unknown transport {client!r}", hint)
-    if keys.executor != "local":
-        raise where.error("executor", f"{keys.executor!r} is not available", "Write local")
+    _check_executor(keys, where)
     if settings.annotations.resolve() == (settings.silver / "annotations").resolve():
         raise where.error(
             "path_annotations",

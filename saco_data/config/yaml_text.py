@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from saco_data.config.installation import page
 from saco_data.model.errors import ConfigError
 from saco_data.model.outside import without_secrets
 
@@ -144,7 +145,7 @@ def expand(value: Any, key: str, where: Where) -> Any:
     if not isinstance(value, str):
         return value
     if why := _unusable(value):
-        raise where.error(key, why, "Correct the value; see docs/config.md")
+        raise where.error(key, why, f"Correct the value; see {page('config.md')}")
     left_over = _PLACEHOLDER.search(value)
     if left_over:
         raise where.error(

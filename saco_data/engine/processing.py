@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from saco_data.engine.recorder import Recorder
-from saco_data.executors import LOST, why_lost
+from saco_data.executors import LOST, NodeLost, why_lost
 from saco_data.media import process
 from saco_data.model.errors import OutputError
 from saco_data.model.reasons import Effect, Reason
@@ -136,8 +136,10 @@ class Processing:
             return done.result()
         except LOST as error:
             reason, detail = why_lost(error)
+            is_tried = not isinstance(error, NodeLost)
+            name, origin = self.subset.id, arrival.origin
             return [
-                Outcome(self.subset.id, product.file_name, reason, detail, arrival.origin)
+                Outcome(name, product.file_name, reason, detail, origin, tried=is_tried)
                 for product in arrival.asset.products
             ]
 

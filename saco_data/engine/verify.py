@@ -52,6 +52,43 @@ def run(settings: Settings, names: Sequence[str], reporter: Reporter) -> int:
     return most_severe(codes)
 
 
+def check(settings: Settings, names: Sequence[str], reporter: Reporter) -> int:
+    """As `run`, but writes nothing and needs no lock: for a copy that belongs to somebody else.
+
+    Incomplete's exit code where a file is damaged, which its owner must repair.
+    """
+    codes = [0]
+    executor = executors.make(settings)
+    with Ledger(settings.state, read_only=True) as ledger:
+        try:
+            for subset in bind(settings, names):
+                try:
+                    codes += _check(subset, ledger, executor, reporter)
+                except SacoError as error:
+                    reporter.note(subset.id, str(error))
+                    codes.append(error.exit_code)
+        except BaseException:
+            executor.close(now=True)
+            raise
+        executor.close()
+    return most_severe(codes)
+
+
+def _check(subset: Subset, ledger: Ledger, executor: Executor, reporter: Reporter) -> list[int]:
+    products = subset.read_index().products
+    done = ledger.items(subset.id, state=State.DONE)
+    known = [(products[key], item.sha256) for key, item in done.items() if key in products]
+    damaged = 0
+    for outcome in check_all(subset, known, executor):
+        if outcome.state is not State.DONE:
+            damaged += 1
+            what = f"{outcome.key}: {outcome.detail}; `saco prepare` of its owner repairs it"
+            reporter.note(subset.id, what)
+    reporter.note(subset.id, f"{len(known)} verified, {damaged} damaged, nothing written")
+    codes = gone_policy.exit_codes(subset, ledger.snapshot(subset.id))
+    return [*codes, *([Incomplete.exit_code] if damaged else [])]
+
+
 def _verify(subset: Subset, ledger: Ledger, executor: Executor, reporter: Reporter) -> int:
     index = subset.read_index()
     codes = []

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from saco_data.catalog.manifest import Manifest
+from saco_data.config.installation import page
 from saco_data.config.settings import Settings
 from saco_data.config.subset import SubsetConfig
 from saco_data.dataset.pruned import find_partial, sidecar
@@ -40,7 +41,7 @@ def find(
                 raise UsageError(
                     "holds no predictions of a subset that is known",
                     item=word,
-                    remedy="Name files as SUBSET=FILE; docs/evaluation.md shows the folders",
+                    remedy=f"Name files as SUBSET=FILE; {page('evaluation.md')} shows the folders",
                 )
             found += there
             continue

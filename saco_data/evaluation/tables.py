@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import html
 import io
+import textwrap
 from collections.abc import Sequence
 
 from saco_data.evaluation import published
@@ -17,22 +18,38 @@ THIS = "this run"
 _LATEX = {each: f"\\{each}" for each in "&%$#_{}"} | {"\\": r"\textbackslash{}"}
 
 
-def as_text(result: Result) -> str:
-    """The numbers with their coverage, and below what must be known to read them."""
-    lines = [numbers(result)]
+def as_text(result: Result, width: int | None = None) -> str:
+    """The numbers with their coverage, and below what must be known to read them.
+
+    `width`: the columns of a terminal; longer lines are wrapped.
+    """
+    lines = [numbers(result, width)]
     for name, each in result.subsets.items():
-        lines += [f"{plain(name)}: {line}" for line in _below(each)]
+        lines += [_wrap(f"{plain(name)}: {line}", width) for line in _below(each)]
     return "\n".join(lines)
 
 
-def numbers(result: Result) -> str:
-    """The numbers with their coverage: one line for each subset, and their mean."""
+def _wrap(line: str, width: int | None) -> str:
+    if width is None:
+        return line
+    return textwrap.fill(
+        line, width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False
+    )
+
+
+def numbers(result: Result, columns: int | None = None) -> str:
+    """The numbers with their coverage: one line for each subset, and their mean.
+
+    Where a line is longer than `columns`, coverage stands on a line of its own.
+    """
     width = max(8, *map(len, result.subsets))
     lines = [f"{'':{width}}    cgF1  IL_MCC    pmF1  95 % of cgF1"]
     for name, each in result.subsets.items():
         marks = "" if each.shown == "official" else ", only what is here"
         where = f"{each.coverage.in_words()}{marks}"
-        lines.append(f"{plain(name):{width}}  {_row(each.headline)}  {_interval(each)}  {where}")
+        line = f"{plain(name):{width}}  {_row(each.headline)}  {_interval(each)}"
+        is_short = columns is None or len(line) + 2 + len(where) <= columns
+        lines += [f"{line}  {where}"] if is_short else [line.rstrip(), f"{'':{width}}  {where}"]
     if len(result.subsets) > 1:
         lines.append(f"{mean_name(len(result.subsets)):{width}}  {_row(result.average)}")
     return "\n".join(lines)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
+from saco_data.model.errors import UsageError
 from saco_data.model.reasons import Reason
 
 if TYPE_CHECKING:
@@ -39,6 +40,10 @@ class WorkerLost(Exception):
     """The process of a task died: a decoder crashed, or memory ran out."""
 
 
+class NodeLost(WorkerLost):
+    """A task that no node could finish: its nodes were lost or refused. Not the item's fault."""
+
+
 # The errors of a task that its worker could not finish.
 LOST = (WorkerLost, MemoryError, TimeoutError)
 
@@ -51,7 +56,20 @@ def why_lost(error: BaseException) -> tuple[Reason, str]:
 
 
 def make(settings: Settings) -> Executor:
-    """The executor that the config names."""
+    """The executor that the config names. Raises UsageError where its extra is not installed."""
     from saco_data.executors.local import LocalExecutor
 
-    return LocalExecutor(settings.keys.jobs)
+    where = settings.keys.executor
+    if where == "local":
+        return LocalExecutor(settings.keys.jobs)
+    try:
+        from saco_data.executors.cluster.choice import make_cluster
+    except ModuleNotFoundError as error:
+        from saco_data.config.installation import how_to_install
+
+        raise UsageError(
+            f"the extra `dask` is not installed ({error.name} is missing)",
+            item="executor",
+            remedy=f"Run {how_to_install('dask')}, or write `executor: local`",
+        ) from error
+    return make_cluster(where, settings.keys.jobs, settings.state / "cluster")

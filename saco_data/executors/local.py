@@ -92,7 +92,7 @@ class _Pool:
                     [sys.executable, "-c", _PROGRAM.format(*arguments)],
                     stdin=subprocess.DEVNULL,
                     pass_fds=[theirs.fileno()],
-                    env={**os.environ, **_python_path()},
+                    env={**os.environ, **python_path()},
                 )
             finally:
                 signal.pthread_sigmask(signal.SIG_SETMASK, mask)
@@ -204,7 +204,7 @@ def _broken() -> WorkerLost:
     return WorkerLost("the worker pool broke down")
 
 
-def _python_path() -> dict[str, str]:
+def python_path() -> dict[str, str]:
     """Environment variables that let a new interpreter import the same packages as this one.
 
     The current folder is left out, unless the caller's own path names it: `python -c` would

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -27,6 +29,9 @@ OPTIONS = {
     "protocol_whitelist": "file",
     "max_pixels": str(MAX_PIXELS),
 }
+
+# What the system refuses says nothing about the file. Not ENOMEM: damaged files ask for too much.
+_SYSTEM_ERRORS = {errno.EIO, errno.ESTALE, errno.EMFILE, errno.ENFILE, errno.EACCES, errno.EPERM}
 
 
 class FrameError(Exception):
@@ -53,6 +58,8 @@ def open_video(video: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
         # "file:" because FFmpeg takes what precedes a colon in a name for a protocol.
         container = av.open(f"file:{video}", options=OPTIONS, metadata_errors="replace")
     except av.error.FFmpegError as error:
+        if error.errno in _SYSTEM_ERRORS:
+            raise OSError(error.errno, os.strerror(error.errno), str(video)) from error
         raise FrameError(
             Reason.CORRUPT_VIDEO, f"{video.name}: cannot be opened as a video ({error.strerror})"
         ) from error

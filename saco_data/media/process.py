@@ -144,8 +144,8 @@ def _make_frames(job: Job) -> Iterator[Outcome]:
         link_into_view(path, job.view, each.product)
         yield _done(job, each.product, each.content, **each.facts)
         is_any_made = True
-    if is_any_made and job.known is not None:
-        yield _fingerprint(job, job.known)
+    if is_any_made and job.known is not None and (fingerprint := _fingerprint(job, job.known)):
+        yield fingerprint
 
 
 class _Frame(NamedTuple):
@@ -179,12 +179,19 @@ def _extract(job: Job) -> Iterator[Outcome | _Frame]:
             yield from (_failed(job, each, error.reason, str(error)) for each in members)
 
 
-def _fingerprint(job: Job, known: Mapping[str, Any]) -> Outcome:
-    """The outcome of the raw video, with the facts by which another version of it is noticed."""
-    from saco_data.media.frames import probe
+def _fingerprint(job: Job, known: Mapping[str, Any]) -> Outcome | None:
+    """The outcome of the raw video, with the facts by which another version of it is noticed.
+
+    None if the system refuses to open once more what was just decoded, for want of memory say.
+    """
+    from saco_data.media.frames import FrameError, probe
 
     raw = job.arrival.raw
     assert isinstance(raw, Path)
+    try:
+        found = probe(raw)
+    except FrameError:
+        return None
     return Outcome(
         job.subset,
         job.arrival.asset.key,
@@ -192,7 +199,7 @@ def _fingerprint(job: Job, known: Mapping[str, Any]) -> Outcome:
         origin=job.arrival.origin,
         bytes=raw.stat().st_size,
         sha256=files.sha256_of(raw),
-        facts={**known, **probe(raw)},
+        facts={**known, **found},
         is_asset=True,
         tried=False,
     )

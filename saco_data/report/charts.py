@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
+from saco_data.dataset.drawing import PALETTE
 from saco_data.model import words
 
 WIDTH, HEIGHT = 720, 200
@@ -34,13 +35,83 @@ def stacked(parts: Sequence[tuple[str, int]]) -> Markup:
     ).format(max(at, 100), label or "nothing", Markup("").join(drawn))
 
 
-def bar(amount: float, largest: float, label: str) -> Markup:
-    """A bar whose length is `amount` relative to `largest`."""
+def bar(amount: float, largest: float, label: str, kind: str = "plain") -> Markup:
+    """A bar whose length is `amount` relative to `largest`; `kind`: the CSS class of its colour."""
     wide = 100 * amount / largest if largest else 0
     return Markup(
         '<svg class="bar" viewBox="0 0 100 10" preserveAspectRatio="none" role="img"'
-        ' aria-label="{}"><rect class="plain" width="{:.2f}" height="10"/></svg>'
-    ).format(label, max(wide, 0.3 if amount else 0))
+        ' aria-label="{}"><rect class="{}" width="{:.2f}" height="10"/></svg>'
+    ).format(label, kind, max(wide, 0.3 if amount else 0))
+
+
+def histogram(bins: Sequence[tuple[str, int, int]], title: str) -> Markup:
+    """Columns of (label, ready, other): ready ones below, others on top of them."""
+    width, height, foot, top = 360, 150, 20, 16
+    tallest = max((ready + other for _, ready, other in bins), default=0) or 1
+    across, up = width / max(1, len(bins)), height - foot - top
+    drawn = []
+    for at, (label, ready, other) in enumerate(bins):
+        left, base = at * across + 2, float(height - foot)
+        for kind, part in (("s-done", ready), ("s-gone", other)):
+            # At least a pixel, so that few are visible beside many.
+            tall = max(up * part / tallest, 1) if part else 0
+            base -= tall
+            drawn.append(
+                Markup(
+                    '<rect class="{}" x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}"/>'
+                ).format(kind, left, base, across - 4, tall)
+            )
+        middle = left + across / 2 - 2
+        count = words.number(ready + other) if ready + other else ""
+        for text, y in ((count, base - 4), (label, height - 5)):
+            drawn.append(
+                Markup('<text class="mid" x="{:.1f}" y="{:.1f}">{}</text>').format(middle, y, text)
+            )
+    said = "; ".join(f"{label}: {ready:,} ready, {other:,} not" for label, ready, other in bins)
+    return Markup(
+        '<svg class="plot histogram" viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>'
+    ).format(width, height, f"{title}. {said}", Markup("").join(drawn))
+
+
+def timeline(
+    frames: Sequence[int], tracks: Sequence[tuple[str, Sequence[bool]]], title: str
+) -> Markup:
+    """A row for each track of (name, whether it is in sight at each of `frames`)."""
+    row, first, last = 18, frames[0], frames[-1]
+    height = row * len(tracks) + BOTTOM
+    # A frame is shown until the next one; the last as wide as the one before.
+    ends = [*frames[1:], last + (last - frames[-2] if len(frames) > 1 else 1)]
+    scale = (WIDTH - LEFT - 12) / (ends[-1] - first)
+    drawn, said = [], []
+    for at, (name, seen) in enumerate(tracks):
+        y = at * row + 3
+        drawn.append(
+            Markup('<text class="end" x="{}" y="{}">{}</text>').format(LEFT - 8, y + 11, name)
+        )
+        drawn.append(Markup('<path class="rule" d="M{} {}H{}"/>').format(LEFT, y + 6, WIDTH - 12))
+        parts = [
+            Markup('<rect x="{:.1f}" y="{}" width="{:.1f}" height="12" fill="{}"/>').format(
+                LEFT + scale * (frame - first), y, scale * (end - frame), colour_of(at)
+            )
+            for frame, end, is_seen in zip(frames, ends, seen, strict=True)
+            if is_seen
+        ]
+        drawn += parts
+        said.append(f"object {name}: in {len(parts)} of {len(frames)} frames")
+    for text, x, kind in ((first, LEFT, ""), (last, WIDTH - 12, "end")):
+        drawn.append(
+            Markup('<text class="{}" x="{}" y="{}">frame {}</text>').format(
+                kind, x, height - 8, text
+            )
+        )
+    return Markup(
+        '<svg class="plot timeline" viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>'
+    ).format(WIDTH, height, f"{title}. {'; '.join(said)}", Markup("").join(drawn))
+
+
+def colour_of(number: int) -> str:
+    """The colour of an object in pictures, as CSS."""
+    return "rgb({}, {}, {})".format(*PALETTE[number % len(PALETTE)])
 
 
 def growth(times: Sequence[int], runs: Sequence[int]) -> Markup:

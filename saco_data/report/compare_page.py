@@ -22,7 +22,7 @@ from saco_data.media import luma
 from saco_data.media.thumbnails import shrink_frames
 from saco_data.model import words
 from saco_data.report.gallery import THUMBNAIL, as_uri
-from saco_data.report.page import Built, hash_of, make_environment, template_text
+from saco_data.report.templating import Built, hash_of, make_environment, read_template
 from saco_data.share.compare import Compared, Comparison
 from saco_data.share.matching import Verdict
 from saco_data.storage import files
@@ -122,7 +122,7 @@ def _blocks(descriptor: np.typing.NDArray[np.uint8]) -> str:
 def _render(found: Comparison, shown: list[Shown]) -> str:
     environment = make_environment()
     environment.filters.update(number=words.number, plain=plain)
-    style = template_text("page.css")
+    style = read_template("page.css")
     return environment.get_template("compare.html.j2").render(
         found=found,
         verdicts=list(Verdict),

@@ -16,7 +16,7 @@ from rich.table import Table
 from saco_data.catalog.manifest import DEFAULT_COLLECTION
 from saco_data.config.settings import Settings
 from saco_data.dataset.pruned import find_partial
-from saco_data.engine.status import Status
+from saco_data.engine.status import Status, SubsetStatus
 from saco_data.model.finding import Finding
 from saco_data.model.outside import printable, without_secrets
 from saco_data.model.reasons import Reason, State
@@ -173,11 +173,20 @@ def print_hanging(console: Console, name: str, text: str) -> None:
     if not console.is_terminal:
         print(f"{head}{text}")
         return
+    print(head, end="")
+    _print_wrapped(console, text, indent=len(head))
+
+
+def _print_wrapped(console: Console, text: str, indent: int) -> None:
+    """Prints text behind what stands in the line already, `indent` wide; wrapped on a terminal."""
+    if not console.is_terminal:
+        print(text)
+        return
     import textwrap
 
-    width = max(40, min(console.width, 110)) - len(head)
+    width = max(40, min(console.width, 110)) - indent
     lines = textwrap.wrap(text, width, break_on_hyphens=False, break_long_words=False)
-    print(head + f"\n{' ' * len(head)}".join(lines or [""]))
+    print(f"\n{' ' * indent}".join(lines or [""]))
 
 
 def print_finding(finding: Finding) -> None:
@@ -185,45 +194,79 @@ def print_finding(finding: Finding) -> None:
     console = stdout()
     colour = {"ok": "green", "warn": "yellow", "fail": "red"}[finding.verdict]
     console.print(f"[{colour}]{finding.verdict:<5}[/]", end="", highlight=False)
-    text = readable("", f"{finding.name}: {finding.what}")
-    console.print(text, markup=False, highlight=False, soft_wrap=True)
+    _print_wrapped(console, readable("", f"{finding.name}: {finding.what}"), indent=5)
     if finding.remedy:
         print_hanging(console, "", finding.remedy)
 
 
 def print_status(status: Status) -> None:
-    """Prints the table of subsets on stdout; image-NPs and masks: those with a picture, of all."""
-    table = Table(box=None, pad_edge=False)
-    table.add_column("subset")
-    for name in ("files", "done", "pending", "failed", "blocked", "gone", "image-NPs", "masks"):
-        table.add_column(name, justify="right")
-    table.add_column("reasons")
+    """Prints the table of subsets on stdout; image-NPs and masks: those with a picture, of all.
+
+    Where a terminal is too narrow for a line, image-NPs, masks and reasons stand below the table.
+    """
+    console = stdout()
+    wide = _status_table(status, wide=True)
+    if not console.is_terminal or _natural_width(console, wide) <= console.width:
+        console.print(wide)
+        return
+    console.print(_status_table(status, wide=False))
     for each in status.subsets:
-        reasons = ", ".join(f"{name} {count}" for name, count in sorted(each.reasons.items()))
-        table.add_row(
-            each.subset,
-            str(each.total),
-            *(str(each.states[s]) for s in (State.DONE, State.PENDING)),
-            *(str(each.states[s]) for s in (State.FAILED, State.BLOCKED, State.GONE)),
-            f"{each.usable[0]}/{each.image_nps[0]}",
-            f"{each.usable[1]}/{each.masks[0]}",
-            reasons or ("complete" if each.complete else ""),
-        )
-    stdout().print(table)
+        counts = f"{_usable(each, 0)} image-NPs, {_usable(each, 1)} masks"
+        why = _why(each)
+        print_hanging(console, each.subset, f"{counts}; {why}" if why else counts)
+
+
+def _natural_width(console: Console, table: Table) -> int:
+    """The columns that a table needs so that nothing is cut or wrapped."""
+    return console.measure(table, options=console.options.update(max_width=10_000)).maximum
+
+
+def _status_table(status: Status, *, wide: bool) -> Table:
+    table = Table(box=None, pad_edge=False)
+    table.add_column("subset", no_wrap=True)
+    states = (State.DONE, State.PENDING, State.FAILED, State.BLOCKED, State.GONE)
+    for name in ("files", *(str(state) for state in states)):
+        table.add_column(name, justify="right", no_wrap=True)
+    if wide:
+        table.add_column("image-NPs", justify="right", no_wrap=True)
+        table.add_column("masks", justify="right", no_wrap=True)
+        table.add_column("reasons")
+    for each in status.subsets:
+        cells = [each.subset, str(each.total), *(str(each.states[state]) for state in states)]
+        more = [_usable(each, 0), _usable(each, 1), _why(each)] if wide else []
+        table.add_row(*cells, *more)
+    return table
+
+
+def _usable(each: SubsetStatus, at: int) -> str:
+    return f"{each.usable[at]}/{(each.image_nps, each.masks)[at][0]}"
+
+
+def _why(each: SubsetStatus) -> str:
+    reasons = ", ".join(f"{name} {count}" for name, count in sorted(each.reasons.items()))
+    return reasons or ("complete" if each.complete else "")
 
 
 def print_evaluator(settings: Settings, status: Status) -> None:
+    """Prints `list_evaluator_lines`."""
+    for line in list_evaluator_lines(settings, status):
+        print(line)
+
+
+def list_evaluator_lines(settings: Settings, status: Status) -> list[str]:
     """The two lines for the evaluator's config; for other collections, where their files are.
 
-    They name the folder that an evaluator can read now; nothing where no picture is here.
+    They name the folder that an evaluator can read now; none where no picture is here.
     """
+    lines = []
     usable = [settings.subset(each.subset) for each in status.subsets if each.usable[0]]
     for collection, root in {each.manifest.collection: each.root for each in usable}.items():
         if collection == DEFAULT_COLLECTION:
             members = [each for each in usable if each.manifest.collection == collection]
             partial = [path for each in members if (path := find_partial(each.derived))]
-            print(f"silver_img_path: {root / 'images'}")
             folder = partial[0].parent if partial else root / "annotations"
-            print(f"base_annotation_path_silver: {folder}")
+            lines.append(f"silver_img_path: {root / 'images'}")
+            lines.append(f"base_annotation_path_silver: {folder}")
         else:
-            print(f"{collection}: {root}")
+            lines.append(f"{collection}: {root}")
+    return lines

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import base64
-import gzip
-import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,8 +10,12 @@ from saco_data.dataset.pairs import Pairs, plain
 from saco_data.model.items import Item
 from saco_data.model.outside import without_secrets
 from saco_data.model.reasons import Reason
+from saco_data.report.packing import pack
 
 _REASONS = tuple(Reason)
+# A click must not fetch 70 GB.
+_ARCHIVES = (".tar", ".gz", ".tgz", ".zip")
+ADDRESSES = "addresses at the sources"
 
 
 @dataclass
@@ -22,7 +23,10 @@ class FileTable:
     """The rows, stored by column, which compresses best.
 
     Phrases and the sources' messages are stored once, in `texts`; columns hold their numbers.
-    `positive` and `negative`: the phrases of each file with and without masks.
+    `positive` and `negative`: the phrases of each file with and without masks. `since`: when its
+    state began, seconds since the epoch. `origin`: the address at its source, "" where it has none.
+    `there`: whether the other copy has it, None without one. `folders`: where the files of each
+    subset are, as addresses relative to the page.
     """
 
     subset: list[str] = field(default_factory=list)
@@ -33,9 +37,22 @@ class FileTable:
     positive: list[list[int]] = field(default_factory=list)
     negative: list[list[int]] = field(default_factory=list)
     texts: dict[str, int] = field(default_factory=dict)
+    since: list[int | None] = field(default_factory=list)
+    origin: list[str] = field(default_factory=list)
+    there: list[bool | None] = field(default_factory=list)
+    folders: dict[str, str] = field(default_factory=dict)
 
-    def add(self, subset: str, pairs: Pairs | None, items: Mapping[str, Item]) -> None:
-        """Adds the files of a subset: those of its annotations, else those of the ledger."""
+    def add(
+        self,
+        subset: str,
+        pairs: Pairs | None,
+        items: Mapping[str, Item],
+        other: Container[str] | None = None,
+    ) -> None:
+        """Adds the files of a subset: those of its annotations, else those of the ledger.
+
+        `other`: the names that another copy has.
+        """
         files = pairs.by_file() if pairs else {name: [] for name in items}
         for name, members in files.items():
             item = items.get(name)
@@ -44,6 +61,9 @@ class FileTable:
             self.reason.append(_REASONS.index(item.reason if item else Reason.NOT_TRIED))
             self.detail.append(self._number_of(without_secrets(item.detail) if item else ""))
             self.bytes.append(item.bytes if item else None)
+            self.since.append(item.since if item else None)
+            self.origin.append(_address(item))
+            self.there.append(None if other is None else name in other)
             with_masks = [pair for pair in members if pairs and pairs.of(pair)]
             without = [pair for pair in members if not (pairs and pairs.of(pair))]
             self.positive.append(self._numbers_of(pair.phrase for pair in with_masks))
@@ -58,24 +78,27 @@ class FileTable:
     def pack(self, limit: int) -> tuple[str, str]:
         """The rows as base64 of gzipped JSON of at most `limit` bytes, and what was left out.
 
-        Negative phrases are left out first, then files from the end, finished ones before others.
+        Addresses are left out first, then negative phrases, then files from the end, finished
+        ones before others.
         """
         order = list(range(len(self.name)))
-        text = self._pack(order, negatives=True)
+        text = self._pack(order, negatives=True, addresses=True)
         if len(text) <= limit:
             return text, ""
-        text, left_out = self._pack(order, negatives=False), "negative phrases"
+        text, left_out = self._pack(order, negatives=True), ADDRESSES
+        if len(text) > limit:
+            text, left_out = self._pack(order, negatives=False), f"{ADDRESSES} and negative phrases"
         if len(text) > limit:
             order.sort(key=lambda at: _REASONS[self.reason[at]] is Reason.OK)
         while len(text) > limit and order:
             # A tenth at least, so that the loop ends.
             kept = min(int(len(order) * limit / len(text)), len(order) * 9 // 10)
             del order[kept:]
-            left_out = f"negative phrases and {len(self.name) - kept:,} files"
+            left_out = f"{ADDRESSES}, negative phrases and {len(self.name) - kept:,} files"
             text = self._pack(order, negatives=False)
         return text, f"To keep the page small, the rows below lack {left_out}."
 
-    def _pack(self, order: list[int], *, negatives: bool) -> str:
+    def _pack(self, order: list[int], *, negatives: bool, addresses: bool = False) -> str:
         subsets = list(dict.fromkeys(self.subset))
         index = {name: at for at, name in enumerate(subsets)}
         texts = list(self.texts)
@@ -93,12 +116,22 @@ class FileTable:
             "reason": [self.reason[at] for at in order],
             "detail": renumber(self.detail[at] for at in order),
             "bytes": [self.bytes[at] for at in order],
+            "since": [self.since[at] for at in order],
+            "origin": [self.origin[at] if addresses else "" for at in order],
+            "there": [self.there[at] for at in order],
+            "folders": [self.folders.get(name, "") for name in subsets],
             "positive": [renumber(self.positive[at]) for at in order],
             "negative": [renumber(self.negative[at]) if negatives else [] for at in order],
             "negatives": [len(self.negative[at]) for at in order],
             "texts": [plain(texts[number]) for number in kept],
         }
-        plain_json = json.dumps(content, separators=(",", ":"), ensure_ascii=False)
-        # mtime=0: the same rows give the same bytes.
-        packed = gzip.compress(plain_json.encode("utf-8", "replace"), 6, mtime=0)
-        return base64.b64encode(packed).decode()
+        return pack(content)
+
+
+def _address(item: Item | None) -> str:
+    """The web address of a file at its source, without secrets; "" for one within an archive."""
+    if item is None or not item.origin.startswith(("https://", "http://")):
+        return ""
+    if item.origin.partition("?")[0].endswith(_ARCHIVES):
+        return ""
+    return plain(without_secrets(item.origin))

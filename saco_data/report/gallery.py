@@ -1,4 +1,4 @@
-"""Which pictures a page shows: a random sample, and those that look worst by some measure.
+"""Which pictures a page shows: a random sample, and those worth a look by some measure.
 
 All annotated areas are compared, but only a sample of pictures is opened, so that a page about a
 million pictures takes seconds.
@@ -23,6 +23,7 @@ from saco_data.dataset.pictures import NoPicture, open_picture
 from saco_data.model.words import percent
 from saco_data.report import masklets
 from saco_data.report.measures import Looks, measure
+from saco_data.report.shapes import Shape, list_shapes
 
 # Of each subset:
 POSITIVES = 8  # random pairs with masks that are shown
@@ -30,10 +31,11 @@ NEGATIVES = 4  # random pairs without masks
 VIDEOS = 8  # random videos, where masks belong to videos
 MEASURED = 40  # random pairs with masks that are opened and measured
 EXTREMES = 6  # pairs of the smallest and of the largest annotated area, measured too
-WORST = 2  # pairs shown for each measure
-THUMBNAIL = 320  # pixels, longest side
-# Bytes for all thumbnails of a page, so that a page about 50,000 products stays under 20 MB.
-BUDGET = 7_000_000
+NOTABLE = 2  # pairs shown for each measure
+THUMBNAIL = 480  # pixels, longest side: also what is shown large
+MEASURE_AT = 320  # pixels, longest side: what measures refer to
+# Bytes for all pictures of a page, so that a page about 50,000 products stays under 20 MB.
+BUDGET = 8_000_000
 
 
 @dataclass
@@ -41,7 +43,8 @@ class Card:
     """One pair as a page shows it.
 
     `annotated` and `drawn` are numbers of masks, `width` and `height` those of the thumbnail in
-    pixels, `picture` and `over` (its masks) data URIs. `worst` names the measures it is shown for.
+    pixels, `picture` and `over` (its masks) data URIs; `shapes` are its masks one by one. `notable`
+    names the measures it is shown for.
     """
 
     subset: str
@@ -54,12 +57,14 @@ class Card:
     picture: str
     over: str
     looks: Looks | None = None
-    worst: list[str] = field(default_factory=list)
+    notable: list[str] = field(default_factory=list)
+    shapes: list[Shape] = field(default_factory=list)
 
     @property
     def weight(self) -> int:
         """Bytes in the page."""
-        return len(self.picture) + len(self.over)
+        # A run takes about two bytes once it is compressed.
+        return len(self.picture) + len(self.over) + sum(2 * len(each.runs) for each in self.shapes)
 
 
 @dataclass
@@ -67,12 +72,12 @@ class Gallery:
     """The pictures of a page. `damaged`: (subset, file, why it could not be drawn) in order."""
 
     random: list[Card] = field(default_factory=list)
-    worst: list[Card] = field(default_factory=list)
+    notable: list[Card] = field(default_factory=list)
     damaged: dict[tuple[str, str, str], None] = field(default_factory=dict)
     measured: int = 0
 
 
-# Name, measure, and whether the lowest value is the worst.
+# Name, measure, and whether the lowest value is the notable one.
 _EXTREMES: tuple[tuple[str, Callable[[Looks], float | None], bool], ...] = (
     ("smallest mask", lambda looks: looks.area, True),
     ("largest mask", lambda looks: looks.area, False),
@@ -107,8 +112,8 @@ def add(
     candidates = {pair.id: pair for pair in (*_sample(chance, positives, MEASURED), *extremes)}
     measured = [made for made in map(card, candidates.values()) if made and made.looks]
     gallery.measured += len(measured)
-    # The worst come first, in case the budget ends.
-    for to, cards in ((gallery.worst, _worst(measured)), (gallery.random, random_cards)):
+    # The notable ones come first, in case the budget ends.
+    for to, cards in ((gallery.notable, _notable(measured)), (gallery.random, random_cards)):
         for made in cards:
             budget -= made.weight
             if budget < 0:
@@ -158,17 +163,17 @@ def _area(pairs: Pairs, pair: Pair) -> float:
     return sum(area_of(each) or 0 for each in pairs.of(pair))
 
 
-def _worst(cards: list[Card]) -> list[Card]:
-    """The cards that are worst by some measure; empty for fewer than two."""
+def _notable(cards: list[Card]) -> list[Card]:
+    """The cards that are extreme by some measure; empty for fewer than two."""
     if len(cards) < 2:
         return []
     for name, rate, lowest in _EXTREMES:
         rated = [(rate(card.looks), at) for at, card in enumerate(cards) if card.looks]
         known = [(value, at) for value, at in rated if value is not None]
-        for value, at in (heapq.nsmallest if lowest else heapq.nlargest)(WORST, known):
+        for value, at in (heapq.nsmallest if lowest else heapq.nlargest)(NOTABLE, known):
             shown = percent(value) if "mask" in name else f"{value:.0f}"
-            cards[at].worst.append(f"{name}: {shown}")
-    return [card for card in cards if card.worst]
+            cards[at].notable.append(f"{name}: {shown}")
+    return [card for card in cards if card.notable]
 
 
 def _card(gallery: Gallery, subset: str, root: Path, pairs: Pairs, pair: Pair) -> Card | None:
@@ -192,8 +197,15 @@ def _card(gallery: Gallery, subset: str, root: Path, pairs: Pairs, pair: Pair) -
         *picture.size,
         as_uri(picture, "JPEG", quality=70, optimize=True),
         as_uri(draw_layer(masks, picture), "PNG", optimize=True) if masks else "",
-        measure(picture, masks) if masks else None,
+        measure(_shrink(picture), masks) if masks else None,
+        shapes=list_shapes(pair, annotations, picture.size),
     )
+
+
+def _shrink(picture: Image.Image) -> Image.Image:
+    small = picture.copy()
+    small.thumbnail((MEASURE_AT, MEASURE_AT))
+    return small
 
 
 def as_uri(picture: Image.Image, kind: str, **options: object) -> str:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import base64
-import gzip
 import heapq
-import json
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,7 +19,14 @@ from saco_data.model import words
 from saco_data.report import mistakes
 from saco_data.report.gallery import THUMBNAIL, as_uri
 from saco_data.report.mistakes import KINDS, WRONG, Evaluated, Mistake
-from saco_data.report.page import Built, hash_of, make_environment, template_text
+from saco_data.report.packing import pack
+from saco_data.report.templating import (
+    Built,
+    hash_of,
+    make_environment,
+    read_script,
+    read_template,
+)
 from saco_data.storage import files
 
 FILE_NAME = "eval.html"
@@ -117,15 +121,14 @@ def _pack(found: Sequence[Evaluated]) -> str:
         "phrases": list(phrases),
         "rows": rows,
     }
-    text = json.dumps(content, separators=(",", ":"), ensure_ascii=False)
-    return base64.b64encode(gzip.compress(text.encode("utf-8", "replace"), 6, mtime=0)).decode()
+    return pack(content)
 
 
 def _render(found: Sequence[Evaluated], cards: dict[str, list[Card]]) -> str:
     environment = make_environment()
     environment.filters.update(number=words.number, plain=plain)
     items = [item for each in found for item in each.items]
-    style, script = template_text("page.css"), template_text("mistakes.js")
+    style, script = read_template("page.css"), read_script("base", "mistakes")
     return environment.get_template("mistakes.html.j2").render(
         found=found,
         counts={each.subset: Counter(item.kind for item in each.items) for each in found},

@@ -52,5 +52,5 @@ def encode_mp4(drawn: Scene, frames: int, *, fps: int) -> bytes:
 
 def _save_jpeg(image: Image.Image) -> bytes:
     buffer = io.BytesIO()
-    image.save(buffer, "JPEG", quality=90)
+    image.save(buffer, "JPEG", quality=90, subsampling=0)
     return buffer.getvalue()

@@ -47,7 +47,7 @@ class RawMediumSource(Source):
             raise Blocked(
                 f"{without_user(str(raw))} does not exist",
                 item=self.name,
-                remedy="Correct the path that names it",
+                remedy=f"Correct {self._config_key} in the config",
                 reason=Reason.RAW_MISSING,
             )
         if isinstance(raw, Path) and not (raw.is_file() or raw.is_dir()):
@@ -65,6 +65,12 @@ class RawMediumSource(Source):
                 reason=Reason.RAW_MISSING,
             )
         return raw
+
+    @property
+    def _config_key(self) -> str:
+        """The key that names the raw medium."""
+        manifest = self.manifest
+        return manifest.raw.config_key or f"collections.{manifest.collection}.raw.{manifest.name}"
 
     def is_local(self) -> bool:
         return isinstance(self.find_raw(), Path)

@@ -8,6 +8,7 @@ import pytest
 
 from saco_data.catalog.manifest import Manifest
 from saco_data.config import settings as config
+from saco_data.config.keys import ClusterKeys
 from saco_data.config.settings import parse, subset_keys
 from saco_data.config.subset import SubsetConfig
 from saco_data.model.errors import ConfigError, UsageError
@@ -66,26 +67,46 @@ def test_the_committed_file_loads() -> None:
     [
         ("a: 1\n", 1, "a", "unknown key"),
         ("\nsilver_pth: x\n", 2, "silver_pth", "Did you mean 'silver_path'"),
-        ("jobs: many\n", 1, "jobs", "integer"),
-        ("jobs: 0\n", 1, "jobs", "greater than or equal to 1"),
-        ("jobs: true\n", 1, "jobs", "integer"),
-        ("num_images_show: '5'\n", 1, "num_images_show", "integer"),
+        ("jobs: many\n", 1, "jobs", "a whole number"),
+        ("jobs: 0\n", 1, "jobs", "0 does not fit. Write at least 1"),
+        ("jobs: true\n", 1, "jobs", "a whole number"),
+        ("num_images_show: '5'\n", 1, "num_images_show", "a whole number"),
         ("silver_path: ~nobody-of-this-name/x\n", 1, "silver_path", "unknown home"),
-        ("silver_path: ''\n", 1, "silver_path", "at least 1 character"),
+        ("silver_path: ''\n", 1, "silver_path", "is empty"),
         ("limits:\n  nga: {sleep_seconds: [5, 1]}\n", 2, "limits.nga.sleep_seconds", "min <= max"),
         ("limits:\n  nga: {sleep_seconds: [-1, 1]}\n", 2, "limits.nga.sleep_seconds", "min <= max"),
-        ("limits:\n  nga: {concurrency: true}\n", 2, "limits.nga.concurrency", "integer"),
+        ("limits:\n  nga: {concurrency: true}\n", 2, "limits.nga.concurrency", "a whole number"),
         ("x_path: 1\n", 1, "x_path", "unknown key"),
         ("sav_path: 3\n", 1, "sav_path", "a path"),
         ("update_annotation_sav: maybe\n", 1, "update_annotation_sav", "true or false"),
         ("\n\nsav_links_file: <YOUR_LINKS_FILE>\n", 3, "sav_links_file", "placeholder"),
         ("geode_raw: $NO_SUCH_VARIABLE/x\n", 1, "geode_raw", "$NO_SUCH_VARIABLE is not set"),
         ("saco_subset_show: gold\n", 1, "saco_subset_show", "not a subset"),
-        ("limits:\n  nga: {concurency: 3}\n", 2, "limits.nga.concurency", "Extra inputs"),
+        (
+            "limits:\n  nga: {concurency: 3}\n",
+            2,
+            "limits.nga.concurency",
+            "unknown key. Did you mean 'concurrency'",
+        ),
+        (
+            "collections:\n  sa-v:\n    shard: [1]\n",
+            3,
+            "collections.sa-v.shard",
+            "Did you mean 'shards'",
+        ),
+        ("collections: {sa-v: {shards: [x]}}\n", 1, "collections.sa-v.shards", "'x' does not fit"),
+        ("collections: {sa-v: {annotations: all}}\n", 1, "collections.sa-v.annotations", "one of"),
+        ("limits: {nga: 3}\n", 1, "limits.nga", "a map"),
+        ("limits: {NGAA: {}}\n", 1, "limits.NGAA", "Did you mean 'nga'"),
+        ("hf_token: [geheim]\n", 1, "hf_token", "its value does not fit. Write text"),
         ("limits:\n  ngaa: {concurrency: 3}\n", 2, "limits.ngaa", "Did you mean 'nga'"),
         ("endpoints:\n  nga_iif: http://x\n", 2, "endpoints.nga_iif", "Did you mean 'nga_iiif'"),
         ("transport: {droid: ftp}\n", 1, "transport.droid", "one of https, gsutil"),
-        ("executor: tcp://10.0.0.1:8786\n", 1, "executor", "Write local"),
+        ("executor: ray\n", 1, "executor", "Write local"),
+        ("executor: tcp://10.0.0.1:8786\n", 1, "executor", "Write tls://host:port"),
+        ("executor: [dask]\n", 1, "executor", "valid string"),
+        ("executor:\n  slurm: {nodes: 2}\n", 1, "executor.slurm.cores", "required"),
+        ("executor:\n  slrm: {}\n", 1, "executor.slurm", "required"),
         ("jobs: 1\njobs: 2\n", 2, "jobs", "given twice"),
         ("silver_path: x\npath_annotations: x/annotations\n", 2, "path_annotations", "share"),
     ],
@@ -136,6 +157,19 @@ def test_paths_expand(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_urls_stay_as_they_are() -> None:
     link = "https://cdn.example/x.tar?Signature=a$b~c"
     assert config.parse(f"sav_videos_fps_6_download_path: {link}").subset("sav").raw == link
+
+
+@pytest.mark.parametrize("name", ["local", "dask", "tcp://127.0.0.1:8786", "tls://node7:8786"])
+def test_work_runs_where_the_config_says(name: str) -> None:
+    assert config.parse(f"executor: {name}").keys.executor == name
+
+
+def test_slurm_is_asked_for_what_the_config_says() -> None:
+    text = 'executor: {slurm: {nodes: 2, cores: 8, memory: 16GB, walltime: "12:00:00"}}'
+    executor = config.parse(text).keys.executor
+    assert isinstance(executor, ClusterKeys)
+    assert (executor.slurm.nodes, executor.slurm.minimum_nodes) == (2, 1)
+    assert config.override(config.parse(text), {"jobs": 3}).keys.executor == executor
 
 
 def test_secrets_are_not_shown() -> None:

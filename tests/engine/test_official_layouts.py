@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +18,7 @@ import saco_data
 from saco_data.config.settings import Settings
 from saco_data.dataset.drawing import PALETTE, scale_mask
 from saco_data.dataset.train_videos import TrainVideo
-from saco_data.report import masklets, page, preview
+from saco_data.report import masklets, page, preview, timeline
 from saco_data.sandbox.miniature import build, build_subset, serve
 from tests.helpers.folders import config, tree
 from tests.helpers.pipeline import Notes, prepare
@@ -155,6 +156,25 @@ def test_preview_and_page_show_videos(settings: Settings, name: str) -> None:
     built = page.write(settings, [name])
     assert built.pictures >= 3
     assert "No pictures and phrases" not in built.path.read_text()
+
+
+@pytest.mark.parametrize("name", [TRAIN, VAL])
+def test_the_page_shows_when_each_object_is_in_sight(settings: Settings, name: str) -> None:
+    found = timeline.list_timelines(settings.subset(name))
+    videos = {masklets.name_of(each): each for each in masklets.videos_of(settings.subset(name))}
+    assert 0 < len(found) <= timeline.VIDEOS
+    for each in found:
+        video = videos[each.name]
+        assert set(each.frames) <= set(video.annotated)
+        assert (each.frames[0], each.frames[-1]) == (video.annotated[0], video.annotated[-1])
+        for track, seen in each.tracks:
+            truth = [bool(video.masks(frame)[int(track)].any()) for frame in each.frames]
+            assert seen == truth
+    html = page.write(settings, [name]).path.read_text()
+    assert html.count('class="plot timeline"') == len(found)
+    # As many coloured parts as there are sights.
+    sights = sum(sum(seen) for each in found for _, seen in each.tracks)
+    assert len(re.findall(r'<rect [^>]*height="12"', html)) == sights > 0
 
 
 def test_a_video_without_pictures_is_decoded_for_the_preview(settings: Settings) -> None:

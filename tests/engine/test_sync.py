@@ -421,7 +421,7 @@ def test_the_command_reports_changes_in_json_and_in_its_last_line(
     third = saco("-q", "sync", SUBSET, cwd=tmp_path)
     assert third.stdout == "" and "no change" in third.stderr.splitlines()[-1]
     reasons = saco("status", "--reasons", "--json", SUBSET, cwd=tmp_path)
-    assert json.loads(reasons.stdout) == []
+    assert json.loads(reasons.stdout)["reasons"] == []
 
 
 def test_a_blocked_sync_exits_4_and_names_the_cause(tmp_path: Path, saco: Saco) -> None:

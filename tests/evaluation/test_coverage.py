@@ -50,6 +50,8 @@ def test_a_copy_without_some_pictures(tmp_path: Path) -> None:
     assert partial.interval == pruned.interval
     text = as_text(Result({"x": partial}))
     assert "on 27 of 30 image-NPs" in text and "only what is here" in text
+    narrow = as_text(Result({"x": partial}), 60)
+    assert max(map(len, narrow.splitlines())) <= 80 and narrow.split() == text.split()
 
 
 @pytest.mark.parametrize("form", ["list", "object", "lines"])

@@ -12,7 +12,7 @@ from typing import Any
 from saco_data.dataset import pairs
 from saco_data.model.reasons import Reason
 from saco_data.model.records import Outcome
-from saco_data.report import gallery, page
+from saco_data.report import gallery, rendering
 from saco_data.report.file_table import FileTable
 from saco_data.state.ledger import Ledger
 from tests.helpers.annotations import document, image
@@ -57,6 +57,25 @@ def test_every_file_is_there_with_its_phrases(tmp_path: Path) -> None:
     }
 
 
+def test_addresses_at_the_source_are_there_without_secrets_and_archives(tmp_path: Path) -> None:
+    origins = {
+        "a.jpg": "https://example.org/a.jpg?token=secret",
+        "b.jpg": "https://example.org/all.tar.gz",
+        "c.jpg": "/disk/all.tar",
+    }
+    with Ledger(tmp_path) as ledger:
+        ledger.record(
+            Outcome("nga", name, Reason.OK, origin=origin) for name, origin in origins.items()
+        )
+        rows = FileTable()
+        rows.add("nga", None, ledger.items("nga"), other={"a.jpg"})
+    read = unpacked(rows.pack(10**6)[0])
+    found = dict(zip(read["name"], zip(read["origin"], read["there"], strict=True), strict=True))
+    assert found["a.jpg"][0].startswith("https://example.org/a.jpg") and found["a.jpg"][1]
+    assert "secret" not in found["a.jpg"][0]
+    assert found["b.jpg"] == found["c.jpg"] == ("", False)
+
+
 def test_the_same_rows_give_the_same_bytes(tmp_path: Path) -> None:
     rows = filled(tmp_path, 20)
     assert rows.pack(10**6) == rows.pack(10**6)
@@ -82,8 +101,12 @@ def test_fifty_thousand_files_with_thirty_phrases_fit_whole_into_a_page() -> Non
     rows.name = [f"{chance.getrandbits(64):016x}.jpg" for _ in range(files)]
     rows.reason, rows.detail = [1] * files, [0] * files
     rows.bytes = [chance.randrange(10**6) for _ in range(files)]
+    rows.since = [1_790_000_000 + at // 3 for at in range(files)]
+    site = "https://inaturalist-open-data.s3.amazonaws.com/photos"
+    rows.origin = [f"{site}/{chance.randrange(10**8)}/original.jpg" for _ in range(files)]
+    rows.there = [chance.random() > 0.1 for _ in range(files)]
     rows.positive = [[chance.randrange(4000)] for _ in range(files)]
     rows.negative = [chance.choices(range(4000), k=29) for _ in range(files)]
-    text, left_out = rows.pack(page.LIMIT - page.OVERHEAD - gallery.BUDGET)
+    text, left_out = rows.pack(rendering.LIMIT - rendering.OVERHEAD - gallery.BUDGET)
     assert left_out == ""
-    assert len(text) + gallery.BUDGET + page.OVERHEAD < 20_000_000
+    assert len(text) + gallery.BUDGET + rendering.OVERHEAD < 20_000_000

@@ -28,8 +28,8 @@ def test_positives_negatives_and_worst_are_shown_and_the_same_each_time(silver: 
     made = shown(silver)
     assert {bool(card.annotated) for card in made.random} == {True, False}
     assert all(card.picture.startswith("data:image/jpeg;base64,") for card in made.random)
-    assert all(bool(card.over) == bool(card.drawn) for card in made.random + made.worst)
-    kinds = {each.split(":")[0] for card in made.worst for each in card.worst}
+    assert all(bool(card.over) == bool(card.drawn) for card in made.random + made.notable)
+    kinds = {each.split(":")[0] for card in made.notable for each in card.notable}
     assert kinds == {"smallest mask", "largest mask", "lowest contrast", "least sharp"}
     assert made == shown(silver)
 
@@ -38,13 +38,13 @@ def test_a_damaged_mask_is_named_and_skipped(silver: Silver) -> None:
     made = shown(silver)
     said = [what for _, _, what in made.damaged]
     assert len(said) == 1 and f"annotation {silver.damaged}" in said[0]
-    cards = {(card.file_name, card.phrase): card for card in made.random + made.worst}
+    cards = {(card.file_name, card.phrase): card for card in made.random + made.notable}
     assert any(card.drawn < card.annotated for card in cards.values())
 
 
 def test_the_budget_of_bytes_is_kept_and_the_worst_come_first(silver: Silver) -> None:
     made = shown(silver, budget=20_000)
-    assert made.worst and sum(card.weight for card in made.worst + made.random) <= 20_000
+    assert made.notable and sum(card.weight for card in made.notable + made.random) <= 20_000
     assert len(made.random) < len(shown(silver).random)
 
 

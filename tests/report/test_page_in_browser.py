@@ -3,117 +3,31 @@
 from __future__ import annotations
 
 import io
-import os
-import shutil
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from saco_data.report import page
+from tests.helpers.browser import cards, choose, load, rows, start, told
 from tests.report.conftest import HOSTILE, Silver
-
-FLAGS = (
-    "--headless=new",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--force-prefers-reduced-motion",  # nothing is still scrolling when it is clicked
-    "--window-size=1200,900",
-)
-
-
-def absent(what: str) -> NoReturn:
-    message = f"{what} is not installed: the page was NOT tried in a browser"
-    if os.environ.get("CI"):
-        pytest.fail(message)
-    warnings.warn(message, stacklevel=2)
-    pytest.skip(message)
 
 
 @pytest.fixture(scope="module")
 def browser(silver: Silver, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
-    driver = shutil.which("chromedriver")
-    if not chromium or not driver:
-        absent("Chromium with chromedriver")
-    try:
-        from selenium import webdriver
-        from selenium.webdriver.chrome.service import Service
-    except ImportError:
-        absent("selenium")
     built = page.write(silver.settings, ("geode", "sav", "nga"))
-    options = webdriver.ChromeOptions()
-    options.binary_location = chromium
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
-        options.add_argument(flag)
-    started = webdriver.Chrome(options=options, service=Service(driver))
-    try:
-        started.set_script_timeout(20)
+    with start(tmp_path_factory.mktemp("profile")) as started:
         started.get(built.path.as_uri())
         yield started
-    finally:
-        started.quit()
 
 
 @pytest.fixture
 def opened(browser: Any) -> Any:
-    """The page, freshly loaded and unpacked."""
-    from selenium.webdriver.support.ui import WebDriverWait
-
-    browser.refresh()
-    WebDriverWait(browser, 20).until(
-        lambda it: it.execute_script("return document.body.dataset.ready") == "yes"
-    )
-    return browser
-
-
-def choose(browser: Any, **values: str) -> None:
-    """Sets filters as a reader does, and waits until they have taken effect."""
-    browser.execute_async_script(
-        """
-        const [values, done] = arguments;
-        for (const [name, value] of Object.entries(values)) {
-            const field = document.getElementById(`f-${name}`);
-            field.value = value;
-            if (field.value !== value) throw new Error(`${name} cannot be ${value}`);
-            field.dispatchEvent(new Event("input", { bubbles: true }));
-        }
-        setTimeout(done, 300);
-        """,
-        values,
-    )
-
-
-def cards(browser: Any) -> list[dict[str, str]]:
-    """What is known of the cards that can be seen."""
-    found: list[dict[str, str]] = browser.execute_script(
-        "return [...document.querySelectorAll('.card')].filter(card => card.checkVisibility())"
-        ".map(card => ({...card.dataset}))"
-    )
-    return found
-
-
-def rows(browser: Any) -> list[str]:
-    """The text of the rows of this page."""
-    found: list[str] = browser.execute_script(
-        "return [...document.querySelectorAll('#rows tr')].map(row => row.textContent)"
-    )
-    return found
-
-
-def told(browser: Any, where: str) -> str:
-    text: str = browser.execute_script(f"return document.getElementById('s-{where}').textContent")
-    return text
+    """The page, freshly loaded and unpacked, without filters."""
+    return load(browser, browser.current_url.partition("?")[0].partition("#")[0])
 
 
 def test_it_loads_without_errors_and_without_the_network(opened: Any) -> None:
@@ -145,17 +59,17 @@ def test_the_state_filter_shows_what_is_lost_and_why(opened: Any) -> None:
 
 
 def test_the_phrase_filter_finds_positives_and_negatives(opened: Any) -> None:
-    choose(opened, text="RED disc")
+    choose(opened, text="RED ball")
     both = rows(opened)
-    assert both and all("the red disc" in row for row in both)
-    assert {card["text"].split(" sav")[0][:12] for card in cards(opened)} == {"the red disc"}
+    assert both and all("the red ball" in row for row in both)
+    assert {card["text"].split(" sav")[0][:12] for card in cards(opened)} == {"the red ball"}
     choose(opened, kind="positive")
     positives = rows(opened)
     assert 0 < len(positives) < len(both)
-    assert all("in the picture: the red disc" in row for row in positives)
+    assert all("in the picture: the red ball" in row for row in positives)
     assert {card["kind"] for card in cards(opened)} == {"positive"}
     choose(opened, kind="negative")
-    assert all("not in it: the red disc" in row for row in rows(opened))
+    assert all("not in it: the red ball" in row for row in rows(opened))
     assert {card["kind"] for card in cards(opened)} == {"negative"}
     choose(opened, text="no such phrase")
     assert rows(opened) == [] and "0 of 18" in told(opened, "rows")

@@ -214,6 +214,54 @@ def test_notes_stand_above_the_bars() -> None:
     ]
 
 
+def test_several_subsets_have_a_total_with_bytes_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    file = io.StringIO()
+    bars = Bars(Console(file=file, force_terminal=True, width=80, color_system=None))
+    bars.begin(steps("nga", 4))
+    bars.begin(steps("geode", 2))
+    now += 2
+    bars.learned("nga", [outcome("a", size=6_000_000)])
+    bars.end("geode", 0)
+    bars._progress.refresh()
+    during = screen(file.getvalue().replace("\n", "\r\n"))
+    (total,) = [line for line in during if line.startswith("together")]
+    assert "1/6" in total and "6.0 MB 3.0 MB/s" in total and len(total) <= 80
+    assert during.index(total) == len([line for line in during if line]) - 1, "the last line"
+    bars.close()
+    assert not any("together" in line for line in screen(file.getvalue().replace("\n", "\r\n")))
+
+
+def test_the_first_seconds_say_what_happens() -> None:
+    file = io.StringIO()
+    bars = Bars(Console(file=file, force_terminal=True, width=80, color_system=None))
+    bars.wait("reading [annotations]")
+    bars._progress.refresh()
+    assert "reading [annotations]" in file.getvalue()
+    bars.begin(steps("nga", 4))
+    bars._progress.refresh()
+    during = screen(file.getvalue().replace("\n", "\r\n"))
+    assert not any("reading" in line for line in during) and any("0/4" in each for each in during)
+    bars.close()
+
+
+@pytest.mark.parametrize(("done", "bar"), [(0, "------"), (2, "###"), (4, "######")])
+def test_without_colour_the_parts_of_a_bar_differ(
+    monkeypatch: pytest.MonkeyPatch, done: int, bar: str
+) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    file = io.StringIO()
+    bars = Bars(Console(file=file, force_terminal=True, width=80))
+    bars.begin(steps("nga", 4))
+    bars.learned("nga", [outcome(str(number)) for number in range(done)])
+    bars._progress.refresh()
+    during = screen(file.getvalue().replace("\n", "\r\n"))
+    (line,) = [each for each in during if each.startswith("nga")]
+    assert bar in line and ("#" in line) == bool(done) and ("-" in line) == (done < 4)
+    bars.close()
+
+
 def test_names_from_outside_do_not_control_the_terminal() -> None:
     assert "\x1b" not in readable("nga", "\x1b[2Jgone.jpg: no such file")
     assert readable("nga", "nga: closed") == "nga: closed"

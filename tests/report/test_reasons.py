@@ -56,7 +56,7 @@ def test_pictures_after_a_refused_or_broken_archive_say_why(tmp_path: Path) -> N
     settings = config(tmp_path, silver_path="silver", geode_raw="g.zip")
     content = pack_tar(subset.raw)
     (tmp_path / "g.zip").write_bytes(content[: len(content) // 2])
-    assert prepare(settings, "geode") == 3
+    assert prepare(settings, "geode") == 4
     text = shown(settings, "geode")
     assert "g.zip" in text and "Nothing failed" not in text
     (tmp_path / "g.zip").write_bytes(b"<html>")

@@ -101,7 +101,7 @@ def test_history_shows_past_and_present_states(tmp_path: Path, saco: Saco) -> No
     small.holds(NAMES, version=1)
     small.sync()
     told = saco("history", NAMES[4], "--json", cwd=tmp_path)
-    (story,) = json.loads(told.stdout)
+    (story,) = json.loads(told.stdout)["items"]
     assert [each["reason"] for each in story["past"]] == ["not_in_archive"]
     assert (story["state"], story["attempts"], story["kind"]) == ("done", 2, "product")
     assert story["licence"] and story["origin"].endswith(NAMES[4])
@@ -117,7 +117,7 @@ def test_history_shows_past_and_present_states(tmp_path: Path, saco: Saco) -> No
 
 def test_reasons_come_with_the_message_of_the_source(tmp_path: Path, saco: Saco) -> None:
     prepare_copy(tmp_path, NAMES[4])
-    (why,) = json.loads(saco("status", "--reasons", "--json", cwd=tmp_path).stdout)
+    (why,) = json.loads(saco("status", "--reasons", "--json", cwd=tmp_path).stdout)["reasons"]
     assert (why["reason"], why["state"], why["count"]) == ("not_in_archive", "gone", 1)
     assert why["examples"][0]["file_name"] == NAMES[4]
     assert "no such file" in why["examples"][0]["detail"]

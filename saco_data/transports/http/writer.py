@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
@@ -72,7 +73,7 @@ class Writer:
     async def follow(self) -> None:
         """Saves the note and computes digests while the file arrives; runs until cancelled."""
         saved: list[Span] = []
-        since = time.monotonic()
+        since = -math.inf  # the first note at once: what was held in memory may be most of the file
         while True:
             await asyncio.sleep(_TICK)
             await self._hash_step(self.part.front)

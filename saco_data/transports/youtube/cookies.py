@@ -110,6 +110,8 @@ def _youtube_cookies(text: str) -> tuple[dict[str, _Cookie], list[Problem]]:
     lines = text.split("\n")  # only there, as yt-dlp does
     if text.lstrip()[:1] in ("[", "{"):
         raise _UnusableError("it is JSON, not Netscape format", _EXPORT)
+    if not text.strip():
+        raise _UnusableError("it is empty", f"{_EXPORT}: `cookies_path` names it")
     if not _HEADER.match(lines[0]):
         raise _UnusableError(
             "line 1 is not '# Netscape HTTP Cookie File'",

@@ -130,5 +130,5 @@ def test_any_output_is_handled(text: str) -> None:
 
 
 def test_a_client_that_is_not_installed_is_reported() -> None:
-    with pytest.raises(UsageError, match="saco-data\\[official\\]"):
+    with pytest.raises(UsageError, match="\\[official\\]"):
         processes.find("no-such-client")

@@ -621,7 +621,7 @@ def test_a_good_cookies_file_has_no_problem(tmp_path: Path) -> None:
     ("content", "what"),
     [
         ('[{"domain": ".youtube.com"}]', "it is JSON"),
-        ("", "line 1 is not"),
+        ("", "it is empty"),
         (".youtube.com\tTRUE\t/\tTRUE\t0\tA\tB\n", "line 1 is not"),
         ("# Netscape HTTP Cookie File\n.youtube.com TRUE / TRUE 0 A B\n", "line 2 has spaces"),
         ("# Netscape HTTP Cookie File\n\n.youtube.com\tTRUE\t/\n", "line 3 has 3 fields"),

@@ -1,0 +1,130 @@
+"""`executor: {slurm: ...}` under a real SLURM of three nodes, all of them this machine."""
+
+from __future__ import annotations
+
+import os
+import signal
+import stat
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from saco_data.config.keys import ClusterKeys, SlurmKeys
+from saco_data.executors.cluster.choice import make_cluster
+from saco_data.executors.cluster.start import import_slurm_cluster
+from saco_data.model.errors import UsageError
+from saco_data.model.reasons import State
+from saco_data.sandbox.demo import SUBSETS, serve_miniature
+from tests.conftest import ROOT
+from tests.engine.test_on_a_cluster import again, assert_equal
+from tests.helpers.cluster import wait_until
+from tests.helpers.pipeline import prepare, states
+from tests.helpers.tiny_subset import SUBSET, TinySubset
+from tests.test_slurm import ENDED, Slurm, own_slurm
+
+KEYS = {"nodes": 2, "cores": 1, "memory": "2GB", "walltime": "00:20:00"}
+MARK = "MARKER"
+
+
+@pytest.fixture(scope="module")
+def nodes() -> Iterator[Slurm]:
+    with own_slurm(3) as made:
+        yield made
+
+
+@pytest.fixture(autouse=True)
+def environment(nodes: Slurm, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLURM_CONF", nodes.environment["SLURM_CONF"])
+    monkeypatch.setenv("SACO_PLANTED", f"{MARK}environment")
+
+
+def running(nodes: Slurm) -> list[str]:
+    """The numbers of the jobs that are nodes of ours, and run."""
+    return nodes("squeue", "-h", "-n", "saco-data", "-t", "R", "-o", "%i").split()
+
+
+def test_tasks_of_a_cancelled_node_run_again_and_no_secret_leaves(
+    nodes: Slurm, tmp_path: Path
+) -> None:
+    keys = ClusterKeys(slurm=SlurmKeys.model_validate({**KEYS, "minimum_nodes": 2}))
+    executor = make_cluster(keys, 1, tmp_path / "cluster")
+    try:
+        assert executor.width == 2
+        assert executor.submit(os.getenv, "SACO_PLANTED", seconds=60).result() is None
+        wait_until(lambda: len(running(nodes)) == 2)
+        tasks = [executor.submit(time.sleep, 1.5, seconds=60) for _ in range(8)]
+        time.sleep(1)
+        nodes("scancel", running(nodes)[0])
+        assert [task.result(timeout=200) for task in tasks] == [None] * 8
+        # Another one comes in its place.
+        wait_until(lambda: len(running(nodes)) == 2)
+        for job in running(nodes):
+            shown = nodes("scontrol", "show", "job", job) + nodes(
+                "scontrol", "write", "batch_script", job, "-"
+            )
+            assert "dask_worker" in shown and MARK not in shown
+            assert "PRIVATE KEY" not in shown
+        folder = tmp_path / "cluster"
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+        logs = list((folder / "logs").glob("saco-data-*.err"))
+        assert logs and not [log for log in logs if MARK in log.read_text()]
+    finally:
+        executor.close(now=True)
+    wait_until(lambda: not running(nodes))
+
+
+def test_silver_on_nodes_is_that_of_one_machine_though_a_node_is_cancelled(
+    nodes: Slurm, tmp_path: Path
+) -> None:
+    with serve_miniature(tmp_path) as here:
+        assert prepare(here, *SUBSETS) == 0
+        there = again(tmp_path, "there", executor={"slurm": KEYS})
+        cancelled = []
+
+        def cancel() -> None:
+            products = there.silver / "images"
+            wait_until(lambda: any(products.rglob("*.jpg")))
+            cancelled.append(running(nodes)[0])
+            nodes("scancel", cancelled[0])
+
+        canceller = threading.Thread(target=cancel)
+        canceller.start()
+        assert prepare(there, *SUBSETS) == 0
+        canceller.join()
+        assert cancelled
+        assert_equal(here, there)
+
+
+def test_the_coordinator_is_a_job_that_starts_its_nodes(nodes: Slurm, tmp_path: Path) -> None:
+    small = TinySubset(tmp_path / "silver", executor={"slurm": KEYS})
+    binaries = small.folder / ".venv" / "bin"
+    binaries.mkdir(parents=True)
+    (binaries / "saco").symlink_to(Path(sys.executable).with_name("saco"))
+    script = ROOT / "pipelines" / "saco-cluster.slurm"
+    job = nodes("sbatch", "--parsable", script, SUBSET, cwd=small.folder)
+    state = nodes.wait(job, *ENDED)
+    log = (small.folder / f"saco-cluster-{job}.log").read_text()
+    assert state == "COMPLETED", log
+    assert f"{SUBSET}: 5 made" in log
+    assert set(states(small.settings, SUBSET).values()) == {State.DONE}
+    logs = small.settings.state / "cluster" / "logs"
+    assert list(logs.glob("saco-data-*.err"))
+    wait_until(lambda: not running(nodes))
+
+
+def test_signals_are_still_ours_on_a_cluster() -> None:
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    import_slurm_cluster()
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+
+
+def test_what_slurm_refuses_is_said_at_once(tmp_path: Path) -> None:
+    keys = ClusterKeys(slurm=SlurmKeys.model_validate({**KEYS, "partition": "nowhere"}))
+    executor = make_cluster(keys, 1, tmp_path / "cluster")
+    with pytest.raises(UsageError, match="invalid partition"):
+        executor.submit(pow, 2, 3, seconds=60)
+    executor.close()
