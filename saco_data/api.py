@@ -1,6 +1,7 @@
 """What a researcher imports: `import saco_data as saco`, then `saco.prepare(...)`.
 
-Functions return records, print nothing, and raise the errors of `saco_data.model.errors`.
+Functions return records, print nothing, and raise the errors of `saco_data.model.errors`. Modules
+that only some of them need are imported there: `load` is quick without the engine.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import contextlib
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TypeGuard
+from typing import TYPE_CHECKING, TypeGuard
 
 from saco_data.catalog import registry
 from saco_data.config import settings as config
@@ -19,18 +20,15 @@ from saco_data.config.yaml_text import is_bucket
 from saco_data.dataset.dataset import Dataset, Subset, SubsetFiles, files_of
 from saco_data.dataset.predictions import Predictions
 from saco_data.dataset.remote import fetch_annotations, open_remote
-from saco_data.engine import forecast, published, session
-from saco_data.engine import status as statuses
-from saco_data.engine.events import Reporter, Silent, Stages
-from saco_data.engine.forecast import Table
-from saco_data.engine.session import Finished
-from saco_data.engine.status import Status
-from saco_data.evaluation import files as evaluations
-from saco_data.evaluation import naming
-from saco_data.evaluation.results import Result
 from saco_data.model.errors import UsageError
-from saco_data.state.ledger import Ledger
 from saco_data.storage.store import open_store
+
+if TYPE_CHECKING:
+    from saco_data.engine.events import Reporter, Stages
+    from saco_data.engine.forecast import Table
+    from saco_data.engine.session import Finished
+    from saco_data.engine.status import Status
+    from saco_data.evaluation.results import Result
 
 __all__ = [
     "Predictions",
@@ -100,6 +98,8 @@ def load(source: Config = None) -> Dataset:
 
 def _find_published(place: str) -> dict[str, SubsetFiles]:
     """The subsets that are published in a bucket and have an annotation file."""
+    from saco_data.engine import published
+
     place = place.rstrip("/")
     found = {}
     for each in published.find_inventories(open_store(place), registry.builtin().ids):
@@ -116,6 +116,8 @@ def plan(source: Config = None, subsets: Names = ()) -> Table:
 
     Bytes and seconds; nothing is downloaded or written. Raises ConfigError, UsageError.
     """
+    from saco_data.engine import forecast
+
     settings = read_config(source)
     return forecast.make(settings, settings.registry.select(_as_list(subsets)))
 
@@ -133,6 +135,9 @@ def prepare(
     `reporter` is told of each event; by default nobody is. `confirm_gone` and `stages` as on the
     command line. Raises LockHeld, DiskFull, OutputError, Interrupted, ConfigError, UsageError.
     """
+    from saco_data.engine import session
+    from saco_data.engine.events import Silent
+
     settings = read_config(source)
     names = settings.registry.select(_as_list(subsets))
     return session.go(
@@ -145,6 +150,10 @@ def status(source: Config = None, subsets: Names = ()) -> Status:
 
     `source`: a config, or the bucket or folder where `saco push` published a copy.
     """
+    from saco_data.engine import published
+    from saco_data.engine import status as statuses
+    from saco_data.state.ledger import Ledger
+
     if _is_place(source):
         names = registry.builtin().select(_as_list(subsets)) if subsets else registry.builtin().ids
         return published.read_status(open_store(source), names)
@@ -172,6 +181,9 @@ def evaluate(
     processor, and only one where this process has several threads, which forked ones disturb.
     Raises PredictionError, AnnotationError, UsageError.
     """
+    from saco_data.evaluation import files as evaluations
+    from saco_data.evaluation import naming
+
     copy = None
     if isinstance(ground_truth, Subset):
         files = ground_truth.files

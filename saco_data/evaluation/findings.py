@@ -129,7 +129,7 @@ class Finding(msgspec.Struct, omit_defaults=True):
         )
         number = f"{self.count:,} {'entry' if self.count == 1 else 'entries'}"
         note = f" {self.note}." if self.note else ""
-        remedy = f" {remedy}." if remedy else ""
+        remedy = f" {remedy}{'' if remedy.endswith('?') else '.'}" if remedy else ""
         more = "" if self.count <= len(self.first) else ", ..."
         return f"{number}: {what}. {places}{more}.{note}{remedy}"
 
