@@ -179,6 +179,7 @@ def test_hostile_rows_are_refused(tmp_path: Path, row: str) -> None:
         gzip.compress(b"a" * (5 << 20)),
         gzip.compress((GOOD % ("0" * 32)).encode() + b"\n" + ROW.encode() + b"\n")[:-9],
     ],
+    ids=range(10),
 )
 def test_what_is_no_index_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "index").write_bytes(content)
