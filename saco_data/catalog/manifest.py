@@ -24,6 +24,10 @@ DEFAULT_COLLECTION = "silver"
 NAME = r"^[a-z0-9][a-z0-9_.-]*$"
 
 
+# libyaml, where PyYAML was built with it: all manifests are read at every start.
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
 class _Facts(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -233,7 +237,7 @@ def read(path: Path, collection: str) -> Manifest:
 def read_yaml(path: Path) -> dict[str, Any]:
     """The mapping in a YAML file. Raises ManifestError."""
     try:
-        content: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content: Any = yaml.load(path.read_text(encoding="utf-8"), Loader=_LOADER)  # noqa: S506
     except FileNotFoundError:
         raise ManifestError(
             "the manifest is missing", item=str(path), remedy="Install saco-data again"

@@ -55,8 +55,11 @@ def open_video(video: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
     with video.open("rb"):
         pass  # raises OSError for an unreadable file, which is not a damaged video
     try:
-        # "file:" because FFmpeg takes what precedes a colon in a name for a protocol.
-        container = av.open(f"file:{video}", options=OPTIONS, metadata_errors="replace")
+        try:
+            container = _open(video)
+        except av.error.MemoryError:
+            # The machine was short of memory, or a damaged file asks for too much, and asks again.
+            container = _open(video)
     except av.error.FFmpegError as error:
         if error.errno in _SYSTEM_ERRORS:
             raise OSError(error.errno, os.strerror(error.errno), str(video)) from error
@@ -71,6 +74,11 @@ def open_video(video: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
         stream.codec_context.thread_count = 1
         stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}
         yield container, stream
+
+
+def _open(video: Path) -> InputContainer:
+    # "file:" because FFmpeg takes what precedes a colon in a name for a protocol.
+    return av.open(f"file:{video}", options=OPTIONS, metadata_errors="replace")
 
 
 def packets(container: InputContainer, stream: VideoStream) -> Iterator[Packet[VideoStream]]:

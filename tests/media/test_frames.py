@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -266,3 +268,34 @@ def test_probe_is_a_fingerprint(folder: Path) -> None:
 def test_versions_name_the_libraries() -> None:
     assert versions()["av"] == av.__version__
     assert {"libavcodec", "libavformat", "libswscale"} < versions().keys()
+
+
+def test_memory_that_is_short_for_a_moment_is_no_damage(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = corpus.make("bt709.mp4", folder)
+    usual, failures = av.open, [av.error.MemoryError(errno.ENOMEM, "no memory", str(path))]
+
+    def open_late(*arguments: Any, **options: Any) -> Any:
+        if failures:
+            raise failures.pop()
+        return usual(*arguments, **options)
+
+    monkeypatch.setattr("saco_data.media.decode.av.open", open_late)
+    (frame,) = extract(path, [0])
+    assert isinstance(frame, Frame) and not failures
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.EMFILE])
+def test_what_the_system_refuses_is_no_damage(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    path = corpus.make("bt709.mp4", folder)
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise av.error.OSError(number, os.strerror(number), str(path))
+
+    monkeypatch.setattr("saco_data.media.decode.av.open", refuse)
+    with pytest.raises(OSError, match=os.strerror(number)) as raised:
+        list(extract(path, [0]))
+    assert raised.value.errno == number
