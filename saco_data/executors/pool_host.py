@@ -103,13 +103,13 @@ class _Host:
         self._finish(now=request.now)
 
     def _await_worker(self, seconds: float) -> None:
-        """Returns when a worker has started. One that dies breaks its pool, and another is made."""
+        """Returns when a worker has started. One that dies may break or hang its pool: we make another."""
         for left in reversed(range(STARTS)):
             try:
                 # The pool replaces workers that cannot start again and again: tasks would wait.
-                self._pool.schedule(os.getpid).result(timeout=seconds)
+                self._pool.schedule(os.getpid).result(timeout=seconds / STARTS)
                 return
-            except (ProcessExpired, BrokenProcessPool):
+            except (ProcessExpired, BrokenProcessPool, TimeoutError):
                 if not left:
                     raise
                 self._pool.stop()  # type: ignore[no-untyped-call]
