@@ -103,7 +103,7 @@ class _Host:
         self._finish(now=request.now)
 
     def _await_worker(self, seconds: float) -> None:
-        """Returns when a worker has started. One that dies may break or hang its pool: we make another."""
+        """Returns when a worker has started. One that dies may break or hang its pool."""
         for left in reversed(range(STARTS)):
             try:
                 # The pool replaces workers that cannot start again and again: tasks would wait.
