@@ -155,7 +155,7 @@ def status(source: Config = None, subsets: Names = ()) -> Status:
     from saco_data.state.ledger import Ledger
 
     if _is_place(source):
-        names = registry.builtin().select(_as_list(subsets)) if subsets else registry.builtin().ids
+        names = registry.builtin().select_or_all(_as_list(subsets))
         return published.read_status(open_store(source), names)
     settings = read_config(source)
     with Ledger(settings.state, read_only=True) as ledger:

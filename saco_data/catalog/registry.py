@@ -8,7 +8,7 @@ subsets. Folders come from three places: this package, installed packages (entry
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -17,6 +17,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from saco_data.catalog.manifest import DEFAULT_COLLECTION, NAME, Manifest, invalid, read, read_yaml
+from saco_data.model import shipped
 from saco_data.model.errors import ManifestError, UsageError
 from saco_data.model.suggest import suggest
 
@@ -108,6 +109,10 @@ class Registry:
             ids.update(dict.fromkeys(self._ids_of(name)))
         return tuple(ids) or self.collections[DEFAULT_COLLECTION].ids
 
+    def select_or_all(self, names: Sequence[str]) -> tuple[str, ...]:
+        """As `select`, but no name selects every subset."""
+        return self.select(names) if names else self.ids
+
     def _ids_of(self, name: str) -> tuple[str, ...]:
         wanted = name.lower()
         if wanted in self._manifests:
@@ -146,10 +151,8 @@ def read_collection(folder: Path) -> Collection:
 
 
 def manifests_folder() -> Path:
-    """The folder of our own manifests: inside an installed package, beside it in a checkout."""
-    package = Path(__file__).parents[1]
-    inside = package / "manifests"
-    return inside if inside.is_dir() else package.parent / "manifests"
+    """The folder of our own manifests."""
+    return shipped.find("manifests")
 
 
 @functools.cache

@@ -97,6 +97,13 @@ class Options:
 subsets_argument = click.argument(
     "subsets", nargs=-1, metavar="[SUBSET]...", shell_complete=complete_subset
 )
+only_subsets_option = click.option(
+    "--subset",
+    "subsets",
+    multiple=True,
+    shell_complete=complete_subset,
+    help="Only this subset; may be repeated.",
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout.")
 
 
@@ -201,7 +208,7 @@ def show(
     _end_progress()
     status = read_status(settings, subsets)
     if as_json:
-        click.echo(json.dumps(status.as_json(), indent=1))
+        print_json(status.as_json())
         return
     console.print_status(status)
     if evaluator:

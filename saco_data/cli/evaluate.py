@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from saco_data.cli.common import Options, json_option, terminal_width
+from saco_data.cli.common import Options, json_option, print_json, terminal_width
 from saco_data.cli.evaluate_choice import Choice
 from saco_data.cli.evaluate_masks import evaluate_masks, find_truth, is_folders
 from saco_data.cli.shared_options import complete_subset
@@ -193,7 +193,7 @@ def _check(choice: Choice, words: Sequence[str], how: How, as_json: bool) -> Non
     found = {each.name: check_one(each, how, choice.elsewhere()) for each in choice.tasks(words)}
     if as_json:
         subsets = {name: [each.as_json() for each in rows] for name, rows in found.items()}
-        click.echo(json.dumps({"version": 1, "warnings": subsets}, indent=1))
+        print_json({"warnings": subsets})
         return
     for name, rows in found.items():
         click.echo(f"{name}: can be counted{', with warnings' * bool(rows)}")
@@ -218,7 +218,7 @@ def _compare(choice: Choice, words: Sequence[str], how: How, as_json: bool) -> N
         found[name] = compare(items_a, items_b, sha_a, sha_b, seed=how.seed)
     if as_json:
         subsets = {name: each.as_json() for name, each in found.items()}
-        click.echo(json.dumps({"version": 1, "subsets": subsets}, indent=1))
+        print_json({"subsets": subsets})
         return
     for name, each in found.items():
         click.echo(f"{name}: {each.in_words()}")

@@ -68,7 +68,7 @@ def init(
         _require(folder, key, value)
     if remove_videos:
         given |= {key: True for key in config.subset_keys() if key.startswith("remove_downloaded_")}
-    text = template.fill(template.shipped(), given)
+    text = template.fill(template.default(), given)
     config.parse(text, file.absolute())
     folder.mkdir(parents=True, exist_ok=True)
     write_atomic(file, text.encode())

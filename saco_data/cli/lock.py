@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
-from saco_data.cli.common import Options, json_option, print_json, subsets_argument
+from saco_data.cli.common import (
+    Options,
+    json_option,
+    only_subsets_option,
+    print_json,
+    subsets_argument,
+)
 
 
 @click.command()
@@ -51,10 +56,10 @@ def lock(
     written = locks.write(settings, names, to.absolute() if to else None, neighbours=neighbours)
     found = shifts.measure(settings, names) if against_masks else None
     if as_json:
-        content = {"version": 1, **vars(written), "path": str(written.path)}
+        content = {**vars(written), "path": str(written.path)}
         if found is not None:
             content["against_masks"] = {name: vars(each) for name, each in found.items()}
-        click.echo(json.dumps(content, indent=1))
+        print_json(content)
         return
     click.echo(f"{written.files} files, {human(written.bytes)}, sha256 {written.sha256}")
     click.echo(f"written to {written.path}", err=True)
@@ -65,7 +70,7 @@ def lock(
 
 @click.command()
 @click.argument("lock", type=click.Path(path_type=Path), metavar="LOCK")
-@click.option("--subset", "subsets", multiple=True, help="Only this subset; may be repeated.")
+@only_subsets_option
 @click.option(
     "--to",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -107,7 +112,7 @@ def compare(
 @click.command()
 @click.argument("a", type=click.Path(exists=True, path_type=Path), metavar="A")
 @click.argument("b", type=click.Path(exists=True, path_type=Path), metavar="B")
-@click.option("--subset", "subsets", multiple=True, help="Only this subset; may be repeated.")
+@only_subsets_option
 @json_option
 @click.pass_obj
 def diff(options: Options, a: Path, b: Path, subsets: Sequence[str], as_json: bool) -> None:
@@ -122,10 +127,9 @@ def diff(options: Options, a: Path, b: Path, subsets: Sequence[str], as_json: bo
 
     settings = options.settings()
     registry = settings.registry
-    names = registry.select(subsets) if subsets else registry.ids
+    names = registry.select_or_all(subsets)
     found = differences.diff(copies.load_any(a, registry), copies.load_any(b, registry), names)
     if as_json:
-        content = {name: each.as_json() for name, each in found.items()}
-        click.echo(json.dumps({"version": 1, "subsets": content}, indent=1))
+        print_json({"subsets": {name: each.as_json() for name, each in found.items()}})
     else:
         compare_table.show_diff(found)

@@ -8,8 +8,13 @@ from pathlib import Path
 
 import click
 
-from saco_data.cli.common import Options, json_option, print_json, subsets_argument
-from saco_data.cli.shared_options import complete_subset
+from saco_data.cli.common import (
+    Options,
+    json_option,
+    only_subsets_option,
+    print_json,
+    subsets_argument,
+)
 
 
 @click.command()
@@ -65,13 +70,7 @@ def card(options: Options, subsets: Sequence[str], to: Path | None, as_json: boo
 @click.argument(
     "copies", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="A [B]..."
 )
-@click.option(
-    "--subset",
-    "subsets",
-    multiple=True,
-    shell_complete=complete_subset,
-    help="Only this subset; may be repeated.",
-)
+@only_subsets_option
 @click.option(
     "--to",
     type=click.Path(file_okay=False, path_type=Path),

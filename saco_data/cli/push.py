@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Sequence
 
@@ -33,7 +32,7 @@ def push(options: Options, place: str, subsets: Sequence[str], as_json: bool) ->
     settings, names = options.select(subsets)
     done = pushing.push(settings, place, names)
     if as_json:
-        click.echo(json.dumps({"version": 1, "place": place, "subsets": done.as_json()}, indent=1))
+        print_json({"place": place, "subsets": done.as_json()})
     else:
         for each in done.subsets:
             replaced = f", {each.replaced} of them replaced" if each.replaced else ""
@@ -54,7 +53,7 @@ def show_status_at(place: str, subsets: Sequence[str], as_json: bool) -> None:
     from saco_data.report import console
     from saco_data.storage.store import open_store
 
-    names = registry.builtin().select(subsets) if subsets else registry.builtin().ids
+    names = registry.builtin().select_or_all(subsets)
     status = published.read_status(open_store(place), names)
     if as_json:
         print_json(status.as_json())
@@ -69,13 +68,13 @@ def verify_at(place: str, subsets: Sequence[str], full: bool, as_json: bool) -> 
     from saco_data.model.errors import Incomplete
     from saco_data.storage.store import open_store
 
-    names = registry.builtin().select(subsets) if subsets else registry.builtin().ids
+    names = registry.builtin().select_or_all(subsets)
     checked = published.verify(open_store(place), names, full=full)
     if as_json:
         content = {
             each.subset: {"objects": each.objects, "faults": each.faults} for each in checked
         }
-        click.echo(json.dumps({"version": 1, "subsets": content}, indent=1))
+        print_json({"subsets": content})
     else:
         for each in checked:
             click.echo(f"{each.subset}: {each.objects} objects, {len(each.faults)} damaged")

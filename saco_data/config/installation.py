@@ -13,6 +13,8 @@ from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
+from saco_data.model import shipped
+
 NAME = "saco-data"
 
 
@@ -29,9 +31,7 @@ def how_to_install(extra: str) -> str:
 
 def page(name: str) -> str:
     """Where a page of the docs is on this machine: in the package, or in its checkout."""
-    package = Path(__file__).parents[1]
-    inside = package / "docs" / name
-    return str(inside if inside.is_file() else package.parent / "docs" / name)
+    return str(shipped.find(f"docs/{name}"))
 
 
 def pip_command() -> str:

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from pathlib import Path
 
 import yaml
 
 from saco_data.config.settings import FILE_NAME
+from saco_data.model import shipped
 
 
-def shipped() -> str:
-    """The text of the default config: in the wheel, or at the top of a checkout."""
-    package = Path(__file__).resolve().parent.parent
-    inside = package / FILE_NAME
-    file = inside if inside.is_file() else package.parent / FILE_NAME
-    return file.read_text(encoding="utf-8")
+def default() -> str:
+    """The text of the default config."""
+    return shipped.find(FILE_NAME).read_text(encoding="utf-8")
 
 
 def fill(text: str, values: Mapping[str, object]) -> str:

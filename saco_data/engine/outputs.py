@@ -1,7 +1,7 @@
 """A run whose prepared files go to a bucket: what is there counts, what was made is published.
 
-Products are made in a local folder, published when their subset has ended, and removed here once
-the inventory that names them is written. Our copy of the inventory then stands for them.
+Products are made in a local folder, published when the run has ended, and removed here once the
+inventory that names them is written. Our copy of the inventory then stands for them.
 """
 
 from __future__ import annotations

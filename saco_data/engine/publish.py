@@ -196,15 +196,15 @@ class _Publication:
         )
 
     def _write_inventory(self, new: Inventory) -> None:
-        name = inventory.object_name(self.subset.id)
+        name, content = inventory.object_name(self.subset.id), inventory.encode(new)
         if self.before is None:
-            self.store.put(name, inventory.encode(new), only_new=True)
+            self.store.put(name, content, only_new=True)
             return
         old, stamp = self.before
-        if inventory.encode(old) == inventory.encode(new):
+        if inventory.encode(old) == content:
             self.result.is_same = True
             return
-        self.store.replace(name, inventory.encode(new), stamp)
+        self.store.replace(name, content, stamp)
 
 
 def folder_of(subset: Subset) -> str:

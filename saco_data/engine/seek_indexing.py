@@ -31,7 +31,7 @@ class Written:
 
     def as_json(self) -> dict[str, Any]:
         """The keys of `saco seek-index --json`."""
-        return {"version": 1, **asdict(self)}
+        return asdict(self)
 
 
 def write(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 
 from saco_data import executors
@@ -34,20 +34,8 @@ def run(settings: Settings, names: Sequence[str], reporter: Reporter) -> int:
 
     Raises LockHeld, DiskFull, OutputError.
     """
-    codes = [0]
-    executor = executors.make(settings)
     with Lock(settings.state), Ledger(settings.state) as ledger:
-        try:
-            for subset in bind(settings, names):
-                try:
-                    codes.append(_verify(subset, ledger, executor, reporter))
-                except SacoError as error:
-                    reporter.note(subset.id, str(error))
-                    codes.append(error.exit_code)
-        except BaseException:
-            executor.close(now=True)
-            raise
-        executor.close()
+        codes = _for_each(settings, names, ledger, reporter, _verify)
         partial_copy.complete_folders(settings, ledger, bind(settings, names))
     return most_severe(codes)
 
@@ -57,21 +45,32 @@ def check(settings: Settings, names: Sequence[str], reporter: Reporter) -> int:
 
     Incomplete's exit code where a file is damaged, which its owner must repair.
     """
+    with Ledger(settings.state, read_only=True) as ledger:
+        return most_severe(_for_each(settings, names, ledger, reporter, _check))
+
+
+def _for_each(
+    settings: Settings,
+    names: Sequence[str],
+    ledger: Ledger,
+    reporter: Reporter,
+    work: Callable[[Subset, Ledger, Executor, Reporter], list[int]],
+) -> list[int]:
+    """The exit codes of `work` for each subset; an error in one is told, and the next one begun."""
     codes = [0]
     executor = executors.make(settings)
-    with Ledger(settings.state, read_only=True) as ledger:
-        try:
-            for subset in bind(settings, names):
-                try:
-                    codes += _check(subset, ledger, executor, reporter)
-                except SacoError as error:
-                    reporter.note(subset.id, str(error))
-                    codes.append(error.exit_code)
-        except BaseException:
-            executor.close(now=True)
-            raise
-        executor.close()
-    return most_severe(codes)
+    try:
+        for subset in bind(settings, names):
+            try:
+                codes += work(subset, ledger, executor, reporter)
+            except SacoError as error:
+                reporter.note(subset.id, str(error))
+                codes.append(error.exit_code)
+    except BaseException:
+        executor.close(now=True)
+        raise
+    executor.close()
+    return codes
 
 
 def _check(subset: Subset, ledger: Ledger, executor: Executor, reporter: Reporter) -> list[int]:
@@ -89,7 +88,7 @@ def _check(subset: Subset, ledger: Ledger, executor: Executor, reporter: Reporte
     return [*codes, *([Incomplete.exit_code] if damaged else [])]
 
 
-def _verify(subset: Subset, ledger: Ledger, executor: Executor, reporter: Reporter) -> int:
+def _verify(subset: Subset, ledger: Ledger, executor: Executor, reporter: Reporter) -> list[int]:
     index = subset.read_index()
     codes = []
     if index.sha256 != ledger.facts(subset.id).sha256:
@@ -122,7 +121,7 @@ def _verify(subset: Subset, ledger: Ledger, executor: Executor, reporter: Report
         ledger.set_facts(subset.id, snapshot.facts)
         if note := partial_copy.describe(subset, snapshot.facts):
             reporter.note(subset.id, note)
-    return most_severe([*codes, *gone_policy.exit_codes(subset, snapshot)])
+    return [*codes, *gone_policy.exit_codes(subset, snapshot)]
 
 
 def _is_remote(subset: Subset, name: str) -> bool:

@@ -46,8 +46,8 @@ class BucketStore:
                 remedy="Write s3://bucket/prefix or gs://bucket/prefix; keys are in the "
                 "environment, never in an address",
             )
-        for part in filter(None, [parts.path.strip("/")]):
-            safe_join(Path("/"), part)
+        if path := parts.path.strip("/"):
+            _check(path)
         self.place = f"{parts.scheme.lower()}://{parts.netloc}{parts.path.rstrip('/')}"
         self._store = _connect(self.place)
 

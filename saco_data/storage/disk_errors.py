@@ -48,11 +48,7 @@ def explain_errors(path: Path) -> Iterator[None]:
         if error.errno == errno.ENAMETOOLONG:
             raise UnsafeName(f"name too long: {path.name[:80]!r}...") from error
         if error.errno in DiskTrouble.ERRNOS:
-            raise DiskTrouble(
-                f"the disk does not answer as it should ({os.strerror(error.errno or 0)})",
-                item=str(path),
-                remedy=DiskTrouble.REMEDY,
-            ) from error
+            raise _describe_trouble(error, str(path)) from error
         if error.errno == errno.EINVAL and (refused := _AWKWARD & set(path.name)):
             raise OutputError(
                 f"this file system refuses {' '.join(sorted(refused))} in names, as exFAT, NTFS "
@@ -70,6 +66,14 @@ def explain_errors(path: Path) -> Iterator[None]:
             if error.errno in _REFUSED
             else "Look at the disk, or choose another folder in the config",
         ) from error
+
+
+def _describe_trouble(error: OSError, item: str) -> DiskTrouble:
+    return DiskTrouble(
+        f"the disk does not answer as it should ({os.strerror(error.errno or 0)})",
+        item=item,
+        remedy=DiskTrouble.REMEDY,
+    )
 
 
 def _is_not_from_writing(error: OSError) -> bool:
@@ -109,11 +113,7 @@ def describe_system_error(error: BaseException) -> SacoError | None:
             remedy="Raise the limit (`ulimit -n`, `ulimit -v`) or lower `jobs`, and run again",
         )
     if error.errno in DiskTrouble.ERRNOS:
-        return DiskTrouble(
-            f"the disk does not answer as it should ({os.strerror(error.errno or 0)})",
-            item=where,
-            remedy=DiskTrouble.REMEDY,
-        )
+        return _describe_trouble(error, where)
     if error.errno == errno.ENOENT and not _has_working_directory():
         return OutputError(
             "the working directory was deleted", remedy="Change to a folder that exists (cd)"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Callable
 
 from saco_data.model.errors import OutputError
 from saco_data.storage.store import Changed, Exists, Store
@@ -31,8 +32,7 @@ def require_conditions(store: Store) -> None:
             store.delete([name])
 
 
-def _is_refused(write: object) -> bool:
-    assert callable(write)
+def _is_refused(write: Callable[[], object]) -> bool:
     try:
         write()
     except (Exists, Changed):

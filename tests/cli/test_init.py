@@ -35,14 +35,14 @@ def test_the_options_are_in_the_config_and_comments_stay(tmp_path: Path) -> None
     assert loaded.by_subset["geode_raw"] == "geode: 1.zip"
     assert loaded.by_subset["remove_downloaded_videos_sav"] is True
     text = (tmp_path / "CONFIG_FRAMES.yaml").read_text()
-    comments = [line for line in template.shipped().splitlines() if line.startswith("# ")]
+    comments = [line for line in template.default().splitlines() if line.startswith("# ")]
     kept = [line for line in comments if line in text.splitlines()]
     assert kept == [line for line in comments if not line.startswith("# geode_raw:")]
 
 
 def test_without_options_it_is_the_shipped_config(tmp_path: Path) -> None:
     assert run(tmp_path, "a/b").returncode == 0
-    assert (tmp_path / "a/b/CONFIG_FRAMES.yaml").read_text() == template.shipped()
+    assert (tmp_path / "a/b/CONFIG_FRAMES.yaml").read_text() == template.default()
 
 
 @pytest.mark.parametrize("link", [False, True])
