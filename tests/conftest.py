@@ -1,4 +1,4 @@
-"""Fixtures for all tests: real inputs if present, a server, a fresh user, and the saco command."""
+"""Fixtures for all tests: real inputs if present, servers, a fresh user, and the saco command."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from saco_data.dataset import remote
 from saco_data.sandbox.http_server import FileServer
+from saco_data.sandbox.s3 import S3Server
+from tests.helpers.bucket import BUCKET, PLACE
 
 ROOT = Path(__file__).parents[1]
 
@@ -39,6 +42,27 @@ def server() -> Iterator[FileServer]:
     """A file server on loopback that is still empty."""
     with FileServer() as running:
         yield running
+
+
+@pytest.fixture
+def bucket_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Server]:
+    """An S3 server with an empty bucket; the environment leads to it and has keys that open it."""
+    with S3Server({BUCKET: {}}) as running:
+        for name, value in running.environment.items():
+            monkeypatch.setenv(name, value)
+        yield running
+    # What was read of this bucket must not answer for that of the next test.
+    remote._store.cache_clear()
+    remote._inventory.cache_clear()
+
+
+@pytest.fixture(params=["folder", "bucket"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Where a copy can be published: a folder, and then a bucket."""
+    if request.param == "folder":
+        return str(tmp_path / "there")
+    request.getfixturevalue("bucket_server")
+    return PLACE
 
 
 @pytest.fixture

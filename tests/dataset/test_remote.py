@@ -3,36 +3,28 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import saco_data as saco
-from saco_data.dataset import remote
 from saco_data.engine.push import push
 from saco_data.model.errors import Incomplete, UsageError
 from saco_data.sandbox.s3 import SECRET_KEY, S3Server
 from saco_data.storage.store import open_store
-from tests.helpers.bucket import BUCKET, PLACE, bucket_server
+from tests.helpers.bucket import BUCKET, PLACE
 from tests.helpers.tiny_subset import NAMES, SUBSET, TinySubset, picture
-
-__all__ = ["bucket_server"]
 
 
 @pytest.fixture
-def small(
-    tmp_path: Path, bucket_server: S3Server, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[TinySubset]:
+def small(tmp_path: Path, bucket_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> TinySubset:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     made = TinySubset(tmp_path / "here")
     made.holds(NAMES[1:])
     made.prepare()
     push(made.settings, PLACE, [SUBSET])
-    yield made
-    remote._store.cache_clear()
-    remote._inventory.cache_clear()
+    return made
 
 
 def test_a_published_copy_is_the_same_as_the_local_one(

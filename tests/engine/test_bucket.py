@@ -28,11 +28,10 @@ from saco_data.state.lease import NAME, Lease
 from saco_data.storage import inventory
 from saco_data.storage.store import open_store
 from tests.conftest import Saco
-from tests.helpers.bucket import BUCKET, PLACE, bucket_server
+from tests.helpers.bucket import BUCKET, PLACE
 from tests.helpers.pipeline import items, prepare, states
 from tests.helpers.tiny_subset import NAMES, PICTURES, SUBSET, TinySubset, picture
 
-__all__ = ["bucket_server"]
 pytestmark = pytest.mark.usefixtures("bucket_server")
 
 

@@ -18,10 +18,9 @@ from saco_data.state.ledger import Ledger
 from saco_data.storage import inventory
 from saco_data.storage.store import open_store
 from tests.conftest import Saco
-from tests.helpers.bucket import BUCKET, PLACE, bucket_server
+from tests.helpers.bucket import BUCKET, PLACE
 from tests.helpers.tiny_subset import NAMES, PICTURES, SUBSET, TinySubset, picture
 
-__all__ = ["bucket_server"]
 ANNOTATIONS = "annotations/silver_bdd100k_merged_test.json"
 
 
@@ -32,14 +31,6 @@ def small(tmp_path: Path) -> TinySubset:
     made.holds(NAMES[1:])
     assert made.prepare().code == 0
     return made
-
-
-@pytest.fixture(params=["folder", "bucket"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "folder":
-        return str(tmp_path / "there")
-    request.getfixturevalue("bucket_server")
-    return PLACE
 
 
 def published_names(place: str) -> set[str]:

@@ -27,12 +27,11 @@ from saco_data.model.errors import Incomplete, UsageError
 from saco_data.sandbox.miniature import build, serve
 from saco_data.storage.store import open_store
 from tests.conftest import Saco
-from tests.helpers.bucket import BUCKET, bucket_server
+from tests.helpers.bucket import BUCKET
 from tests.helpers.executor import InlineExecutor
 from tests.helpers.folders import config
 from tests.helpers.pipeline import Notes
 
-__all__ = ["bucket_server"]
 SUBSETS = ("geode", "sav")
 Masks = NDArray[np.bool_]
 # (file name, phrase): boxes in pixels and masks.

@@ -14,17 +14,12 @@ from saco_data.model.errors import Incomplete, OutputError, UsageError
 from saco_data.sandbox.s3 import SECRET_KEY, S3Server
 from saco_data.storage.names import UnsafeName
 from saco_data.storage.store import Changed, Exists, Store, open_store
-from tests.helpers.bucket import PLACE, bucket_server
-
-__all__ = ["bucket_server"]
+from tests.helpers.bucket import PLACE
 
 
-@pytest.fixture(params=["folder", "bucket"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
-    if request.param == "folder":
-        return open_store(tmp_path / "store")
-    request.getfixturevalue("bucket_server")
-    return open_store(PLACE)
+@pytest.fixture
+def store(place: str) -> Store:
+    return open_store(place)
 
 
 def test_what_was_put_is_there(store: Store, tmp_path: Path) -> None:
