@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,7 @@ SUBSETS = ("geode", "sav")
 Masks = NDArray[np.bool_]
 # (file name, phrase): boxes in pixels and masks.
 Content = dict[tuple[str, str], tuple[NDArray[np.float64], Masks]]
+Written = Callable[..., Path]
 
 
 @pytest.fixture(scope="module")
@@ -61,28 +63,42 @@ def of(copy: Dataset, name: str) -> Subset:
     return found
 
 
-def write(copy: Dataset, name: str, to: Path, **options: bool) -> dict[str, Any]:
-    manifests = {subset: builtin().find(subset) for subset in SUBSETS}
-    done = export(name, copy, manifests, str(to), **options)
-    for subset in SUBSETS:
-        counts, content = done.counts[subset], expected(of(copy, subset))
-        assert counts.image_nps == len(content) == len(of(copy, subset))
-        assert counts.masks == sum(len(masks) for _, masks in content.values()) > 0
-        assert counts.pictures == len({file for file, _ in content})
-    said = json.loads((to / "export.json").read_bytes())
-    # What is gone is said in every export.
-    coverage = said["subsets"]["geode"]["coverage"]
-    assert coverage["missing_files"] == {"not_in_archive": 1} and coverage["comparable"]
-    assert coverage["image_nps"][0] < coverage["image_nps"][1]
-    return done.as_json()
+@pytest.fixture(scope="module")
+def expected(copy: Dataset) -> dict[str, Content]:
+    """What each subset holds."""
+    return {
+        name: {(item.file_name, item.phrase): (item.boxes, item.masks) for item in of(copy, name)}
+        for name in SUBSETS
+    }
 
 
-def expected(subset: Subset) -> Content:
-    return {(item.file_name, item.phrase): (item.boxes, item.masks) for item in subset}
+@pytest.fixture(scope="module")
+def written(
+    copy: Dataset, expected: dict[str, Content], tmp_path_factory: pytest.TempPathFactory
+) -> Written:
+    """Writes an export of both subsets, once; returns its folder: `written("coco")`."""
+
+    @functools.cache
+    def write(name: str, **options: bool) -> Path:
+        to = tmp_path_factory.mktemp(name) / "out"
+        manifests = {subset: builtin().find(subset) for subset in SUBSETS}
+        done = export(name, copy, manifests, str(to), **options)
+        for subset, content in expected.items():
+            counts = done.counts[subset]
+            assert counts.image_nps == len(content) == len(of(copy, subset))
+            assert counts.masks == sum(len(masks) for _, masks in content.values()) > 0
+            assert counts.pictures == len({file for file, _ in content})
+        said = json.loads((to / "export.json").read_bytes())
+        # What is gone is said in every export.
+        coverage = said["subsets"]["geode"]["coverage"]
+        assert coverage["missing_files"] == {"not_in_archive": 1} and coverage["comparable"]
+        assert coverage["image_nps"][0] < coverage["image_nps"][1]
+        return to
+
+    return write
 
 
-def check(found: Content, subset: Subset) -> None:
-    wanted = expected(subset)
+def check(found: Content, wanted: Content) -> None:
     assert found.keys() == wanted.keys()
     for key, (boxes, masks) in wanted.items():
         assert np.allclose(found[key][0], boxes), key
@@ -95,14 +111,14 @@ def decode(masks: list[dict[str, Any]], height: int, width: int) -> Masks:
 
 
 @pytest.mark.parametrize("subset", SUBSETS)
-def test_coco(copy: Dataset, tmp_path: Path, subset: str) -> None:
-    write(copy, "coco", tmp_path / "out")
-    coco: Any = COCO(tmp_path / "out" / "annotations" / f"{subset}.json")
+def test_coco(copy: Dataset, expected: dict[str, Content], written: Written, subset: str) -> None:
+    out = written("coco")
+    coco: Any = COCO(out / "annotations" / f"{subset}.json")
     names = {each["id"]: each["name"] for each in coco.loadCats(coco.getCatIds())}
     assert names.keys() == set(range(1, len(names) + 1))
     found: Content = {}
     for image in coco.loadImgs(coco.getImgIds()):
-        path = tmp_path / "out" / "images" / subset / image["file_name"]
+        path = out / "images" / subset / image["file_name"]
         assert (
             path.read_bytes() == (of(copy, subset).files.images / image["file_name"]).read_bytes()
         )
@@ -119,14 +135,14 @@ def test_coco(copy: Dataset, tmp_path: Path, subset: str) -> None:
             masks = np.array([coco.annToMask(each) for each in entries], bool)
             assert [each["area"] for each in entries] == [mask.sum() for mask in masks]
             found[image["file_name"], phrase] = (np.array([e["bbox"] for e in entries]), masks)
-    check(found, of(copy, subset))
-    info = json.loads((tmp_path / "out" / "annotations" / f"{subset}.json").read_bytes())["info"]
+    check(found, expected[subset])
+    info = json.loads((out / "annotations" / f"{subset}.json").read_bytes())["info"]
     assert info["saco"]["coverage"]["missing_files"] and info["saco"]["licence"]
 
 
-def test_coco_of_one_class(copy: Dataset, tmp_path: Path) -> None:
-    write(copy, "coco", tmp_path / "out", one_class=True)
-    coco = COCO(tmp_path / "out" / "annotations" / "geode.json")
+def test_coco_of_one_class(copy: Dataset, written: Written) -> None:
+    out = written("coco", one_class=True)
+    coco = COCO(out / "annotations" / "geode.json")
     assert [each["name"] for each in coco.loadCats(coco.getCatIds())] == ["object"]
     assert len(coco.getAnnIds()) == sum(len(item.masks) for item in of(copy, "geode"))
 
@@ -143,22 +159,22 @@ def read_yolo(root: Path, subset: str) -> Iterator[tuple[str, int, NDArray[np.fl
 
 
 @pytest.mark.parametrize("subset", SUBSETS)
-def test_yolo(copy: Dataset, tmp_path: Path, subset: str) -> None:
+def test_yolo(copy: Dataset, expected: dict[str, Content], written: Written, subset: str) -> None:
     import cv2
 
-    write(copy, "yolo", tmp_path / "out")
-    described = yaml.safe_load((tmp_path / "out" / f"{subset}.yaml").read_text())
+    out = written("yolo")
+    described = yaml.safe_load((out / f"{subset}.yaml").read_text())
     names = described["names"]
-    assert (tmp_path / "out" / described["test"]).is_dir()
+    assert (out / described["test"]).is_dir()
     found: dict[tuple[str, str], list[Masks]] = {}
     sizes = {item.file_name: (item.height, item.width) for item in of(copy, subset)}
-    for file, number, polygon in read_yolo(tmp_path / "out", subset):
+    for file, number, polygon in read_yolo(out, subset):
         height, width = sizes[file]
         canvas = np.zeros((height, width), np.uint8)
         # As trainers draw them: scaled, cut to whole pixels, filled.
         cv2.fillPoly(canvas, [(polygon * (width, height)).astype(np.int32)], 1)
         found.setdefault((file, names[number]), []).append(canvas.astype(bool))
-    positive = {key: masks for key, (_, masks) in expected(of(copy, subset)).items() if len(masks)}
+    positive = {key: masks for key, (_, masks) in expected[subset].items() if len(masks)}
     assert found.keys() == positive.keys()
     overlaps = []
     for key, masks in positive.items():
@@ -190,11 +206,11 @@ def test_a_mask_with_parts_and_holes_becomes_one_polygon() -> None:
 
 
 @pytest.mark.parametrize("subset", SUBSETS)
-def test_webdataset(copy: Dataset, tmp_path: Path, subset: str) -> None:
+def test_webdataset(expected: dict[str, Content], written: Written, subset: str) -> None:
     import webdataset
 
-    write(copy, "webdataset", tmp_path / "out")
-    shards = [str(path) for path in (tmp_path / "out").glob(f"{subset}-*.tar")]
+    out = written("webdataset")
+    shards = [str(path) for path in out.glob(f"{subset}-*.tar")]
     found: Content = {}
     for sample in webdataset.WebDataset(shards, shardshuffle=False).decode("rgb8"):
         about = sample["json"]
@@ -204,19 +220,24 @@ def test_webdataset(copy: Dataset, tmp_path: Path, subset: str) -> None:
         for item in about["items"]:
             boxes = np.array(item["boxes"], float).reshape(-1, 4)
             found[about["file_name"], item["phrase"]] = (boxes, decode(item["masks"], *size))
-    check(found, of(copy, subset))
+    check(found, expected[subset])
 
 
 @pytest.mark.parametrize("subset", SUBSETS)
 def test_parquet(
-    copy: Dataset, tmp_path: Path, subset: str, monkeypatch: pytest.MonkeyPatch
+    copy: Dataset,
+    expected: dict[str, Content],
+    written: Written,
+    tmp_path: Path,
+    subset: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     from datasets import load_dataset
 
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    write(copy, "parquet", tmp_path / "out")
+    out = written("parquet")
     cache = str(tmp_path / "cache")
-    rows = load_dataset(str(tmp_path / "out"), subset, split="test", cache_dir=cache)
+    rows = load_dataset(str(out), subset, split="test", cache_dir=cache)
     found: Content = {}
     for row in rows:
         size = (row["height"], row["width"])
@@ -224,18 +245,20 @@ def test_parquet(
         for item in row["items"]:
             boxes = np.array(item["boxes"], float).reshape(-1, 4)
             found[row["file_name"], item["phrase"]] = (boxes, decode(item["masks"], *size))
-    check(found, of(copy, subset))
+    check(found, expected[subset])
     ids = {item["id"] for row in rows for item in row["items"]}
     assert ids == {item.id for item in of(copy, subset)}
-    assert "the others are gone" in (tmp_path / "out" / "README.md").read_text()
+    assert "the others are gone" in (out / "README.md").read_text()
 
 
 @pytest.mark.parametrize("subset", SUBSETS)
-def test_croissant(copy: Dataset, tmp_path: Path, subset: str) -> None:
+def test_croissant(
+    copy: Dataset, expected: dict[str, Content], written: Written, subset: str
+) -> None:
     import mlcroissant
 
-    write(copy, "croissant", tmp_path / "out")
-    described = mlcroissant.Dataset(jsonld=tmp_path / "out" / "croissant.json")
+    out = written("croissant")
+    described = mlcroissant.Dataset(jsonld=out / "croissant.json")
     assert not described.metadata.issues.errors
     key, masks = f"{subset}-image-nps", f"{subset}-masks"
     pairs = {}
@@ -257,8 +280,8 @@ def test_croissant(copy: Dataset, tmp_path: Path, subset: str) -> None:
         name: (np.array(boxes[number]).reshape(-1, 4), decode(runs[number], *size))
         for number, (name, size) in pairs.items()
     }
-    check(found, of(copy, subset))
-    content = json.loads((tmp_path / "out" / "croissant.json").read_bytes())
+    check(found, expected[subset])
+    content = json.loads((out / "croissant.json").read_bytes())
     assert "the others are gone" in content["description"]
     assert content["license"] and content["citeAs"]
 
@@ -283,10 +306,9 @@ def place(mask: Masks, box: list[float], size: tuple[int, int]) -> Masks:
 
 
 @pytest.mark.parametrize("subset", SUBSETS)
-def test_fiftyone(copy: Dataset, tmp_path: Path, subset: str) -> None:
+def test_fiftyone(expected: dict[str, Content], written: Written, subset: str) -> None:
     """By its documented layout; the next test opens it with FiftyOne where that is installed."""
-    write(copy, "fiftyone", tmp_path / "out")
-    root = tmp_path / "out" / subset
+    root = written("fiftyone") / subset
     found: Content = {}
     for sample in json.loads((root / "samples.json").read_bytes())["samples"]:
         assert (root / sample["filepath"]).is_file()
@@ -303,16 +325,16 @@ def test_fiftyone(copy: Dataset, tmp_path: Path, subset: str) -> None:
             found[file, phrase] = (np.array(boxes), np.array(masks))
         for phrase in sample["negative_phrases"]:
             found[file, phrase] = (np.zeros((0, 4)), np.zeros((0, *size), bool))
-    check(found, of(copy, subset))
+    check(found, expected[subset])
     info = json.loads((root / "metadata.json").read_bytes())["info"]
     assert info["coverage"]["missing_files"]
 
 
-def test_fiftyone_opens_it(copy: Dataset, tmp_path: Path) -> None:
+def test_fiftyone_opens_it(copy: Dataset, written: Written) -> None:
     """Its own reader, which needs no database; it is too large to be installed for every test."""
     importers = pytest.importorskip("fiftyone.utils.data.importers")
-    write(copy, "fiftyone", tmp_path / "out")
-    reader = importers.FiftyOneDatasetImporter(str(tmp_path / "out" / "geode"))
+    out = written("fiftyone")
+    reader = importers.FiftyOneDatasetImporter(str(out / "geode"))
     assert reader._is_legacy_format_data()
     with reader._to_legacy_importer() as samples:
         found = list(samples)
@@ -346,14 +368,14 @@ def test_the_command(home: Path, saco: Saco) -> None:
 
 @pytest.mark.usefixtures("bucket_server")
 @pytest.mark.parametrize("name", ["coco", "webdataset"])
-def test_a_bucket_gets_the_same_files(copy: Dataset, tmp_path: Path, name: str) -> None:
-    write(copy, name, tmp_path / "out")
+def test_a_bucket_gets_the_same_files(copy: Dataset, written: Written, name: str) -> None:
+    out = written(name)
     place = f"s3://{BUCKET}/exports/{name}"
     manifests = {subset: builtin().find(subset) for subset in SUBSETS}
     store = open_store(place)
     store.put(UNFINISHED, b"")  # an export that was stopped may be repeated
     export(name, copy, manifests, place)
-    here = {p.relative_to(tmp_path / "out").as_posix(): p for p in (tmp_path / "out").rglob("*.*")}
+    here = {p.relative_to(out).as_posix(): p for p in out.rglob("*.*")}
     assert {key for key, _ in store.list()} == set(here)
     for key, path in here.items():
         assert store.read(key) == path.read_bytes(), key
