@@ -8,13 +8,13 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from tests.conftest import ROOT
 from tests.helpers.tiny_subset import NAMES, SUBSET, TinySubset
+from tests.helpers.waiting import wait_until
 
 PIPELINES = ROOT / "pipelines"
 UNITS = ("saco-sync.service", "saco-sync.timer", "saco-mail@.service")
@@ -197,10 +197,7 @@ def signalled(home: TinySubset, script: str, number: int, **environment: str) ->
             **environment,
         },
     )
-    deadline = time.monotonic() + 300
-    while not (home.folder / "begun").exists():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    wait_until((home.folder / "begun").exists)
     process.send_signal(number)
     code = process.wait(300)
     requeued = home.folder / "requeued"

@@ -20,11 +20,11 @@ from saco_data.model.errors import UsageError
 from saco_data.model.reasons import State
 from saco_data.sandbox.demo import SUBSETS, serve_miniature
 from tests.conftest import ROOT
-from tests.engine.test_on_a_cluster import again, assert_equal
-from tests.helpers.cluster import wait_until
+from tests.helpers.miniatures import again, assert_equal
 from tests.helpers.pipeline import prepare, states
+from tests.helpers.slurm import ENDED, Slurm, own_slurm
 from tests.helpers.tiny_subset import SUBSET, TinySubset
-from tests.test_slurm import ENDED, Slurm, own_slurm
+from tests.helpers.waiting import wait_until
 
 KEYS = {"nodes": 2, "cores": 1, "memory": "2GB", "walltime": "00:20:00"}
 MARK = "MARKER"

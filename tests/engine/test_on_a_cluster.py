@@ -12,40 +12,11 @@ import pytest
 import yaml
 from distributed import Client
 
-import saco_data
-from saco_data.config.settings import Settings, parse
 from saco_data.sandbox.demo import SUBSETS, serve_miniature
-from tests.helpers.cluster import nannies, own_cluster, wait_until, worker_of
-from tests.helpers.pipeline import items, prepare
-
-
-def again(folder: Path, name: str, **keys: Any) -> Settings:
-    """The config of the miniature, with other folders for all that is made."""
-    content = yaml.safe_load((folder / "CONFIG_FRAMES.yaml").read_text())
-    content |= {f"{subset}_path": f"{name}/{subset}" for subset in SUBSETS}
-    content |= {"silver_path": f"{name}/silver", "jobs": 2, **keys}
-    return parse(yaml.safe_dump(content), folder / f"{name}.yaml")
-
-
-def assert_equal(one: Settings, other: Settings) -> None:
-    """Both copies have the same files, and the ledgers the same items with the same attempts."""
-    files = {
-        path.relative_to(one.silver): path.read_bytes()
-        for path in one.silver.rglob("*")
-        if path.is_file() and path.relative_to(one.silver).parts[0] in ("images", "frames")
-    }
-    assert len(files) > 50
-    for name, content in files.items():
-        assert (other.silver / name).read_bytes() == content, name
-    for path in (one.silver / "annotations").glob("silver_*.json"):
-        if not path.name.endswith(".pruned.json"):
-            assert (other.silver / "annotations" / path.name).read_bytes() == path.read_bytes()
-    assert saco_data.status(one).as_json() == saco_data.status(other).as_json()
-    for subset in SUBSETS:
-        here, there = items(one, subset), items(other, subset)
-        assert {key: (item.reason, item.sha256, item.attempts) for key, item in here.items()} == {
-            key: (item.reason, item.sha256, item.attempts) for key, item in there.items()
-        }
+from tests.helpers.cluster import nannies, own_cluster, worker_of
+from tests.helpers.miniatures import again, assert_equal
+from tests.helpers.pipeline import prepare
+from tests.helpers.waiting import wait_until
 
 
 def test_silver_on_a_cluster_is_that_of_one_machine_though_a_node_is_killed(

@@ -19,6 +19,7 @@ from saco_data.executors.local import LocalExecutor
 from saco_data.model.errors import SacoError
 from saco_data.storage.files import sha256_of
 from tests.conftest import ROOT
+from tests.helpers.waiting import wait_until
 
 
 @pytest.fixture
@@ -60,14 +61,15 @@ def test_a_broken_pool_is_replaced(executor: LocalExecutor) -> None:
     pids = {executor.submit(os.getpid, seconds=30).result() for _ in range(8)}
     for pid in pids:
         os.kill(pid, signal.SIGKILL)
-    deadline = time.monotonic() + 300
-    while time.monotonic() < deadline:
+
+    def came_back() -> bool:
         try:
             assert executor.submit(pow, 2, 3, seconds=30).result() == 8
-            return
         except WorkerLost:
-            continue
-    pytest.fail("no worker came back")
+            return False
+        return True
+
+    wait_until(came_back)
 
 
 def test_a_killed_pool_loses_its_running_tasks_only(executor: LocalExecutor) -> None:
@@ -112,10 +114,7 @@ def test_sigterm_to_the_whole_process_group_loses_no_task(tmp_path: Path) -> Non
         text=True,
         start_new_session=True,
     )
-    deadline = time.monotonic() + 300
-    while len(list(tmp_path.glob("begun*"))) < 2:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    wait_until(lambda: len(list(tmp_path.glob("begun*"))) >= 2)
     os.killpg(process.pid, signal.SIGTERM)
     printed, _ = process.communicate(timeout=300)
     assert (process.returncode, printed) == (0, f"{[f'begun{n}' for n in range(4)]}\n")
@@ -230,10 +229,7 @@ def is_running(process: int) -> bool:
 
 
 def wait_for_end(processes: list[int]) -> None:
-    deadline = time.monotonic() + 300
-    while any(map(is_running, processes)):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    wait_until(lambda: not any(map(is_running, processes)))
 
 
 def test_a_killed_caller_leaves_no_process(tmp_path: Path) -> None:

@@ -6,19 +6,12 @@ import contextlib
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 
-
-def wait_until(is_so: Callable[[], object], seconds: float = 300) -> None:
-    """Waits until something is so; fails after `seconds`."""
-    deadline = time.monotonic() + seconds
-    while not is_so():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+from tests.helpers.waiting import wait_until
 
 
 def nannies() -> list[psutil.Process]:

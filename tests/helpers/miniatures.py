@@ -1,11 +1,18 @@
-"""Subsets of the sandbox's miniature."""
+"""The sandbox's miniature: its subsets, and copies of it."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
+import yaml
+
+import saco_data
+from saco_data.config.settings import Settings, parse
+from saco_data.sandbox.demo import SUBSETS
 from saco_data.sandbox.miniature import build
 from saco_data.sandbox.recipe import MiniatureSubset
+from tests.helpers.pipeline import items
 
 
 def build_one(folder: Path, name: str, *, seed: int = 0) -> MiniatureSubset:
@@ -17,3 +24,32 @@ def copied_products(subset: MiniatureSubset) -> dict[str, bytes]:
     """The products of a subset whose raw files are copied, without those that are missing."""
     names = {entry.file_name: subset.raw_name[entry.file_name] for entry in subset.entries}
     return {name: subset.raw[raw] for name, raw in names.items() if raw in subset.raw}
+
+
+def again(folder: Path, name: str, **keys: Any) -> Settings:
+    """The config of the miniature, with other folders for all that is made."""
+    content = yaml.safe_load((folder / "CONFIG_FRAMES.yaml").read_text())
+    content |= {f"{subset}_path": f"{name}/{subset}" for subset in SUBSETS}
+    content |= {"silver_path": f"{name}/silver", "jobs": 2, **keys}
+    return parse(yaml.safe_dump(content), folder / f"{name}.yaml")
+
+
+def assert_equal(one: Settings, other: Settings) -> None:
+    """Both copies have the same files, and the ledgers the same items with the same attempts."""
+    files = {
+        path.relative_to(one.silver): path.read_bytes()
+        for path in one.silver.rglob("*")
+        if path.is_file() and path.relative_to(one.silver).parts[0] in ("images", "frames")
+    }
+    assert len(files) > 50
+    for name, content in files.items():
+        assert (other.silver / name).read_bytes() == content, name
+    for path in (one.silver / "annotations").glob("silver_*.json"):
+        if not path.name.endswith(".pruned.json"):
+            assert (other.silver / "annotations" / path.name).read_bytes() == path.read_bytes()
+    assert saco_data.status(one).as_json() == saco_data.status(other).as_json()
+    for subset in SUBSETS:
+        here, there = items(one, subset), items(other, subset)
+        assert {key: (item.reason, item.sha256, item.attempts) for key, item in here.items()} == {
+            key: (item.reason, item.sha256, item.attempts) for key, item in there.items()
+        }

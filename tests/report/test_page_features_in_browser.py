@@ -6,7 +6,6 @@ import base64
 import csv
 import io
 import json
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -25,6 +24,7 @@ from saco_data.dataset.pruned import keep_list_sha256
 from saco_data.report import page
 from saco_data.share import card, copies
 from tests.helpers.browser import cards, choose, load, rows, start, told
+from tests.helpers.waiting import wait_until
 from tests.report.conftest import Silver
 
 
@@ -304,9 +304,7 @@ def test_the_filtered_list_is_saved_as_csv(opened: Any, folder: Path) -> None:
     choose(opened, state="gone", subset="sav")
     opened.find_element(By.ID, "csv").click()
     saved = folder / "files.csv"
-    until = time.monotonic() + 20
-    while not saved.exists() and time.monotonic() < until:
-        time.sleep(0.1)
+    wait_until(saved.exists, 20)
     with saved.open(newline="", encoding="utf-8") as file:
         table = list(csv.DictReader(file))
     assert len(table) == 3

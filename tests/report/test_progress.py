@@ -77,7 +77,8 @@ class Terminal:
         """Reads until a pattern is seen."""
         deadline = time.monotonic() + seconds
         while not re.search(pattern, self.text):
-            assert time.monotonic() < deadline, f"never saw {pattern!r} in {self.text[-2000:]!r}"
+            if time.monotonic() >= deadline:
+                raise TimeoutError(f"never saw {pattern!r} in {self.text[-2000:]!r}")
             assert self.read(), f"ended without {pattern!r}: {self.text[-2000:]!r}"
 
     def read(self) -> bool:

@@ -24,6 +24,7 @@ from saco_data.state import lock as module
 from saco_data.state.lock import Lock
 from tests.helpers.executor import InlineExecutor
 from tests.helpers.tiny_subset import NAMES, SUBSET, TinySubset
+from tests.helpers.waiting import wait_until
 
 R = TypeVar("R")
 
@@ -225,10 +226,7 @@ def test_a_held_lock_is_touched_regularly(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(module, "TOUCH_SECONDS", 0.02)
     with Lock(tmp_path):
         os.utime(tmp_path / "lock", (0, 0))
-        deadline = time.monotonic() + 300
-        while (tmp_path / "lock").stat().st_mtime == 0:
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        wait_until(lambda: (tmp_path / "lock").stat().st_mtime != 0)
 
 
 def test_a_holder_that_lost_its_lock_is_told_and_leaves_the_new_lock(
@@ -289,10 +287,7 @@ def test_a_lock_that_is_unreadable_for_a_while_is_still_held(
         assert not lost.wait(0.2)
         os.utime(aside, (0, 0))
         aside.replace(path)
-        deadline = time.monotonic() + 300
-        while path.stat().st_mtime == 0:
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        wait_until(lambda: path.stat().st_mtime != 0)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -9,7 +9,6 @@ import pickle
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -31,6 +30,7 @@ from saco_data.transports.youtube.fingerprint import NotVideoError, fingerprint
 from saco_data.transports.youtube.messages import classify, clean
 from saco_data.transports.youtube.session import YoutubeOptions, YoutubeSession
 from tests.helpers.stopping import stop_when
+from tests.helpers.waiting import wait_until
 
 GOOD = "dQw4w9WgXcQ"
 OTHER = "-_other_id-"
@@ -170,12 +170,14 @@ def test_kill_9_in_mid_download_then_resume(start: Start, mp4: Path, tmp_path: P
         "with YoutubeSession(YoutubeOptions()) as s: s.fetch(request)"
     )
     child = subprocess.Popen([sys.executable, "-c", code, GOOD, str(to)], env=os.environ)
-    deadline = time.monotonic() + 300
     part: list[Path] = []
-    while not part or part[0].stat().st_size < 50_000:
-        assert child.poll() is None and time.monotonic() < deadline
-        time.sleep(0.02)
-        part = list(tmp_path.glob(".partial/*.part"))
+
+    def has_come() -> bool:
+        assert child.poll() is None
+        part[:] = tmp_path.glob(".partial/*.part")
+        return bool(part) and part[0].stat().st_size >= 50_000
+
+    wait_until(has_come)
     child.send_signal(signal.SIGKILL)
     child.wait()
     size = part[0].stat().st_size
