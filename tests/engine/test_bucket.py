@@ -12,10 +12,8 @@ from pathlib import Path
 
 import boto3.session
 import pytest
-import yaml
 
 import saco_data
-from saco_data.config.settings import parse
 from saco_data.doctor import machine
 from saco_data.engine import published, verify
 from saco_data.engine.subset import bind
@@ -29,6 +27,7 @@ from saco_data.storage import inventory
 from saco_data.storage.store import open_store
 from tests.conftest import Saco
 from tests.helpers.bucket import BUCKET, PLACE
+from tests.helpers.miniatures import again
 from tests.helpers.pipeline import items, prepare, states
 from tests.helpers.tiny_subset import NAMES, PICTURES, SUBSET, TinySubset, picture
 
@@ -73,10 +72,7 @@ def test_all_of_silver_in_a_bucket_is_that_of_a_folder(tmp_path: Path) -> None:
     with demo.serve_miniature(tmp_path) as folder:
         session = boto3.session.Session(region_name="us-east-1")
         session.client("s3").create_bucket(Bucket=BUCKET)
-        keys = yaml.safe_load((tmp_path / "CONFIG_FRAMES.yaml").read_text())
-        keys |= {f"{name}_path": f"again/{name}" for name in demo.SUBSETS}
-        keys |= {"silver_path": PLACE, "state_path": "state"}
-        bucket = parse(yaml.safe_dump(keys), tmp_path / "bucket.yaml")
+        bucket = again(tmp_path, "again", silver_path=PLACE, state_path="state")
         assert prepare(folder, *demo.SUBSETS) == prepare(bucket, *demo.SUBSETS) == 0
         store = open_store(PLACE)
         for path in folder.silver.rglob("*"):
