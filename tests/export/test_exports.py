@@ -21,17 +21,13 @@ import saco_data as saco
 from saco_data.catalog.registry import builtin
 from saco_data.cli.export import NAMES
 from saco_data.dataset.dataset import Dataset, Subset
-from saco_data.engine import session
 from saco_data.export import FORMATS, export
 from saco_data.export.place import UNFINISHED, open_place
 from saco_data.model.errors import Incomplete, UsageError
-from saco_data.sandbox.miniature import build, serve
 from saco_data.storage.store import open_store
 from tests.conftest import Saco
 from tests.helpers.bucket import BUCKET
-from tests.helpers.executor import InlineExecutor
-from tests.helpers.folders import config
-from tests.helpers.pipeline import Notes
+from tests.helpers.miniatures import prepare_miniature
 
 SUBSETS = ("geode", "sav")
 Masks = NDArray[np.bool_]
@@ -44,10 +40,7 @@ Written = Callable[..., Path]
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the config of a prepared copy; a picture and a video are gone."""
     folder = tmp_path_factory.mktemp("copy")
-    subsets = build(folder, SUBSETS).subsets
-    with serve(folder / "raw", subsets) as mounts:
-        settings = config(folder, silver_path="silver", **mounts.keys)
-        session.go(settings, SUBSETS, "prepare", Notes(), executor=InlineExecutor())
+    prepare_miniature(folder, SUBSETS)
     return folder
 
 

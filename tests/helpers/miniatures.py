@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,15 @@ import yaml
 
 import saco_data
 from saco_data.config.settings import Settings, parse
+from saco_data.engine import session
 from saco_data.sandbox.demo import SUBSETS
-from saco_data.sandbox.miniature import build
+from saco_data.sandbox.miniature import build, serve
 from saco_data.sandbox.recipe import MiniatureSubset
-from tests.helpers.pipeline import items
+from tests.helpers.executor import InlineExecutor
+from tests.helpers.folders import config
+from tests.helpers.pipeline import Notes, items
+
+Raw = dict[str, bytes]
 
 
 def build_one(folder: Path, name: str, *, seed: int = 0) -> MiniatureSubset:
@@ -24,6 +30,21 @@ def copied_products(subset: MiniatureSubset) -> dict[str, bytes]:
     """The products of a subset whose raw files are copied, without those that are missing."""
     names = {entry.file_name: subset.raw_name[entry.file_name] for entry in subset.entries}
     return {name: subset.raw[raw] for name, raw in names.items() if raw in subset.raw}
+
+
+def prepare_miniature(
+    folder: Path,
+    subsets: Sequence[str],
+    change: Callable[[dict[str, Raw]], object] = lambda raw: None,
+) -> Settings:
+    """The config of a prepared copy in `folder`; `change` may change the raw files beforehand."""
+    made = build(folder, subsets).subsets
+    change({name: subset.raw for name, subset in made.items()})
+    with serve(folder / "raw", made) as mounts:
+        settings = config(folder, silver_path="silver", **mounts.keys)
+        finished = session.go(settings, subsets, "prepare", Notes(), executor=InlineExecutor())
+    assert finished.code == 0
+    return settings
 
 
 def again(folder: Path, name: str, **keys: Any) -> Settings:

@@ -12,15 +12,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from saco_data.config.settings import Settings
-from saco_data.engine import provenance, session
+from saco_data.engine import provenance
 from saco_data.engine.events import Stages
 from saco_data.model.reasons import Reason
 from saco_data.model.records import Outcome
-from saco_data.sandbox.miniature import build, serve
 from saco_data.state.ledger import Ledger
-from tests.helpers.executor import InlineExecutor
 from tests.helpers.folders import config
-from tests.helpers.pipeline import Notes, prepare
+from tests.helpers.miniatures import prepare_miniature
+from tests.helpers.pipeline import prepare
 from tests.report.conftest import Silver
 
 
@@ -164,11 +163,7 @@ def test_each_collection_has_its_own_file(tmp_path: Path) -> None:
 
 
 def test_who_contributed_an_image_of_fathomnet_is_the_rights_holder(tmp_path: Path) -> None:
-    subsets = build(tmp_path, ["fathomnet"]).subsets
-    with serve(tmp_path / "raw", subsets) as mounts:
-        settings = config(tmp_path, silver_path="silver", **mounts.keys)
-        session.go(settings, ["fathomnet"], "prepare", Notes(), executor=InlineExecutor())
-    found = table(settings)
+    found = table(prepare_miniature(tmp_path, ["fathomnet"]))
     # It comes with the records, a hundred in one request.
     assert len(found) and set(found["rights_holder"]) == {"sandbox@example.org"}
 

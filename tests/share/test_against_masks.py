@@ -19,8 +19,8 @@ from saco_data.share import against_masks, card, edges
 from saco_data.share.against_masks import Annotated, Found
 from tests.conftest import Saco
 from tests.helpers.executor import InlineExecutor
+from tests.helpers.miniatures import Raw, prepare_miniature
 from tests.helpers.rle import encode
-from tests.share.test_two_laboratories import prepare_laboratory
 
 WIDTH, HEIGHT, FRAMES = 320, 180, 50
 SHIFT = 3
@@ -109,7 +109,7 @@ def test_the_same_thing_under_two_phrases_counts_once() -> None:
     assert edges.find_contour([mask, mask]).length == edges.find_contour([mask]).length
 
 
-def shift_first(raw: dict[str, dict[str, bytes]]) -> None:
+def shift_first(raw: dict[str, Raw]) -> None:
     """The first video lacks its first frames, and stays as long as it was."""
     first = min(raw["sav"])
     buffer = io.BytesIO()
@@ -131,7 +131,7 @@ def shift_first(raw: dict[str, dict[str, bytes]]) -> None:
 
 @pytest.fixture(scope="module")
 def laboratory(tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    return prepare_laboratory(tmp_path_factory.mktemp("masks"), shift_first)
+    return prepare_miniature(tmp_path_factory.mktemp("masks"), ("geode", "sav"), shift_first)
 
 
 def test_report_and_card_say_it(laboratory: Settings, saco: Saco) -> None:

@@ -7,19 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from saco_data.engine import session
 from saco_data.model.errors import UsageError
-from saco_data.sandbox.miniature import build, serve
 from saco_data.share import card
 from saco_data.share.copies import Copy
 from saco_data.share.copies import load as load_copy
 from saco_data.share.intersect import intersect
 from tests.conftest import Saco
 from tests.helpers.annotations import annotate
-from tests.helpers.executor import InlineExecutor
-from tests.helpers.folders import config
+from tests.helpers.miniatures import Raw, prepare_miniature
 from tests.helpers.names import SILVER
-from tests.helpers.pipeline import Notes
 from tests.helpers.tiny_subset import NAMES, SUBSET, TinySubset, pairs
 
 SUBSETS = ("geode", "bdd100k", "sav")
@@ -31,15 +27,12 @@ def copies(two: tuple[TinySubset, TinySubset]) -> list[Copy]:
 
 def laboratory(folder: Path, *lost: tuple[str, int]) -> Path:
     """Prepares a copy of the sandbox without the `lost` files; returns the folder of its card."""
-    subsets = build(folder, SUBSETS).subsets
-    for subset, number in lost:
-        raw = subsets[subset].raw
-        del raw[list(raw)[number]]
-    with serve(folder / "raw", subsets) as mounts:
-        settings = config(folder, silver_path="silver", **mounts.keys)
-        assert (
-            session.go(settings, SUBSETS, "prepare", Notes(), executor=InlineExecutor()).code == 0
-        )
+
+    def lose(raw: dict[str, Raw]) -> None:
+        for subset, number in lost:
+            del raw[subset][list(raw[subset])[number]]
+
+    settings = prepare_miniature(folder, SUBSETS, lose)
     return card.write(settings, card.make(settings, SUBSETS)).parent
 
 

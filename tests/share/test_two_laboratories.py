@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import av
@@ -12,22 +11,18 @@ import pytest
 from av.video.stream import VideoStream
 
 from saco_data.config.settings import Settings
-from saco_data.engine import session
 from saco_data.model.errors import UsageError
-from saco_data.sandbox.miniature import build, serve
 from saco_data.share import card, copies, lock, lock_file
 from saco_data.share.compare import compare
 from saco_data.share.diff import SubsetDiff, diff
 from saco_data.share.matching import Verdict
 from tests.conftest import Saco
 from tests.helpers.executor import InlineExecutor
-from tests.helpers.folders import config
+from tests.helpers.miniatures import Raw, prepare_miniature
 from tests.helpers.names import SILVER
-from tests.helpers.pipeline import Notes
 
 SUBSETS = ("geode", "sav")
 SHIFT = 3
-Raw = dict[str, bytes]
 
 
 def encode_anew(video: bytes, skipped: int = 0) -> bytes:
@@ -49,16 +44,6 @@ def encode_anew(video: bytes, skipped: int = 0) -> bytes:
     return buffer.getvalue()
 
 
-def prepare_laboratory(folder: Path, change: Callable[[dict[str, Raw]], None]) -> Settings:
-    """A prepared copy of the miniature whose raw media were changed."""
-    subsets = build(folder, SUBSETS).subsets
-    change({name: subset.raw for name, subset in subsets.items()})
-    with serve(folder / "raw", subsets) as mounts:
-        settings = config(folder, silver_path="silver", **mounts.keys)
-        session.go(settings, SUBSETS, "prepare", Notes(), executor=InlineExecutor())
-    return settings
-
-
 def lose_one(raw: dict[str, Raw]) -> None:
     del raw["geode"][min(raw["geode"])]
 
@@ -74,8 +59,8 @@ def change_videos(raw: dict[str, Raw]) -> None:
 @pytest.fixture(scope="module")
 def laboratories(tmp_path_factory: pytest.TempPathFactory) -> tuple[Settings, Settings]:
     root = tmp_path_factory.mktemp("two")
-    a = prepare_laboratory(root / "a", lose_one)
-    b = prepare_laboratory(root / "b", change_videos)
+    a = prepare_miniature(root / "a", SUBSETS, lose_one)
+    b = prepare_miniature(root / "b", SUBSETS, change_videos)
     for each in (a, b):
         lock.write(each, SUBSETS, executor=InlineExecutor())
     return a, b
