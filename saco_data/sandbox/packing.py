@@ -18,10 +18,10 @@ def pack_zip(members: Mapping[str, bytes]) -> bytes:
     return buffer.getvalue()
 
 
-def pack_tar(members: Mapping[str, bytes]) -> bytes:
-    """A tar of files by name."""
+def pack_tar(members: Mapping[str, bytes], kind: int = tarfile.PAX_FORMAT) -> bytes:
+    """A tar of files by name. `kind`: a format of `tarfile`."""
     buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w") as archive:
+    with tarfile.open(fileobj=buffer, mode="w", format=kind) as archive:
         for name, content in members.items():
             info = tarfile.TarInfo(name)
             info.size = len(content)

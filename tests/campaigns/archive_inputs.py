@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from saco_data.config.settings import FILE_NAME, load
+from saco_data.sandbox.packing import pack_tar, pack_tar_gz
 from tests.campaigns.bench import Bench, Command, Kind, gone
 from tests.helpers.annotations import annotate
 from tests.helpers.folders import config
@@ -30,19 +31,13 @@ FORMATS = (*METHODS, "tar", "tar.gz")
 
 def pack(kind: str, members: dict[str, bytes]) -> bytes:
     """An archive of files by name."""
+    if kind not in METHODS:
+        return pack_tar_gz(members) if kind == "tar.gz" else pack_tar(members)
     buffer = io.BytesIO()
-    if kind in METHODS:
-        with zipfile.ZipFile(buffer, "w", METHODS[kind]) as archive:
-            for name, content in members.items():
-                archive.writestr(zipfile.ZipInfo(name), content, METHODS[kind])
-        return buffer.getvalue()
-    with tarfile.open(fileobj=buffer, mode="w") as tar:
+    with zipfile.ZipFile(buffer, "w", METHODS[kind]) as archive:
         for name, content in members.items():
-            info = tarfile.TarInfo(name)
-            info.size = len(content)
-            tar.addfile(info, io.BytesIO(content))
-    content = buffer.getvalue()
-    return gzip.compress(content, mtime=0) if kind == "tar.gz" else content
+            archive.writestr(zipfile.ZipInfo(name), content, METHODS[kind])
+    return buffer.getvalue()
 
 
 def sound_names(kind: str, content: bytes, *, directory_only: bool) -> set[str] | None:

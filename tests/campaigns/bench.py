@@ -72,9 +72,10 @@ class Kind:
         self.base.mkdir()
         self.environment: Mapping[str, str] = OFFLINE
 
-    def set_up(self) -> contextlib.AbstractContextManager[object]:
+    @contextlib.contextmanager
+    def set_up(self) -> Iterator[None]:
         """What lasts for all inputs of this kind."""
-        return contextlib.nullcontext()
+        yield
 
     def make(self, folder: Path, dice: random.Random) -> Sequence[Command]:
         """Writes a copy with one mutated input; returns the commands to try on it."""

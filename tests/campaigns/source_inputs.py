@@ -50,11 +50,8 @@ class Links(Kind):
 
     name, share = "links", 350
 
-    def set_up(self) -> contextlib.AbstractContextManager[object]:
-        return self._serving()
-
     @contextlib.contextmanager
-    def _serving(self) -> Iterator[None]:
+    def set_up(self) -> Iterator[None]:
         with serve(self.base / "sources", build(self.base, ["sav"]).subsets) as mounts:
             self.whole = Path(mounts.keys["sav_links_file"]).read_bytes()
             yield
@@ -103,11 +100,8 @@ class Tables(Kind):
     name, share = "tables", 500
     subsets = ("nga", "inaturalist", "fathomnet", "geode", "ego4d")
 
-    def set_up(self) -> contextlib.AbstractContextManager[object]:
-        return self._serving()
-
     @contextlib.contextmanager
-    def _serving(self) -> Iterator[None]:
+    def set_up(self) -> Iterator[None]:
         self.miniature = build(self.base, self.subsets)
         with serve(self.base / "sources", self.miniature.subsets) as mounts:
             self.mounts = mounts

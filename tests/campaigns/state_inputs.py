@@ -25,11 +25,8 @@ class OwnFiles(Kind):
 
     name, share = "own files", 450
 
-    def set_up(self) -> contextlib.AbstractContextManager[object]:
-        return self._prepared()
-
     @contextlib.contextmanager
-    def _prepared(self) -> Iterator[None]:
+    def set_up(self) -> Iterator[None]:
         with serve(self.base / "sources", build(self.base, SUBSETS).subsets) as mounts:
             keys = {**mounts.keys, "path_annotations": "../annotations", "silver_path": "silver"}
             keys |= {f"{name}_path": f"data/{name}" for name in SUBSETS} | {"jobs": 1}

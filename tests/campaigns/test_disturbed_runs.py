@@ -18,16 +18,14 @@ import pytest
 import yaml
 
 from saco_data.config.settings import FILE_NAME, Settings, load
-from saco_data.model.errors import SacoError
-from saco_data.model.reasons import State
 from saco_data.sandbox.demo import SUBSETS
 from saco_data.sandbox.miniature import build, serve
 from saco_data.sandbox.mounts import Mounts
+from tests.campaigns.bench import gone
 from tests.helpers import disturbance
 from tests.helpers.disturbance import Disturbance
 from tests.helpers.folders import tree
 from tests.helpers.fork_server import ForkServer
-from tests.helpers.pipeline import states
 from tests.helpers.seeds import choose_seed
 
 COMMANDS = ("prepare", "prepare", "prepare", "prepare", "sync", "download", "process", "verify")
@@ -124,7 +122,7 @@ def run_undisturbed(there: World, base: Path, subset: str, dice: random.Random) 
         assert there.run(settings, command, subset) == 0
         calm.operations[command] = disturbance.counts(there.folder)
     calm.files = files_of(base / "calm")
-    calm.gone = _gone(settings, subset)
+    calm.gone = gone(settings, subset)
     assert len(calm.gone) >= 1
     return calm
 
@@ -134,12 +132,6 @@ def _raw_of(there: World, folder: Path, subset: str, keys: dict[str, Any]) -> li
     assert there.run(settings, "prepare", subset) == 0
     found = settings.subset(subset).raw_folder.rglob("[!.]*")
     return [path for path in found if path.is_file() and path.suffix != ".txt"]
-
-
-def _gone(settings: Settings, subset: str) -> set[str]:
-    with contextlib.suppress(SacoError):
-        return {key for key, state in states(settings, subset).items() if state is State.GONE}
-    return set()
 
 
 def files_of(folder: Path) -> dict[str, bytes]:
@@ -169,7 +161,7 @@ def check_one(
             print(subset, f"{time.monotonic() - start:.1f} s", history[-1], flush=True)
         there.told[f"exit {code}"] += 1
         there.told["reached" if hits else "not reached"] += 1
-        assert _gone(settings, subset) <= calm.gone, history
+        assert gone(settings, subset) <= calm.gone, history
         # A disk in trouble is no mistake in the config.
         assert code != 2 or what.what not in TROUBLE, history
     code = there.run(settings, "prepare", subset)

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import gzip
-import io
 import random
 import subprocess
-import tarfile
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from zlib_ng import gzip_ng
 
@@ -27,17 +25,6 @@ def photographs(count: int, size: int = 60_000, seed: int = 1) -> dict[str, byte
         content = PROFILE + salt + pool[at : at + length]
         members[f"train/species {number % 7}/{number:05d}.jpg"] = content
     return members
-
-
-def tar_of(members: Mapping[str, bytes], kind: int = tarfile.GNU_FORMAT) -> bytes:
-    """A tar of files by name."""
-    out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode="w", format=kind) as tar:
-        for name, content in members.items():
-            info = tarfile.TarInfo(name)
-            info.size = len(content)
-            tar.addfile(info, io.BytesIO(content))
-    return out.getvalue()
 
 
 def _gnu(data: bytes) -> bytes:

@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import json
 import logging
+import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from saco_data.model.reasons import Reason
 from saco_data.model.records import Arrival
 from saco_data.sandbox.http_server import FileServer
 from saco_data.sandbox.miniature import build_subset, serve
+from saco_data.sandbox.packing import pack_tar
 from saco_data.sources.seek_index import own_index
 from tests.conftest import Saco
 from tests.helpers.annotations import annotate, document, image
@@ -26,7 +28,7 @@ from tests.helpers.folders import config
 from tests.helpers.miniatures import copied_products
 from tests.helpers.pictures import noise_jpeg
 from tests.helpers.pipeline import prepare, products
-from tests.helpers.tar_gz import PACKERS, tar_of
+from tests.helpers.tar_gz import PACKERS
 from tests.helpers.web import ask, reasons
 
 COUNT = 60
@@ -42,7 +44,7 @@ def pictures() -> dict[str, bytes]:
 
 @pytest.fixture
 def server(pictures: dict[str, bytes]) -> Iterator[FileServer]:
-    archive = PACKERS["gnu"](tar_of(pictures))
+    archive = PACKERS["gnu"](pack_tar(pictures, tarfile.GNU_FORMAT))
     with FileServer({ARCHIVE: archive, "/m.json": json.dumps(NAMES).encode()}) as running:
         yield running
 

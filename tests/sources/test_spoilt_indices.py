@@ -7,6 +7,7 @@ import gzip
 import hashlib
 import json
 import random
+import tarfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,10 +18,11 @@ from saco_data.engine import seek_indexing
 from saco_data.model.errors import Blocked
 from saco_data.model.records import Arrival
 from saco_data.sandbox.http_server import Fault, Faults, FileServer
+from saco_data.sandbox.packing import pack_tar
 from saco_data.transports.base import Failure
 from tests.helpers.annotations import annotate, document, image
 from tests.helpers.folders import config
-from tests.helpers.tar_gz import PACKERS, PROFILE, photographs, tar_of
+from tests.helpers.tar_gz import PACKERS, PROFILE, photographs
 from tests.helpers.web import ask
 
 COUNT = 40
@@ -39,7 +41,7 @@ class Laboratory:
             f"train/group/species/{number:05d}.jpg": content
             for number, content in enumerate(photographs(COUNT, size).values())
         }
-        self.tar = tar_of(self.files)
+        self.tar = pack_tar(self.files, tarfile.GNU_FORMAT)
         self.archive = PACKERS[how](self.tar)
         server.files[ARCHIVE] = self.archive
         server.files["/m.json"] = json.dumps(NAMES).encode()
@@ -153,7 +155,7 @@ def other_pictures(draw: random.Random, lab: Laboratory, rows: Rows) -> bytes:
         name: content if name in wanted else PROFILE + draw.randbytes(len(content) - len(PROFILE))
         for name, content in lab.files.items()
     }
-    lab.server.files[ARCHIVE] = archive = PACKERS["python"](tar_of(changed))
+    lab.server.files[ARCHIVE] = archive = PACKERS["python"](pack_tar(changed, tarfile.GNU_FORMAT))
     return packed({**lab.head, "size": len(archive), "etag": ""}, rows)
 
 

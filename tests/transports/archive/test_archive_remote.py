@@ -52,13 +52,7 @@ def files() -> dict[str, bytes]:
 
 @pytest.fixture(scope="module")
 def tar(files: dict[str, bytes]) -> bytes:
-    out = io.BytesIO()
-    with tarfile.open(fileobj=out, mode="w") as archive:
-        for name, content in files.items():
-            info = tarfile.TarInfo(name)
-            info.size = len(content)
-            archive.addfile(info, io.BytesIO(content))
-    return out.getvalue()
+    return pack_tar(files)
 
 
 @pytest.fixture(scope="module")

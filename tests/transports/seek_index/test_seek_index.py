@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from saco_data.sandbox.http_server import FileServer
+from saco_data.sandbox.packing import pack_tar
 from saco_data.transports.archive import members
 from saco_data.transports.archive.local import LocalFile
 from saco_data.transports.base import Policy
@@ -21,7 +22,7 @@ from saco_data.transports.seek_index.entering import WrongMember, take_out
 from saco_data.transports.seek_index.fetching import IndexDoubted, join_ranges, take_members
 from saco_data.transports.seek_index.recorder import Recorder
 from saco_data.transports.seek_index.rows import Archive, BadIndex, Row
-from tests.helpers.tar_gz import PACKERS, photographs, tar_of
+from tests.helpers.tar_gz import PACKERS, photographs
 
 
 def is_wanted(name: str) -> bool:
@@ -44,7 +45,7 @@ def about(path: Path, recorder: Recorder) -> Archive:
 
 def packed(folder: Path, how: str, files: dict[str, bytes]) -> Path:
     path = folder / f"{how}.tar.gz"
-    path.write_bytes(PACKERS[how](tar_of(files)))
+    path.write_bytes(PACKERS[how](pack_tar(files, tarfile.GNU_FORMAT)))
     return path
 
 
@@ -70,7 +71,7 @@ def test_long_names_and_pax_headers_are_part_of_a_row(tmp_path: Path) -> None:
     files = {f"{'long/' * 60}{number:05d}.jpg": b"x" * 9000 for number in range(9)}
     for kind in (tarfile.GNU_FORMAT, tarfile.PAX_FORMAT):
         path = tmp_path / f"{kind}.tar.gz"
-        path.write_bytes(gzip.compress(tar_of(files, kind)))
+        path.write_bytes(gzip.compress(pack_tar(files, kind)))
         recorder, data = record(path), path.read_bytes()
         assert len(recorder.rows) == 3
         for row in recorder.rows:
