@@ -102,6 +102,7 @@ def saco() -> Saco:
             [Path(sys.executable).with_name("saco"), *map(str, arguments)],
             cwd=cwd,
             env={**os.environ, **environment},
+            stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
             timeout=300,

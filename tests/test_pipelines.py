@@ -37,9 +37,7 @@ def shell(command: str, cwd: Path, **environment: str) -> subprocess.CompletedPr
 def home(tmp_path: Path) -> TinySubset:
     """A silver folder as the files expect it, with the command where they look for it."""
     small = TinySubset(tmp_path / "silver")
-    (small.folder / ".venv" / "bin").mkdir(parents=True)
-    (small.folder / ".venv" / "bin" / "saco").write_text(f'#!/bin/sh\nexec {SACO} "$@"\n')
-    (small.folder / ".venv" / "bin" / "saco").chmod(0o755)
+    small.install(f'exec {SACO} "$@"')
     return small
 
 
@@ -133,8 +131,7 @@ def test_cron_mails_the_exit_codes_that_the_table_gives_to_a_person(
         if str(code) in codes.split(", ")
     ]
     # Whatever the command says, and however it ends.
-    command = home.folder / ".venv" / "bin" / "saco"
-    command.write_text(f"#!/bin/sh\necho said >&2\nexit {code}\n")
+    home.install(f"echo said >&2\nexit {code}")
     for job in jobs():
         ended = shell(job, home.folder.parent, SILVER=str(home.folder))
         mailed = acts.startswith("yes")
@@ -177,11 +174,8 @@ def test_the_slurm_array_names_all_subsets_one_at_a_time() -> None:
 
 def stand_in(home: TinySubset, script: str) -> str:
     """Puts a script in the place of saco, and a scontrol that notes what it is asked."""
-    binaries = home.folder / ".venv" / "bin"
-    (binaries / "scontrol").write_text('#!/bin/sh\necho "$@" > requeued\n')
-    (binaries / "scontrol").chmod(0o755)
-    (binaries / "saco").write_text(f"#!/bin/sh\n{script}\n")
-    return f"{binaries}:{os.environ['PATH']}"
+    home.install('echo "$@" > requeued', "scontrol")
+    return f"{home.install(script).parent}:{os.environ['PATH']}"
 
 
 def signalled(home: TinySubset, script: str, number: int, **environment: str) -> tuple[int, bool]:

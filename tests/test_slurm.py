@@ -32,12 +32,7 @@ def slurm() -> Iterator[Slurm]:
 def home(tmp_path: Path) -> TinySubset:
     """A silver folder as the script expects it, whose saco takes its time for each product."""
     small = TinySubset(tmp_path / "silver")
-    binaries = small.folder / ".venv" / "bin"
-    binaries.mkdir(parents=True)
-    (binaries / "saco").write_text(
-        f'#!/bin/sh\nPYTHONPATH="{ROOT}" exec {sys.executable} -m tests.helpers.slow_saco "$@"\n'
-    )
-    (binaries / "saco").chmod(0o755)
+    small.install(f'PYTHONPATH="{ROOT}" exec {sys.executable} -m tests.helpers.slow_saco "$@"')
     return small
 
 

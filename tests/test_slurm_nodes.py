@@ -101,9 +101,7 @@ def test_silver_on_nodes_is_that_of_one_machine_though_a_node_is_cancelled(
 
 def test_the_coordinator_is_a_job_that_starts_its_nodes(nodes: Slurm, tmp_path: Path) -> None:
     small = TinySubset(tmp_path / "silver", executor={"slurm": KEYS})
-    binaries = small.folder / ".venv" / "bin"
-    binaries.mkdir(parents=True)
-    (binaries / "saco").symlink_to(Path(sys.executable).with_name("saco"))
+    small.install(f'exec {Path(sys.executable).with_name("saco")} "$@"')
     script = ROOT / "pipelines" / "saco-cluster.slurm"
     job = nodes("sbatch", "--parsable", script, SUBSET, cwd=small.folder)
     state = nodes.wait(job, *ENDED)

@@ -11,23 +11,20 @@ from pathlib import Path
 import pytest
 
 from saco_data.config import settings, template
-
-SACO = [sys.executable, "-m", "saco_data"]
-
-
-def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*SACO, "init", *arguments],
-        cwd=folder,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-    )
+from tests.conftest import Saco
 
 
-def test_the_options_are_in_the_config_and_comments_stay(tmp_path: Path) -> None:
+def test_the_options_are_in_the_config_and_comments_stay(tmp_path: Path, saco: Saco) -> None:
     (tmp_path / "geode: 1.zip").write_bytes(b"")
-    done = run(tmp_path, "--geode-raw", "geode: 1.zip", "--silver-path", "out", "--remove-videos")
+    done = saco(
+        "init",
+        "--geode-raw",
+        "geode: 1.zip",
+        "--silver-path",
+        "out",
+        "--remove-videos",
+        cwd=tmp_path,
+    )
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == "CONFIG_FRAMES.yaml"
     loaded = settings.load(tmp_path / "CONFIG_FRAMES.yaml")
@@ -40,27 +37,27 @@ def test_the_options_are_in_the_config_and_comments_stay(tmp_path: Path) -> None
     assert kept == [line for line in comments if not line.startswith("# geode_raw:")]
 
 
-def test_without_options_it_is_the_shipped_config(tmp_path: Path) -> None:
-    assert run(tmp_path, "a/b").returncode == 0
+def test_without_options_it_is_the_shipped_config(tmp_path: Path, saco: Saco) -> None:
+    assert saco("init", "a/b", cwd=tmp_path).returncode == 0
     assert (tmp_path / "a/b/CONFIG_FRAMES.yaml").read_text() == template.default()
 
 
 @pytest.mark.parametrize("link", [False, True])
-def test_a_config_is_never_replaced(tmp_path: Path, link: bool) -> None:
+def test_a_config_is_never_replaced(tmp_path: Path, saco: Saco, link: bool) -> None:
     config = tmp_path / "CONFIG_FRAMES.yaml"
     if link:
         config.symlink_to("elsewhere")
     else:
         config.write_text("jobs: 1\n")
-    refused = run(tmp_path)
+    refused = saco("init", cwd=tmp_path)
     assert refused.returncode == 2
     assert "there already" in refused.stderr
     assert link or config.read_text() == "jobs: 1\n"
     assert not (tmp_path / "elsewhere").exists()
 
 
-def test_a_path_that_is_not_there_is_named_with_its_key(tmp_path: Path) -> None:
-    refused = run(tmp_path, "--sav-links-file", "links.txt")
+def test_a_path_that_is_not_there_is_named_with_its_key(tmp_path: Path, saco: Saco) -> None:
+    refused = saco("init", "--sav-links-file", "links.txt", cwd=tmp_path)
     assert refused.returncode == 2
     assert "sav_links_file" in refused.stderr
     assert not (tmp_path / "CONFIG_FRAMES.yaml").exists()
@@ -70,7 +67,12 @@ def test_on_a_terminal_it_asks_and_asks_again(tmp_path: Path) -> None:
     (tmp_path / "cookies.txt").write_text("# Netscape HTTP Cookie File\n")
     ours, its = pty.openpty()
     process = subprocess.Popen(
-        [*SACO, "init"], cwd=tmp_path, stdin=its, stdout=its, stderr=its, close_fds=True
+        [sys.executable, "-m", "saco_data", "init"],
+        cwd=tmp_path,
+        stdin=its,
+        stdout=its,
+        stderr=its,
+        close_fds=True,
     )
     os.close(its)
     # Annotations, copy, geode (wrong, then none), bdd100k, food_rec, inaturalist, sav, cookies.

@@ -73,6 +73,14 @@ class TinySubset:
         """Makes the source hold exactly these files."""
         self.tar.write_bytes(archive(names, version))
 
+    def install(self, lines: str, name: str = "saco") -> Path:
+        """Makes these lines of the shell a command in the folder's `.venv/bin`; returns its path."""
+        command = self.folder / ".venv" / "bin" / name
+        command.parent.mkdir(parents=True, exist_ok=True)
+        command.write_text(f"#!/bin/sh\n{lines}\n")
+        command.chmod(0o755)
+        return command
+
     def prepare(self, *, confirm_gone: bool = False, stages: Stages | None = None) -> Finished:
         """As the command of this name does."""
         return session.go(

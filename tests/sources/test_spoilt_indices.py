@@ -8,7 +8,7 @@ import hashlib
 import json
 import random
 import tarfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -179,12 +179,6 @@ WAYS: list[Callable[[random.Random, Laboratory, Rows], bytes]] = [
     other_pictures,
     faulty_line,
 ]
-
-
-@pytest.fixture
-def server() -> Iterator[FileServer]:
-    with FileServer({}) as running:
-        yield running
 
 
 def campaign(folder: Path, server: FileServer, how: str, size: int, seeds: range) -> None:

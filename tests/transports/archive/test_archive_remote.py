@@ -61,12 +61,6 @@ def packed(tar: bytes) -> bytes:
 
 
 @pytest.fixture
-def server() -> Iterator[FileServer]:
-    with FileServer({}) as running:
-        yield running
-
-
-@pytest.fixture
 def http() -> Iterator[Http]:
     with Http(POLICY) as client:
         yield client
