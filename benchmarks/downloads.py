@@ -236,7 +236,7 @@ def compare(
         )
     ratios = [a.seconds / b.seconds for a, b in zip(costs["plain"], costs["ours"], strict=True)]
     print(
-        f"  ratio of medians {seconds['plain'] / seconds['ours']:.2f},"
+        f"  ratio of medians {ratio:.2f},"
         f" by round {' '.join(f'{ratio:.2f}' for ratio in ratios)};"
         f" load {min(loads):.1f} to {max(loads):.1f} on {os.cpu_count()} cores",
         flush=True,

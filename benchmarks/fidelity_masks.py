@@ -17,7 +17,8 @@ from pathlib import Path
 
 import av
 import numpy as np
-from fidelity import HEIGHT, WIDTH, Frames, Tally, encode, photos, view, x264
+from fidelity import Tally, print_floors
+from footage import HEIGHT, WIDTH, Frames, encode, photos, view, x264
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
 from scipy import ndimage
@@ -131,13 +132,7 @@ def main() -> int:
             for name, each in in_place.items()
         ),
     ]
-    print("\n| floor | measured | wanted | holds |\n|---|--:|--:|---|")
-    failed = 0
-    for name, value, sign, wanted in floors:
-        holds = value >= wanted if sign == ">=" else value <= wanted
-        failed += not holds
-        print(f"| {name} | {value:.4f} | {sign} {wanted:g} | {'yes' if holds else '**NO**'} |")
-    return int(failed > 0)
+    return print_floors(floors)
 
 
 def measure(masks: dict[int, list[Mask]], planes: Planes, reach: int = FAR) -> list[Measured]:

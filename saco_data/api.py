@@ -75,7 +75,7 @@ def load(source: Config = None) -> Dataset:
             each.id: files_of(
                 each,
                 root / "annotations" / each.annotations.file,
-                root / (each.products or f"images/{each.name}"),
+                root / each.products_folder,
             )
             for each in registry.builtin().manifests
         }

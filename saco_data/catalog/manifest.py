@@ -202,6 +202,11 @@ class Manifest(_Facts):
         return f"{self.collection}/{self.name}"
 
     @property
+    def products_folder(self) -> str:
+        """The folder of the products below the root of the collection."""
+        return self.products or f"images/{self.name}"
+
+    @property
     def id(self) -> str:
         """The name of the subset in the ledger, the config and all output.
 

@@ -58,8 +58,7 @@ class SubsetConfig:
     @cached_property
     def images(self) -> Path:
         """The folder of the products, which evaluation reads."""
-        own = self.manifest.products or f"images/{self.manifest.name}"
-        return self.settings.places.images or self.root / own
+        return self.settings.places.images or self.root / self.manifest.products_folder
 
     @property
     def bucket(self) -> str:

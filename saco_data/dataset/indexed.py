@@ -26,7 +26,7 @@ from saco_data.dataset import raw_json
 from saco_data.dataset.raw_json import Annotation, Pair
 from saco_data.model.errors import AnnotationError, SacoError
 from saco_data.model.version import __version__
-from saco_data.storage import files
+from saco_data.storage import files, folders
 
 REMEMBERED = 20_000_000  # bytes: smaller files are indexed at once
 _FRESH = 2 * 10**9  # nanoseconds: a file this young may still change within the same clock tick
@@ -157,8 +157,7 @@ def read(path: Path) -> Indexed:
 
 def folder() -> Path:
     """Where indexes are remembered: `$XDG_CACHE_HOME/saco-data/dataset`."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "saco-data" / "dataset"
+    return folders.cache_folder("dataset")
 
 
 def _index(path: Path, file: io.BufferedReader) -> Arrays:

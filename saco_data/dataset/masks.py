@@ -39,7 +39,7 @@ def decode(segmentation: object, width: int, height: int) -> Mask:
         raise DamagedMask("has no RLE with counts and size")
     if size != [height, width]:
         raise DamagedMask(f"its RLE is of size {size!r:.40}, the picture is [{height}, {width}]")
-    if isinstance(counts, list) and not all(_is_number(each) and each >= 0 for each in counts):
+    if isinstance(counts, list) and not all(type(each) is int and each >= 0 for each in counts):
         raise DamagedMask("its RLE has a run that is not a whole number from 0")
     runs = run_lengths(counts) if isinstance(counts, str) else counts
     filled = sum(runs)
@@ -69,10 +69,6 @@ def _of_polygons(polygons: list[Any], width: int, height: int) -> Mask:
         raise DamagedMask("has an empty list of polygons")
     drawn: Any = rle.merge(rle.frPyObjects(polygons, height, width))  # a list gives a list
     return rle.decode(drawn).astype(bool)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def run_lengths(counts: str) -> list[int]:

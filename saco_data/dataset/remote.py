@@ -7,13 +7,12 @@ there only after its sha256 was that of the inventory.
 from __future__ import annotations
 
 import hashlib
-import os
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 from saco_data.model.errors import Incomplete
-from saco_data.storage import files, inventory
+from saco_data.storage import files, folders, inventory
 from saco_data.storage.inventory import Entry
 from saco_data.storage.names import safe_join
 from saco_data.storage.store import Store, open_store
@@ -90,8 +89,7 @@ def fetch_file(store: Store, key: str, entry: Entry, path: Path) -> None:
 
 def cache_folder(place: str) -> Path:
     """The folder that keeps what was read from a store: in `$XDG_CACHE_HOME/saco-data`."""
-    base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    return base / "saco-data" / "published" / hashlib.sha256(place.encode()).hexdigest()[:16]
+    return folders.cache_folder("published", hashlib.sha256(place.encode()).hexdigest()[:16])
 
 
 @lru_cache(maxsize=4)

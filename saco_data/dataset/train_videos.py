@@ -20,7 +20,7 @@ from saco_data.dataset.videos import open_frame
 if TYPE_CHECKING:
     from PIL import Image
 
-_ENDINGS = ("_manual.json", "_auto.json")
+_KINDS = ("manual", "auto")
 
 
 @dataclass(frozen=True)
@@ -81,12 +81,10 @@ class TrainSubset(Sequence[TrainVideo]):
     def _files(self) -> list[TrainVideo]:
         found = []
         for path in sorted(self.annotations.glob("*.json")):
-            for ending in _ENDINGS:
-                if path.name.endswith(ending):
-                    video = path.name.removesuffix(ending)
-                    kind = ending[1 : -len(".json")]
-                    whole = self.videos / f"{video}.mp4"
-                    found.append(TrainVideo(video, kind, path, self.pictures / video, whole))
+            video, _, kind = path.stem.rpartition("_")
+            if kind in _KINDS:
+                whole = self.videos / f"{video}.mp4"
+                found.append(TrainVideo(video, kind, path, self.pictures / video, whole))
         return found
 
     def __len__(self) -> int:

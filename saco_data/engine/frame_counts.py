@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from saco_data.engine.subset import Subset
 from saco_data.model.reasons import State
-from saco_data.sources.sav_train import video_of
+from saco_data.sources.video_choice import video_of
 from saco_data.state.ledger import Ledger
 
 _SHOWN = 5  # videos that are named

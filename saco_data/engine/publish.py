@@ -76,7 +76,7 @@ class _Publication:
     def __init__(self, subset: Subset, ledger: Ledger, store: Store, stop: threading.Event) -> None:
         self.subset, self.ledger, self.store, self.stop = subset, ledger, store, stop
         self.result = Published(subset.id)
-        self.folder = folder_of(subset)
+        self.folder = subset.manifest.products_folder  # as below the root of its collection
         self.before = inventory.read(store, subset.id)
         self.listed = dict(store.list(f"{self.folder}/"))
 
@@ -205,11 +205,6 @@ class _Publication:
             self.result.is_same = True
             return
         self.store.replace(name, content, stamp)
-
-
-def folder_of(subset: Subset) -> str:
-    """The folder of a subset's products in a store: as below the root of its collection."""
-    return subset.manifest.products or f"images/{subset.manifest.name}"
 
 
 def _annotation_files(subset: Subset) -> Iterator[Path]:

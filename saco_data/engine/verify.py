@@ -58,18 +58,13 @@ def _for_each(
 ) -> list[int]:
     """The exit codes of `work` for each subset; an error in one is told, and the next one begun."""
     codes = [0]
-    executor = executors.make(settings)
-    try:
+    with executors.running(settings) as executor:
         for subset in bind(settings, names):
             try:
                 codes += work(subset, ledger, executor, reporter)
             except SacoError as error:
                 reporter.note(subset.id, str(error))
                 codes.append(error.exit_code)
-    except BaseException:
-        executor.close(now=True)
-        raise
-    executor.close()
     return codes
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import os
 import time
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ import msgspec
 from saco_data.evaluation.results import SubsetResult
 from saco_data.model.errors import SacoError
 from saco_data.model.version import __version__
-from saco_data.storage import files
+from saco_data.storage import files, folders
 
 _FRESH = 2 * 10**9  # nanoseconds: a file this young may still change within the same clock tick
 _MOST = 200  # results that are kept
@@ -26,8 +25,7 @@ _MOST = 200  # results that are kept
 
 def folder() -> Path:
     """Where it is kept: `$XDG_CACHE_HOME/saco-data/evaluate`."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "saco-data" / "evaluate"
+    return folders.cache_folder("evaluate")
 
 
 def stamp(path: Path) -> list[Any] | None:

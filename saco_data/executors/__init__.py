@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -73,3 +74,18 @@ def make(settings: Settings) -> Executor:
             remedy=f"Run {how_to_install('dask')}, or write `executor: local`",
         ) from error
     return make_cluster(where, settings.keys.jobs, settings.state / "cluster")
+
+
+@contextlib.contextmanager
+def running(settings: Settings, executor: Executor | None = None) -> Iterator[Executor]:
+    """An executor for a block, by default that of the config; closed after the block.
+
+    Where the block fails, what runs is stopped.
+    """
+    found = executor or make(settings)
+    try:
+        yield found
+    except BaseException:
+        found.close(now=True)
+        raise
+    found.close()

@@ -179,7 +179,7 @@ def _prepare_worker(memory_bytes: int, ready: Semaphore) -> None:
     """Limits a worker's memory; makes it end with its parent, and at no signal but SIGKILL.
 
     A scheduler that stops a job sends SIGTERM to all its processes: the caller then lets the work
-    under way end, and no item pays for it.
+    under way end, and no failure is counted against a file.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)

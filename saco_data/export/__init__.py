@@ -14,6 +14,7 @@ from importlib import metadata
 from typing import Any
 
 from saco_data.catalog.manifest import Manifest
+from saco_data.config.installation import how_to_install
 from saco_data.dataset.dataset import Dataset, Subset
 from saco_data.export.counts import Counts
 from saco_data.export.place import UNFINISHED, open_place
@@ -84,8 +85,10 @@ def export(
     try:
         write = importlib.import_module(f"saco_data.export.{how.module}").write
     except ImportError as error:
+        if not how.extra:
+            raise
         raise UsageError(
-            f"{name} needs {error.name}", remedy=f"pip install 'saco-data[{how.extra}]'"
+            f"{name} needs {error.name}", remedy=f"Run `{how_to_install(how.extra)}`"
         ) from error
     place.write(UNFINISHED, b"")
     counts: dict[str, Counts] = write(place, sources, one_class)

@@ -88,7 +88,7 @@ def write(place: Place, sources: Sequence[Source], one_class: bool) -> dict[str,
         "conformsTo": "http://mlcommons.org/croissant/1.0",
         "name": "saco-copy",
         "description": "A prepared copy of SA-Co subsets. "
-        + " ".join(f"{each.name}: {each.coverage().in_words()}." for each in sources),
+        + " ".join(f"{each.name}: {each.coverage.in_words()}." for each in sources),
         "version": "1.0.0",
         "license": sorted({each.manifest.licence for each in sources}),
         "citeAs": "; ".join(f"{each.name}: {each.manifest.citation}" for each in sources),
@@ -159,9 +159,8 @@ def _read(place: Place, source: Source, pairs: _Table, masks: _Table, counts: Co
     """Puts the pictures into their place, and fills the two tables."""
     for picture in source.pictures():
         place.put(f"images/{source.name}/{picture.file_name}", picture.path)
-        counts.pictures += 1
+        counts.add(picture)
         for item in picture.items:
-            counts.image_nps += 1
             pairs.add(
                 {
                     "id": str(item.id),
@@ -172,7 +171,6 @@ def _read(place: Place, source: Source, pairs: _Table, masks: _Table, counts: Co
                 }
             )
             for box, mask in zip(item.boxes.tolist(), rles_of(item), strict=True):
-                counts.masks += 1
                 left, top, width, height = box
                 masks.add(
                     {
@@ -204,7 +202,7 @@ def _describe_file(name: str, content: bytes, source: Source) -> dict[str, Any]:
         "@type": "cr:FileObject",
         "@id": name,
         "name": name,
-        "description": source.coverage().in_words(),
+        "description": source.coverage.in_words(),
         "contentUrl": name,
         "encodingFormat": "application/x-parquet",
         "contentSize": f"{len(content)} B",

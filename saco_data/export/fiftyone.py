@@ -38,9 +38,7 @@ def _write(place: Place, source: Source) -> Counts:
             place.put(f"{source.name}/{name}", picture.path)
             file.write(b",\n" if counts.pictures else b"\n")
             file.write(json.dumps(_sample(picture, name, facts)).encode())
-            counts.pictures += 1
-            counts.image_nps += len(picture.items)
-            counts.masks += sum(len(item.annotations) for item in picture.items)
+            counts.add(picture)
         file.write(b"\n]}\n")
     notes = {"name": f"saco-{source.name}", "media_type": "image", "info": facts}
     place.write(f"{source.name}/metadata.json", json.dumps(notes, indent=1).encode())

@@ -63,9 +63,7 @@ def _rows(source: Source, counts: Counts, has_numbers: bool) -> Iterator[dict[st
             for item in row["items"]:
                 item["id"] = str(item["id"])
         row["image"] = {"bytes": picture.path.read_bytes(), "path": picture.file_name}
-        counts.pictures += 1
-        counts.image_nps += len(row["items"])
-        counts.masks += sum(len(item["masks"]) for item in row["items"])
+        counts.add(picture)
         yield row
 
 
@@ -128,7 +126,7 @@ def _describe(sources: Sequence[Source]) -> str:
         ]
     }
     parts = [
-        f"## {source.name}\n\n{source.manifest.title}. {source.coverage().in_words()}.\n\n"
+        f"## {source.name}\n\n{source.manifest.title}. {source.coverage.in_words()}.\n\n"
         f"Licence: {source.manifest.licence}. Citation: {source.manifest.citation}.\n"
         for source in sources
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from pycocotools import mask as rle
@@ -71,6 +72,7 @@ class Source:
                 )
             yield picture
 
+    @cached_property
     def coverage(self) -> Coverage:
         """How much of it is here, by the record beside its annotation file."""
         files = self.subset.files
@@ -96,7 +98,7 @@ class Source:
             "licence": self.manifest.licence,
             "citation": self.manifest.citation,
             "page": self.manifest.access.page,
-            "coverage": self.coverage().as_json(),
+            "coverage": self.coverage.as_json(),
         }
 
 

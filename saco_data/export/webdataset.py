@@ -28,7 +28,7 @@ def write(place: Place, sources: Sequence[Source], one_class: bool) -> dict[str,
 
 def _write(place: Place, source: Source) -> Counts:
     counts = Counts()
-    coverage = source.coverage().as_json()
+    coverage = source.coverage.as_json()
     pictures = enumerate(source.pictures())
     for shard in itertools.count():
         chosen = list(itertools.islice(pictures, SHARD))
@@ -50,9 +50,7 @@ def _members(
     number: int, picture: Picture, coverage: dict[str, Any], counts: Counts
 ) -> Iterator[tuple[str, bytes]]:
     described = describe(picture)
-    counts.pictures += 1
-    counts.image_nps += len(described["items"])
-    counts.masks += sum(len(item["masks"]) for item in described["items"])
+    counts.add(picture)
     suffix = picture.path.suffix.lower().lstrip(".") or "jpg"
     yield f"{number:09d}.{suffix}", picture.path.read_bytes()
     yield f"{number:09d}.json", json.dumps({**described, "coverage": coverage}).encode()

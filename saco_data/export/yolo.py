@@ -41,14 +41,14 @@ def _write(place: Place, source: Source, one_class: bool) -> Counts:
         for item in picture.items:
             negatives += item.is_negative
             number = 0 if one_class else phrases[item.phrase]
-            for mask in item.masks:
-                counts.masks += 1
-                if mask.any():
-                    lines.append(f"{number} {_format(outline(mask), item.width, item.height)}\n")
+            lines += [
+                f"{number} {_format(outline(mask), item.width, item.height)}\n"
+                for mask in item.masks
+                if mask.any()
+            ]
         label = PurePosixPath(f"labels/{name}").with_suffix(".txt")
         place.write(str(label), "".join(lines).encode())
-        counts.pictures += 1
-        counts.image_nps += len(picture.items)
+        counts.add(picture)
     content = {
         "path": ".",
         "train": f"images/{source.name}",

@@ -50,7 +50,7 @@ def encode_jpeg(
     image = Image.fromarray(rgb)
     if size is not None and size != (image.height, image.width):
         image = image.resize((size[1], size[0]), Image.Resampling.BICUBIC)
-    return _encode(image, quality)
+    return encode(image, quality)
 
 
 def check_image(data: bytes | memoryview, *, name: str, vouched: bool = False) -> tuple[int, int]:
@@ -77,14 +77,15 @@ def resize_like_official(data: bytes, size: tuple[int, int]) -> bytes:
         return data
     try:
         with Image.open(io.BytesIO(data)) as image:
-            return _encode(image.resize(size, Image.Resampling.BICUBIC))
+            return encode(image.resize(size, Image.Resampling.BICUBIC))
     except (OSError, ValueError) as error:
         raise ImageError(
             Reason.CORRUPT_IMAGE, f"cannot be resized and saved as JPEG ({error})"
         ) from error
 
 
-def _encode(image: Image.Image, quality: int = 75) -> bytes:
+def encode(image: Image.Image, quality: int = 75) -> bytes:
+    """The JPEG of a picture."""
     buffer = io.BytesIO()
     image.save(buffer, "JPEG", quality=quality)
     return buffer.getvalue()

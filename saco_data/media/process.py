@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -236,8 +237,7 @@ def _check_one(each: Check) -> Outcome:
     if each.product.is_folder:
         return _check_folder(each)
 
-    def failed(reason: Reason, detail: str) -> Outcome:
-        return Outcome(each.subset, name, reason, detail)
+    failed = partial(Outcome, each.subset, name)
 
     try:
         require_regular(each.path)
@@ -272,8 +272,7 @@ def _check_folder(each: Check) -> Outcome:
 
     name = each.product.file_name
 
-    def failed(reason: Reason, detail: str) -> Outcome:
-        return Outcome(each.subset, name, reason, detail)
+    failed = partial(Outcome, each.subset, name)
 
     try:
         found = picture_folders.pictures(each.path)

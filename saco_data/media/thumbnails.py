@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 
 from PIL import Image
 
 from saco_data.media.frames import FrameError, FrameFailure, extract
+from saco_data.media.images import encode
 
 
 def shrink_frames(video: Path, numbers: list[int], longest: int) -> dict[int, bytes]:
@@ -22,9 +22,7 @@ def shrink_frames(video: Path, numbers: list[int], longest: int) -> dict[int, by
                 continue
             image = Image.fromarray(frame.rgb)
             image.thumbnail((longest, longest))
-            buffer = io.BytesIO()
-            image.save(buffer, "JPEG", quality=75)
-            found[frame.index] = buffer.getvalue()
+            found[frame.index] = encode(image)
     except (FrameError, OSError):
         return {}
     return found

@@ -230,7 +230,7 @@ class _Tally:
             disk[self._folder] = below
         fetch = sum(self._fetched, Size())
         raw = self._facts.raw
-        is_streamed = (raw.archive or "").endswith(".gz") and self._config.seek_index is None
+        is_streamed = raw.is_tar_gz and self._config.seek_index is None
         if self._fetched and raw.bytes and is_streamed:
             # Without a seek index, a gzip is read from its start to its last wanted member.
             fetch = known(raw.bytes)

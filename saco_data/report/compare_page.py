@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import metadata
@@ -14,6 +13,7 @@ from markupsafe import Markup
 from PIL import Image
 
 from saco_data import executors
+from saco_data.config.regular import require_regular
 from saco_data.config.settings import Settings
 from saco_data.dataset.pairs import plain
 from saco_data.engine.subset import Subset, bind_one
@@ -49,18 +49,13 @@ class Shown:
 
 def write(settings: Settings, found: Comparison, to: Path) -> Built:
     """Writes the page. Raises DiskFull, OutputError."""
-    running = executors.make(settings)
-    try:
+    with executors.running(settings) as running:
         shown = [
             card
             for name, each in found.subsets.items()
             for verdict in _ORDER
             for card in _show(bind_one(settings, name), each.files, verdict, running)
         ]
-    except BaseException:
-        running.close(now=True)
-        raise
-    running.close()
     html = _render(found, shown).encode("utf-8", "replace")
     files.write_if_changed(to, html)
     rows = sum(len(each.files) for each in found.subsets.values())
@@ -91,7 +86,9 @@ def _show(
 
 def _open(subset: Subset, name: str) -> str | None:
     try:
-        with Image.open(safe_join(subset.config.images, name)) as image:
+        path = safe_join(subset.config.images, name)
+        require_regular(path)
+        with Image.open(path) as image:
             image.draft("RGB", (THUMBNAIL, THUMBNAIL))
             picture = image.convert("RGB")
     except (OSError, ValueError, SyntaxError, UnsafeName, Image.DecompressionBombError):
@@ -113,10 +110,8 @@ def _frame(subset: Subset, video: str, number: int, executor: Executor) -> str:
 
 def _blocks(descriptor: np.typing.NDArray[np.uint8]) -> str:
     image = Image.fromarray(descriptor.reshape(luma.ROWS, luma.COLUMNS))
-    buffer = io.BytesIO()
     large = image.resize((8 * luma.COLUMNS, 8 * luma.ROWS), Image.Resampling.NEAREST)
-    large.save(buffer, "PNG")
-    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+    return as_uri(large, "PNG")
 
 
 def _render(found: Comparison, shown: list[Shown]) -> str:

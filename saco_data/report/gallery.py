@@ -16,10 +16,11 @@ from pathlib import Path
 
 from PIL import Image
 
-from saco_data.config.subset import SubsetConfig
 from saco_data.dataset.drawing import draw_layer
 from saco_data.dataset.pairs import Pair, Pairs, area_of, decode_masks, plain
 from saco_data.dataset.pictures import NoPicture, open_picture
+from saco_data.dataset.train_videos import TrainVideo
+from saco_data.dataset.videos import Video
 from saco_data.model.words import percent
 from saco_data.report import masklets
 from saco_data.report.measures import Looks, measure
@@ -121,18 +122,20 @@ def add(
             to.append(made)
 
 
-def add_videos(gallery: Gallery, config: SubsetConfig, budget: int) -> None:
+def add_videos(
+    gallery: Gallery, subset: str, videos: Iterable[Video | TrainVideo], budget: int
+) -> None:
     """Adds videos of one subset, as `add` does: some frames of each with their masklets."""
     shown = 0
-    for video in masklets.choose(masklets.videos_of(config), config.id):
+    for video in videos:
         name = plain(masklets.name_of(video))
         try:
             strip = masklets.draw_strip(video, THUMBNAIL // 2)
         except masklets.NoFrames as error:
-            gallery.damaged[config.id, name, str(error)] = None
+            gallery.damaged[subset, name, str(error)] = None
             continue
         card = Card(
-            config.id,
+            subset,
             name,
             f"frames {', '.join(map(str, strip.frames))}",
             strip.objects,

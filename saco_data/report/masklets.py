@@ -63,6 +63,13 @@ def choose(videos: Sequence[Video | TrainVideo], seed: int | str) -> list[Video 
     return order
 
 
+def spread(frames: Sequence[int], most: int) -> list[int]:
+    """At most so many of the frames, from the first to the last."""
+    count = min(most, len(frames))
+    last = max(1, count - 1)
+    return [frames[at * (len(frames) - 1) // last] for at in range(count)]
+
+
 def name_of(video: Video | TrainVideo) -> str:
     """The name of a video, and which of its annotation files is meant."""
     return f"{video.name}_{video.kind}" if isinstance(video, TrainVideo) else video.name
@@ -75,16 +82,13 @@ def draw_strip(video: Video | TrainVideo, width: int) -> Strip:
     first, so that small ones stay visible.
     """
     try:
-        annotated = video.annotated
-        count = min(COLUMNS, len(annotated))
-        if not count:
+        numbers = spread(video.annotated, COLUMNS)
+        if not numbers:
             raise NoFrames("has no annotated frame")
-        last = max(1, count - 1)
-        numbers = [annotated[at * (len(annotated) - 1) // last] for at in range(count)]
         pictures = {number: _open(video, number) for number in numbers}
         first = pictures[numbers[0]]
         size = (width, max(1, round(width * first.height / first.width)))
-        whole = (count * (width + GAP) - GAP, size[1])
+        whole = (len(numbers) * (width + GAP) - GAP, size[1])
         picture, layer = Image.new("RGB", whole, PAPER), Image.new("RGBA", whole)
         colours = {name: at for at, name in enumerate(video.objects)}
         for at, number in enumerate(numbers):

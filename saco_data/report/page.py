@@ -19,7 +19,7 @@ from saco_data.engine import status
 from saco_data.model.errors import AnnotationError, UsageError
 from saco_data.model.items import Item
 from saco_data.model.reasons import State
-from saco_data.report import gallery
+from saco_data.report import gallery, masklets
 from saco_data.report.comparison import compare
 from saco_data.report.console import list_evaluator_lines
 from saco_data.report.contents import read_categories
@@ -28,7 +28,7 @@ from saco_data.report.page_data import Data, Subset
 from saco_data.report.rendering import render
 from saco_data.report.templating import Built
 from saco_data.report.timeline import list_timelines
-from saco_data.share import against_masks, card
+from saco_data.share import card, shifts
 from saco_data.share.copies import Copy
 from saco_data.share.paragraph import write_paragraph
 from saco_data.state.ledger import Ledger
@@ -81,19 +81,20 @@ def _gather(
             shown.first, shown.last = min(times), max(times)
             data.times += times
         remarks = _remarks(done)
-        shifts = against_masks.known(
+        shifted = shifts.known(
             settings, each.subset, ledger.facts(each.subset).sha256, keep_list_sha256(done)
         )
-        if shifts and shifts.shifts:
-            remarks.append(f"{shifts.in_words()}: a hint, not a proof, see docs/fidelity.md")
+        if shifted and shifted.shifts:
+            remarks.append(f"{shifted.in_words()}: a hint, not a proof, see docs/fidelity.md")
         note_losses(data.losses, each.subset, items)
         if not each.total:
             continue
         content, categories = None, list[str]()
         try:
             if shown.facts.is_listed:
-                gallery.add_videos(data.gallery, config, budget)
-                data.timelines += list_timelines(config)
+                videos = masklets.choose(masklets.videos_of(config), config.id)
+                gallery.add_videos(data.gallery, config.id, videos, budget)
+                data.timelines += list_timelines(config.id, videos)
             else:
                 content = pairs.read(config.pristine)
                 categories = read_categories(config.pristine)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from saco_data.config.subset import SubsetConfig
 from saco_data.dataset.pairs import plain
 from saco_data.dataset.train_videos import TrainVideo
 from saco_data.dataset.videos import Video
@@ -34,14 +34,14 @@ class Timeline:
     tracks: list[tuple[str, list[bool]]]
 
 
-def list_timelines(config: SubsetConfig) -> list[Timeline]:
-    """The timelines of some videos of a subset, the same ones that the gallery shows."""
+def list_timelines(subset: str, videos: Iterable[Video | TrainVideo]) -> list[Timeline]:
+    """The timelines of the first of these videos of a subset."""
     found: list[Timeline] = []
-    for video in masklets.choose(masklets.videos_of(config), config.id):
+    for video in videos:
         if len(found) == VIDEOS:
             break
         try:
-            timeline = _read(config.id, video)
+            timeline = _read(subset, video)
         except (AnnotationError, Incomplete, FrameError, OSError):
             continue  # the gallery names it among those that could not be drawn
         if timeline:
@@ -52,11 +52,9 @@ def list_timelines(config: SubsetConfig) -> list[Timeline]:
 def _read(subset: str, video: Video | TrainVideo) -> Timeline | None:
     """The timeline of a video, None where nothing is annotated."""
     annotated = video.annotated
-    count = min(FRAMES, len(annotated))
-    if not count or not video.objects:
+    frames = masklets.spread(annotated, FRAMES)
+    if not frames or not video.objects:
         return None
-    last = max(1, count - 1)
-    frames = [annotated[at * (len(annotated) - 1) // last] for at in range(count)]
     names = list(video.objects)[:OBJECTS]
     seen: dict[int, list[bool]] = {name: [] for name in names}
     for frame in frames:

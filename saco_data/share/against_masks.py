@@ -7,9 +7,8 @@ for as long as the copy stays the same.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -29,12 +28,12 @@ from saco_data.media.frames import FrameError, FrameFailure, extract
 from saco_data.model.items import Item
 from saco_data.model.reasons import State
 from saco_data.model.records import Product
-from saco_data.share import describing, edges
+from saco_data.share import describing, edges, shifts
+from saco_data.share.shifts import NAME, Found, known
 from saco_data.state.ledger import Ledger
-from saco_data.storage import files, untrusted_json
 
-NAME = "against_masks.json"
-FORMAT = 1
+__all__ = ["NAME", "Annotated", "Found", "known", "look_at", "measure"]
+
 MOST_PRODUCTS = 30  # of a video, spread over it; more do not make the claim safer
 
 
@@ -48,30 +47,6 @@ class Annotated:
     segmentations: list[Any]
 
 
-@dataclass
-class Found:
-    """What the masks of a subset say. `videos`: of how many it could be told at all.
-
-    `shifts`: the videos that look shifted: frame n + shift fits the masks of frame n best.
-    """
-
-    videos: int = 0
-    shifts: dict[str, int] = field(default_factory=dict)
-
-    def in_words(self) -> str:
-        """A sentence without its full stop; "" where no video looks shifted."""
-        if not self.shifts:
-            return ""
-        sizes = [abs(k) for k in self.shifts.values()]
-        low, high = min(sizes), max(sizes)
-        size = f"{low}" if low == high else f"{low} to {high}"
-        count = len(self.shifts)
-        return (
-            f"{count:,} of {self.videos:,} videos {'looks' if count == 1 else 'look'} shifted by "
-            f"about {size} frames against the masks"
-        )
-
-
 def measure(
     settings: Settings, names: Sequence[str], *, executor: Executor | None = None
 ) -> dict[str, Found]:
@@ -80,40 +55,24 @@ def measure(
     Raises UsageError where the annotations changed since they were prepared, OutputError.
     """
     found: dict[str, Found] = {}
-    kept: dict[str, Any] = _read(settings)
-    running = executor or executors.make(settings)
-    try:
-        with Ledger(settings.state, read_only=True) as ledger:
-            for subset in bind(settings, names):
-                facts = ledger.facts(subset.id)
-                if not facts.files or not has_masks_of_frames(subset):
-                    continue
-                done = ledger.items(subset.id, state=State.DONE)
-                found[subset.id] = _measure(subset, done, running)
-                kept[subset.id] = {
-                    "annotation_sha256": facts.sha256,
-                    "keep_list_sha256": keep_list_sha256(done),
-                    **vars(found[subset.id]),
-                }
-    except BaseException:
-        running.close(now=True)
-        raise
-    running.close()
-    content = {"format": FORMAT, "subsets": kept}
-    files.write_if_changed(settings.state / NAME, json.dumps(content, indent=1).encode() + b"\n")
+    kept: dict[str, Any] = shifts.read(settings)
+    with (
+        executors.running(settings, executor) as running,
+        Ledger(settings.state, read_only=True) as ledger,
+    ):
+        for subset in bind(settings, names):
+            facts = ledger.facts(subset.id)
+            if not facts.files or not has_masks_of_frames(subset):
+                continue
+            done = ledger.items(subset.id, state=State.DONE)
+            found[subset.id] = _measure(subset, done, running)
+            kept[subset.id] = {
+                "annotation_sha256": facts.sha256,
+                "keep_list_sha256": keep_list_sha256(done),
+                **vars(found[subset.id]),
+            }
+    shifts.write(settings, kept)
     return found
-
-
-def known(settings: Settings, subset: str, annotations: str, keep_list: str) -> Found | None:
-    """What was found for a subset with these digests of annotations and keep-list, if anything."""
-    content: Any = _read(settings).get(subset)
-    try:
-        if (content["annotation_sha256"], content["keep_list_sha256"]) != (annotations, keep_list):
-            return None
-        shifts = {str(name): int(k) for name, k in content["shifts"].items()}
-        return Found(int(content["videos"]), shifts)
-    except (KeyError, TypeError, ValueError, AttributeError):
-        return None
 
 
 def has_masks_of_frames(subset: Subset) -> bool:
@@ -121,23 +80,16 @@ def has_masks_of_frames(subset: Subset) -> bool:
     return bool(subset.manifest.frames) and not subset.manifest.is_listed
 
 
-def _read(settings: Settings) -> dict[str, Any]:
-    try:
-        content = untrusted_json.parse((settings.state / NAME).read_bytes())
-        subsets = content["subsets"] if content["format"] == FORMAT else {}
-    except (OSError, ValueError, KeyError, TypeError):
-        return {}
-    return subsets if isinstance(subsets, dict) else {}
-
-
 def _measure(subset: Subset, done: Mapping[str, Item], executor: Executor) -> Found:
     index = subset.read_index()
     content = pairs.read(subset.config.pristine)
     by_file = content.by_file()
-    by_video: dict[str, list[Product]] = {}
-    for product in describing.in_order(index.products[n] for n in done if n in index.products):
-        if product.video is not None and product.frame is not None:
-            by_video.setdefault(product.video, []).append(product)
+    products_here = (index.products[name] for name in done if name in index.products)
+    by_video = describing.by_video(
+        each
+        for each in describing.in_order(products_here)
+        if each.video is not None and each.frame is not None
+    )
     tasks = []
     for video, products in by_video.items():
         path = describing.video_of(subset, video)

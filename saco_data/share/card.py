@@ -14,6 +14,7 @@ import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -25,7 +26,7 @@ from saco_data.engine.subset import Subset, bind
 from saco_data.model.errors import UsageError
 from saco_data.model.items import Item
 from saco_data.model.reasons import State
-from saco_data.share import against_masks, lock
+from saco_data.share import lock, shifts
 from saco_data.share.paragraph import write_paragraph
 from saco_data.state.ledger import Ledger
 from saco_data.storage import files, folders
@@ -60,7 +61,12 @@ class SubsetCard:
     # The names of the files that are not here, by reason.
     missing: dict[str, list[str]] = field(default_factory=dict)
     # What `saco lock --against-masks` found; None where it did not look.
-    against_masks: against_masks.Found | None = None
+    against_masks: shifts.Found | None = None
+
+    @cached_property
+    def keep_list_sha256(self) -> str:
+        """The digest of its keep-list."""
+        return keep_list_sha256(self.names)
 
     def as_json(self, subset: str) -> dict[str, Any]:
         """Plain data, without the names: they are in the keep-list."""
@@ -76,7 +82,7 @@ class SubsetCard:
             "unfinished": self.unfinished,
             "frames": {"hdr": self.hdr, "concealed": self.concealed},
             "keep_list": keep_list_name(subset),
-            "keep_list_sha256": keep_list_sha256(self.names),
+            "keep_list_sha256": self.keep_list_sha256,
             "complete": self.complete,
             **({} if found is None else {"against_masks": vars(found)}),
         }
@@ -114,7 +120,7 @@ class Card:
         """One digest of all keep-lists and annotation files, in alphabetical order of subsets."""
         digest = hashlib.sha256()
         for name, each in sorted(self.subsets.items()):
-            line = f"{name} {each.annotation_sha256} {keep_list_sha256(each.names)}\n"
+            line = f"{name} {each.annotation_sha256} {each.keep_list_sha256}\n"
             digest.update(line.encode())
         return digest.hexdigest()
 
@@ -141,9 +147,7 @@ def make(settings: Settings, subsets: Sequence[str]) -> Card:
         }
     if not cards:
         raise UsageError("nothing is prepared yet", remedy="Run `saco prepare` first")
-    copy = {
-        name: (each.annotation_sha256, keep_list_sha256(each.names)) for name, each in cards.items()
-    }
+    copy = {name: (each.annotation_sha256, each.keep_list_sha256) for name, each in cards.items()}
     made = datetime.now(UTC).isoformat(timespec="seconds")
     return Card(made, _list_software(), cards, lock.current_sha256(settings, copy))
 
@@ -178,8 +182,8 @@ def _describe(subset: Subset, ledger: Ledger) -> SubsetCard:
     known = snapshot.products or {}
     names = sorted(name for name, item in known.items() if item.state is State.DONE)
     nps, masks = facts.image_nps_kept, facts.masks_kept
-    known_for = (facts.keep_list_sha256, facts.derived_from)
-    if known_for != (keep_list_sha256(names), facts.sha256):
+    digest = keep_list_sha256(names)
+    if (facts.keep_list_sha256, facts.derived_from) != (digest, facts.sha256):
         # Derived annotations are missing or name files that are missing: count here.
         nps, masks = subset.coverage(set(names))
     by_reason = dict(sorted(state.reasons.items()))
@@ -203,9 +207,7 @@ def _describe(subset: Subset, ledger: Ledger) -> SubsetCard:
         sum(item.is_hdr for item in frames.values()),
         sum(item.is_concealed for item in frames.values()),
         _list_missing(known),
-        against_masks.known(
-            subset.config.settings, subset.id, facts.sha256, keep_list_sha256(names)
-        ),
+        shifts.known(subset.config.settings, subset.id, facts.sha256, digest),
     )
 
 

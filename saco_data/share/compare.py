@@ -165,16 +165,11 @@ def compare(
         for row in lock.rows():
             if row.subset in rows:
                 rows[row.subset][row.file] = row
-        running = executor or executors.make(settings)
-        try:
+        with executors.running(settings, executor) as running:
             found = {
                 name: _compare(subset, lock, ledger, rows.pop(name), running, tell)
                 for name, subset in subsets.items()
             }
-        except BaseException:
-            running.close(now=True)
-            raise
-        running.close()
     return Comparison(lock.sha256, found)
 
 
@@ -202,8 +197,8 @@ def _compare(
     result = ComparedSubset(
         missing_here=len(rows) - len(both), missing_in_lock=len(done) - len(both)
     )
-    same = [name for name in both if done[name].sha256 == rows[name].description.sha256]
-    changed = [name for name in both if name not in set(same)]
+    same = {name for name in both if done[name].sha256 == rows[name].description.sha256}
+    changed = [name for name in both if name not in same]
     tell(f"{subset.id}: {len(same):,} files are identical, {len(changed):,} are to be compared")
     products = index.products
     for name in same:
@@ -258,7 +253,7 @@ def _compare_frames(
             continue
         measured = matching.measure_series(product.frame or 0, reference, around)
         series.append((product, measured))
-        said = matching.decide(measured.shifts, measured.squares, measured.contrast, measured.still)
+        said = measured.judge()
         yield Compared(product.file_name, said, product.video, product.frame, reference)
     names = [product.file_name for product in without]
     described = describing.describe_pictures(subset, names, executor)

@@ -125,7 +125,7 @@ def _load_folder(root: Path, registry: Registry) -> Copy:
         path = root / "annotations" / manifest.annotations.file
         if manifest.is_listed or not path.is_file():
             continue
-        images = root / (manifest.products or f"images/{manifest.name}")
+        images = root / manifest.products_folder
         named = pairs.read(path).by_file()
         names[manifest.id] = frozenset(name for name in named if _is_there(images, name))
         why = {name: "no_file" for name in named if name not in names[manifest.id]}

@@ -55,7 +55,7 @@ def describe_frames_around(
     """
     tasks = [
         (path, group)
-        for video, members in _by_video(products).items()
+        for video, members in by_video(products).items()
         for path in [video_of(subset, video)]
         for group in _split(members)
     ]
@@ -80,7 +80,8 @@ def in_order(products: Iterable[Product]) -> list[Product]:
     return sorted(products, key=lambda each: (each.video or "", each.frame or 0, each.file_name))
 
 
-def _by_video(products: Iterable[Product]) -> dict[str, list[Product]]:
+def by_video(products: Iterable[Product]) -> dict[str, list[Product]]:
+    """Frames by the name of their video."""
     found: dict[str, list[Product]] = {}
     for product in products:
         found.setdefault(product.video or "", []).append(product)

@@ -70,31 +70,28 @@ def write(
     is prepared, or the annotations changed since.
     """
     to = to or path_of(settings)
-    running = executor or executors.make(settings)
-    try:
-        with Ledger(settings.state, read_only=True) as ledger:
-            subsets = [each for each in bind(settings, names) if ledger.facts(each.id).files]
-            done = {each.id: ledger.items(each.id, state=State.DONE) for each in subsets}
-            if not any(done.values()):
-                raise UsageError("nothing is prepared yet", remedy="Run `saco prepare` first")
-            header = {
-                each.id: LockedSubset(
-                    ledger.facts(each.id).sha256,
-                    keep_list_sha256(done[each.id]),
-                    len(done[each.id]),
-                )
-                for each in subsets
-            }
-            rows = (
-                row
-                for each in subsets
-                for row in _rows(each, ledger, done[each.id], neighbours, running)
+    with (
+        executors.running(settings, executor) as running,
+        Ledger(settings.state, read_only=True) as ledger,
+    ):
+        subsets = [each for each in bind(settings, names) if ledger.facts(each.id).files]
+        done = {each.id: ledger.items(each.id, state=State.DONE) for each in subsets}
+        if not any(done.values()):
+            raise UsageError("nothing is prepared yet", remedy="Run `saco prepare` first")
+        header = {
+            each.id: LockedSubset(
+                ledger.facts(each.id).sha256,
+                keep_list_sha256(done[each.id]),
+                len(done[each.id]),
             )
-            count = lock_file.write(to, header, rows)
-    except BaseException:
-        running.close(now=True)
-        raise
-    running.close()
+            for each in subsets
+        }
+        rows = (
+            row
+            for each in subsets
+            for row in _rows(each, ledger, done[each.id], neighbours, running)
+        )
+        count = lock_file.write(to, header, rows)
     return Written(to, files.sha256_of(to), to.stat().st_size, count)
 
 
@@ -133,7 +130,7 @@ def _rows(
     check_annotations(subset, index.sha256, ledger.facts(subset.id).sha256)
     names = [name for name in sorted(done) if done[name].sha256 and name in index.products]
     pictures = [name for name in names if describing.is_picture(subset, name)]
-    others = [name for name in names if name not in set(pictures)]
+    others = [name for name in names if not describing.is_picture(subset, name)]
     if subset.manifest.frames:
         products = describing.in_order(index.products[name] for name in pictures)
         videos = ledger.items(subset.id, is_asset=True)

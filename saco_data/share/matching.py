@@ -120,9 +120,7 @@ def is_still(around: Mapping[int, Luma]) -> bool:
 
 def judge_series(reference: Luma, candidates: Mapping[int, Luma]) -> Judgement:
     """What this copy's frame n (0) and the frames around it (by distance) say of a lock's frame."""
-    shifts = np.array(sorted(candidates))
-    left = residuals(reference, np.stack([candidates[k] for k in shifts]))
-    return decide(shifts, left**2, float(reference.std()), is_still(candidates))
+    return measure_series(0, reference, candidates).judge()
 
 
 def decide(
@@ -223,6 +221,10 @@ class Series:
     squares: NDArray[np.float64]
     contrast: float
     still: bool
+
+    def judge(self) -> Judgement:
+        """The verdict on this frame alone."""
+        return decide(self.shifts, self.squares, self.contrast, self.still)
 
 
 def measure_series(frame: int, reference: Luma, candidates: Mapping[int, Luma]) -> Series:

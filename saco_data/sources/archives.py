@@ -95,6 +95,9 @@ class ArchiveSource(RawMediumSource):
                 key = self.key_of_member(prefix + member.name, wanted)
                 if key is not None:
                     sizes[key] = member.size
+                    wanted.discard(key)
+                    if not wanted:
+                        break  # at its end a zip is compared with all headers of its members
         except (SacoError, OSError):
             pass  # fetching reports the fault
         return sizes

@@ -9,12 +9,12 @@ fetched afterwards, by ranges.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import logging
 import re
-from collections.abc import Collection, Iterable, Iterator, Sequence
+import threading
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from saco_data.dataset import listing
 from saco_data.dataset.listing import Found
@@ -29,7 +29,7 @@ from saco_data.storage.names import UnsafeName, safe_join
 from saco_data.transports.base import Failure, Stopped
 
 if TYPE_CHECKING:
-    from saco_data.transports.archive import Member
+    from saco_data.transports.archive import ArchiveDamaged, Member
     from saco_data.transports.http import Http
 
 log = logging.getLogger(__name__)
@@ -92,8 +92,17 @@ class ListedSource(ArchiveSource):
         """Adds to the listing what the content of a member tells."""
 
     def unlisted(self) -> list[str]:
-        known = listing.read_archives(self.config.pristine)
-        return [name for name in self.archives() if name not in known]
+        return self.find_lacking(listing.read_archives(self.config.pristine))
+
+    def find_lacking(self, known: Mapping[str, Found]) -> list[str]:
+        """The archives of which these records do not tell enough."""
+        return [
+            name for name in self.archives() if name not in known or not self.is_enough(known[name])
+        ]
+
+    def is_enough(self, found: Found) -> bool:
+        """Whether the record of an archive tells all that the config asks."""
+        return True
 
     def write_listing(self, context: Context) -> list[str]:
         """See `Source.write_listing`. The listing is written after each archive.
@@ -156,7 +165,9 @@ class ListedSource(ArchiveSource):
 
         raw, found = self.raw_of(archive), self._begin()
         try:
-            with self.open_http() as http, self._asking_for_links():
+            with contextlib.ExitStack() as stack:
+                stack.enter_context(self._asking_for_links())
+                http = None if isinstance(raw, Path) else stack.enter_context(self.open_http())
                 try:
                     if self._unpacks(archive):
                         self._unpack(http, str(raw), archive, found, context)
@@ -176,12 +187,11 @@ class ListedSource(ArchiveSource):
         return found
 
     def _list(
-        self, http: Http, raw: str | Path | None, name: str, found: Found, context: Context
+        self, http: Http | None, raw: str | Path | None, name: str, found: Found, context: Context
     ) -> None:
         from saco_data.transports import archive
 
-        is_here = isinstance(raw, Path)
-        medium = raw if isinstance(raw, Path) else http.open(str(raw), stop=context.stop)
+        is_here, medium = isinstance(raw, Path), _open(raw, http, context.stop)
         prefix = f"{raw}/" if isinstance(raw, Path) and raw.is_dir() else ""
 
         def tells(member: str) -> bool:
@@ -196,7 +206,9 @@ class ListedSource(ArchiveSource):
             if key and not member.refusal:
                 self.learn(key, member.read(), found)
 
-    def _unpack(self, http: Http, url: str, name: str, found: Found, context: Context) -> None:
+    def _unpack(
+        self, http: Http | None, url: str, name: str, found: Found, context: Context
+    ) -> None:
         from saco_data.transports import archive
 
         def is_missing(member: str) -> bool:
@@ -207,7 +219,7 @@ class ListedSource(ArchiveSource):
             return self._is_missing(key)
 
         for member in archive.members(
-            http.open(url, stop=context.stop),
+            _open(url, http, context.stop),
             is_missing,
             checkpoint=self.config.folder / _checkpoint(name),
             checksum=self._find_checksum(http, name),
@@ -237,11 +249,11 @@ class ListedSource(ArchiveSource):
             if not error.alone:
                 raise
 
-    def _remove_doubtful(self, names: Iterable[str], error: Failure) -> None:
+    def _remove_doubtful(self, names: Iterable[str], error: ArchiveDamaged) -> None:
         """Removes what was unpacked where it may come from damaged bytes."""
         from saco_data.storage.fetched import is_fetched
 
-        if getattr(error, "cut", False):
+        if error.cut:
             return
         for key in names:
             with contextlib.suppress(UnsafeName):
@@ -251,44 +263,46 @@ class ListedSource(ArchiveSource):
 
     def _is_as_published(
         self,
-        http: Http,
+        http: Http | None,
         raw: str | Path | None,
         archive: str,
-        error: Failure,
+        error: ArchiveDamaged,
         context: Context,
     ) -> bool:
         """Whether a damaged archive has the published checksum; it is read once more for that."""
         from saco_data.transports.archive.local import LocalFile
+        from saco_data.transports.archive.raw import Digest
 
-        checksum = None if getattr(error, "foreign", False) else self._find_checksum(http, archive)
+        checksum = None if error.foreign else self._find_checksum(http, archive)
         if checksum is None:
             return False
-        digest = hashlib.new("md5" if len(checksum) == 32 else "sha256", usedforsecurity=False)
-        is_here = isinstance(raw, Path)
-        medium = LocalFile(raw) if isinstance(raw, Path) else http.open(str(raw), stop=context.stop)
-        for piece in medium.stream():
-            if is_here and context.stop.is_set():
-                raise Stopped
-            digest.update(piece)
-        return digest.hexdigest() == checksum
+        is_here, medium = isinstance(raw, Path), _open(raw, http, context.stop)
+        digest = Digest(checksum)
+        try:
+            for piece in (LocalFile(medium) if is_here else medium).stream():
+                if is_here and context.stop.is_set():
+                    raise Stopped
+                digest.update(piece)
+            return digest.matches()
+        finally:
+            digest.close()
 
     def _is_last_whole(
-        self, http: Http, raw: str | Path | None, archive: str, found: Found
+        self, http: Http | None, raw: str | Path | None, archive: str, found: Found
     ) -> bool:
         """Whether the last file that was seen in a damaged archive can be read to its end."""
         from saco_data.transports.archive import ArchiveDamaged, members
 
         if self._unpacks(archive):
             return not self._is_missing(found.last)
-        medium = raw if isinstance(raw, Path) else http.open(str(raw))
         try:
-            for member in members(medium, lambda name: self.find_key(name) == found.last):
+            for member in members(_open(raw, http), lambda name: self.find_key(name) == found.last):
                 return member.refusal != "" or len(member.read()) == member.size
         except ArchiveDamaged:
             pass
         return False
 
-    def _tell_of_source(self, archive: str, found: Found, error: Failure) -> None:
+    def _tell_of_source(self, archive: str, found: Found, error: ArchiveDamaged) -> None:
         """Says that an archive was published damaged; what it holds before the damage counts."""
         log.warning(
             "%s: %s. It has the published checksum, so it is damaged at its source; the %d files "
@@ -300,7 +314,7 @@ class ListedSource(ArchiveSource):
             extra={"subset": self.name},
         )
 
-    def _find_checksum(self, http: Http, archive: str) -> str | None:
+    def _find_checksum(self, http: Http | None, archive: str) -> str | None:
         """The published md5 or sha256 of an archive; None where no list is at hand."""
         for name in CHECKSUMS:
             content = self._read_checksums(http, archive, name)
@@ -308,13 +322,13 @@ class ListedSource(ArchiveSource):
                 return found
         return None
 
-    def _read_checksums(self, http: Http, archive: str, name: str) -> bytes:
+    def _read_checksums(self, http: Http | None, archive: str, name: str) -> bytes:
         links, given = self.config.links_file, self.config.raw
         try:
             if isinstance(given, Path):
                 folder = given if given.is_dir() else given.parent
                 return (folder / name).read_bytes()[:CHECKSUMS_LIMIT]
-            if given or links is None:
+            if given or links is None or http is None:
                 return b""
             return http.get(find_link(links, name), limit_bytes=CHECKSUMS_LIMIT)
         except (OSError, Blocked, Failure):
@@ -336,6 +350,14 @@ class ListedSource(ArchiveSource):
                 "it goes on where it stopped",
                 reason=Reason.LINK_EXPIRED,
             ) from error
+
+
+def _open(raw: str | Path | None, http: Http | None, stop: threading.Event | None = None) -> Any:
+    """An archive to read: a path as it is, an address by `http`."""
+    if isinstance(raw, Path):
+        return raw
+    assert http is not None
+    return http.open(str(raw), stop=stop)
 
 
 def _checkpoint(archive: str) -> str:

@@ -19,6 +19,7 @@ from saco_data.model.records import Product
 from saco_data.sources import video_choice
 from saco_data.sources.base import Context
 from saco_data.sources.listed import ListedSource
+from saco_data.sources.video_choice import video_of
 from saco_data.storage import files
 from saco_data.storage.names import safe_join
 
@@ -45,9 +46,9 @@ class SavTrainSource(ListedSource):
     def products_of(self, name: str) -> tuple[Product, ...]:
         own, stem = self.config.collection, name.rpartition("/")[2]
         video = video_of(stem)
-        chosen = self._choose()
         if self._videos is not None and video not in self._videos:
             return ()
+        chosen = self._choose()
         if chosen is not None and video not in chosen:
             return ()
         if stem.endswith(".mp4"):
@@ -88,11 +89,8 @@ class SavTrainSource(ListedSource):
         assert found.edited is not None
         found.edited[video_of(key)] = sav_json.count_edited(content)
 
-    def unlisted(self) -> list[str]:
-        if self.config.collection.most_edited is None:
-            return super().unlisted()
-        known = listing.read_archives(self.config.pristine)
-        return [name for name in self.archives() if name not in known or known[name].edited is None]
+    def is_enough(self, found: Found) -> bool:
+        return self.config.collection.most_edited is None or found.edited is not None
 
     def _begin(self) -> Found:
         return Found(edited=None if self.config.collection.most_edited is None else {})
@@ -161,13 +159,13 @@ class SavTrainSource(ListedSource):
             return None
         stamp = files.stamp(self.config.pristine)
         if self._choice is None or self._choice[0] != stamp:
-            if missing := self.unlisted():
+            found = listing.read_archives(self.config.pristine)
+            if missing := self.find_lacking(found):
                 raise AnnotationError(
                     f"{len(missing)} archives must be listed before the videos can be chosen",
                     item=str(self.config.pristine),
                     remedy=f"Run `saco prepare {self.name}`",
                 )
-            found = listing.read_archives(self.config.pristine)
             here = {name: each for name, each in found.items() if name in self.archives()}
             own = self.config.collection
             self._choice = (
@@ -214,11 +212,6 @@ class SavTrainSource(ListedSource):
             first, _, last = str(each).partition("-")
             numbers.update(range(int(first), int(last or first) + 1))
         return numbers if of_videos is None else numbers & of_videos
-
-
-def video_of(name: str) -> str:
-    """The id of the video that a file or folder belongs to: its name begins with it."""
-    return name.rpartition("/")[2][: len("sav_000000")]
 
 
 def hash_of(names: Iterable[str]) -> str:

@@ -66,12 +66,16 @@ def fetch_named(
         return source.extract(asset, member, f"{reader.origin}#{row.name}", keep=is_remote)
 
     try:
-        rows = _rows(source, reader, wanted)
-        keys = {row.name: source.key_of_member(row.name, wanted) or "" for row in rows}
+        by_key = _rows(source, reader, wanted)
+        keys = {row.name: key for key, row in by_key.items()}
         if is_remote:
             medium.require_version()
         for found in take_members(
-            reader, rows, extract, connections=connections(source), stop=context.stop
+            reader,
+            list(by_key.values()),
+            extract,
+            connections=connections(source),
+            stop=context.stop,
         ):
             del wanted[found.asset.key if isinstance(found, Arrival) else found.key]
             yield found
@@ -89,8 +93,8 @@ def _say(source: ArchiveSource, what: str, reader: RangeReader) -> None:
     )
 
 
-def _rows(source: ArchiveSource, reader: RangeReader, wanted: dict[str, Asset]) -> list[Row]:
-    """The rows of the wanted members, one for each asset. Raises BadIndex, OutputError."""
+def _rows(source: ArchiveSource, reader: RangeReader, wanted: dict[str, Asset]) -> dict[str, Row]:
+    """The row of each wanted member, by its key. Raises BadIndex, OutputError."""
     from saco_data.transports.seek_index import rows as index
 
     if not reader.seekable:
@@ -108,8 +112,7 @@ def _rows(source: ArchiveSource, reader: RangeReader, wanted: dict[str, Asset]) 
         raise index.BadIndex("the archive has another ETag by now")
     if source.published_md5() not in (None, archive.md5):
         raise index.BadIndex("it is of an archive with another md5 than the published one")
-    by_key = {source.key_of_member(row.name, wanted): row for row in reversed(rows)}
-    return list(by_key.values())
+    return {source.key_of_member(row.name, wanted) or "": row for row in reversed(rows)}
 
 
 def _file(source: ArchiveSource) -> Path:

@@ -13,6 +13,11 @@ from saco_data.config.keys import Sample
 from saco_data.dataset.listing import Found
 
 
+def video_of(name: str) -> str:
+    """The id of the video that a file or folder belongs to: its name begins with it."""
+    return name.rpartition("/")[2][: len("sav_000000")]
+
+
 def choose(
     archives: Mapping[str, Found],
     among: Collection[str] | None,
@@ -27,7 +32,7 @@ def choose(
     each smaller one. `among`: the ids that count, None for all.
     """
     names = {name for found in archives.values() for name in found.names}
-    videos = {name[-len("sav_000000.mp4") : -len(".mp4")] for name in names if _is_video(name)}
+    videos = {video_of(name) for name in names if name.endswith(".mp4")}
     if among is not None:
         videos &= set(among)
     if most_edited is not None:
@@ -40,10 +45,6 @@ def choose(
         drawn = sorted(videos, key=lambda video: _draw(sample.seed, video))
         videos = set(drawn[: sample.videos])
     return frozenset(videos)
-
-
-def _is_video(name: str) -> bool:
-    return name.endswith(".mp4")
 
 
 def _draw(seed: int, video: str) -> str:

@@ -44,6 +44,12 @@ def mount_of(path: Path) -> Path:
     return path
 
 
+def cache_folder(*parts: str) -> Path:
+    """A folder of what can be made again: below `$XDG_CACHE_HOME/saco-data`."""
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base).joinpath("saco-data", *parts)
+
+
 def list_files(folder: Path, *, without: str | None = None) -> dict[str, int]:
     """The size in bytes of every file below a folder, by its name relative to the folder.
 

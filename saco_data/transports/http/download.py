@@ -191,7 +191,7 @@ class Download:
         if length > SMALL:
             if length > min(MEDIUM, self.session.memory):
                 return False
-            self.reserved = length
+            self.reserved += length  # one for each request that came so far
             self.session.memory -= length
         return True
 

@@ -159,23 +159,23 @@ class RemoteFile:
 
     async def _read(self, chunk: Chunk) -> AsyncGenerator[bytes, None]:
         """The bytes of a chunk in pieces of up to 1 MiB, over as many requests as needed."""
-        size, offset = self._version.size, chunk.at
+        size = self._version.size
         retries = Retries(self._session.breaker)
         held: list[bytes] = []
         held_bytes = 0
-        while offset + held_bytes < chunk.stop:
+        while chunk.at < chunk.stop:
             failed = None
             try:
                 async with self._session.ask(
                     self._url,
                     self._headers,
-                    start=offset,
+                    start=chunk.at,
                     stop=None if chunk.stop in (size, sys.maxsize) else chunk.stop,
                     known=self._version,
-                    sure=offset > 0 or self.identity != "",
+                    sure=chunk.at > 0 or self.identity != "",
                     hold=False,
                 ) as body:
-                    skip = offset - body.start
+                    skip = chunk.at - body.start
                     self._wasted += skip if self._seekable else 0
                     if size is not None and self._wasted > size:
                         raise RequestFailure(
@@ -186,25 +186,23 @@ class RemoteFile:
                     async for piece in body.pieces(self._session.policy.stall_timeout):
                         if skip:
                             piece, skip = piece[skip:], max(0, skip - len(piece))
-                        piece = piece[: max(0, chunk.stop - offset - held_bytes)]
+                        piece = piece[: max(0, chunk.stop - chunk.at)]
                         if held and held_bytes + len(piece) > _PIECE:
                             retries.record_progress(held_bytes)
-                            offset += held_bytes
                             yield b"".join(held)
                             held, held_bytes = [], 0
                         held.append(piece)
                         held_bytes += len(piece)
                         chunk.at += len(piece)
-                        if offset + held_bytes >= chunk.stop:
+                        if chunk.at >= chunk.stop:
                             break
-                    if offset + held_bytes < chunk.stop < sys.maxsize:
+                    if chunk.at < chunk.stop < sys.maxsize:
                         raise RequestFailure(
                             "the body was cut short", reason=Reason.SHORT_BODY, transient=True
                         )
             except RequestFailure as failure:
                 failed = failure
             if held:
-                offset += held_bytes
                 yield b"".join(held)
                 held, held_bytes = [], 0
             if failed is None:

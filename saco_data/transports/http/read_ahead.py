@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections import deque
 from collections.abc import AsyncGenerator, Callable
 
@@ -13,12 +12,9 @@ _CHUNK = 1 << 22  # bytes that one connection fetches, where several share the s
 
 
 class Chunk:
-    """A range that one connection fetches, by default to the end of the file.
+    """A range that one connection fetches: `at` moves on, `stop` may be lowered."""
 
-    `at` moves on; `stop` may be lowered.
-    """
-
-    def __init__(self, start: int, stop: int = sys.maxsize) -> None:
+    def __init__(self, start: int, stop: int) -> None:
         self.at = start
         self.stop = stop
         self.pieces: deque[bytes] = deque()

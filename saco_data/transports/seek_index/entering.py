@@ -6,13 +6,14 @@ The header of the tar must name it and give its size, and its sha256 must be tha
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 
 from saco_data.transports.archive import gzip_header
 from saco_data.transports.archive.safety import ArchiveDamaged
-from saco_data.transports.archive.seekpoint import ERRORS, enter, inflater
+from saco_data.transports.archive.seekpoint import ERRORS, WINDOW, enter, inflater
 from saco_data.transports.archive.stream import Stream
 from saco_data.transports.archive.tars import next_entry
-from saco_data.transports.seek_index.rows import WINDOW, Row
+from saco_data.transports.seek_index.rows import Row
 
 # What `inflate` raises where the data are damaged.
 DAMAGE: tuple[type[Exception], ...] = (ValueError, *ERRORS)
@@ -28,11 +29,10 @@ def take_out(row: Row, data: bytes | memoryview) -> bytes:
 
     Raises WrongMember.
     """
-    window = bytearray(WINDOW)
-    for at, run in row.window.items():
-        window[at : at + len(run) // 2] = bytes.fromhex(run)
     try:
-        output, _ = inflate(data, row.bit % 8, bytes(window), row.skip + row.head + row.size)
+        output, _ = inflate(
+            data, row.bit % 8, fill_window(row.window), row.skip + row.head + row.size
+        )
     except DAMAGE as error:
         raise WrongMember(f"cannot be inflated ({error})") from None
     _check_header(row, output[row.skip : row.skip + row.head])
@@ -40,6 +40,14 @@ def take_out(row: Row, data: bytes | memoryview) -> bytes:
     if hashlib.sha256(content).hexdigest() != row.sha256:
         raise WrongMember("its sha256 differs")
     return content
+
+
+def fill_window(runs: Mapping[int, str]) -> bytes:
+    """A window with these runs of hex digits, by position, and zeros elsewhere."""
+    window = bytearray(WINDOW)
+    for at, run in runs.items():
+        window[at : at + len(run) // 2] = bytes.fromhex(run)
+    return bytes(window)
 
 
 def inflate(data: bytes | memoryview, bit: int, window: bytes, length: int) -> tuple[bytes, int]:

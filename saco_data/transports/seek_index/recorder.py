@@ -7,14 +7,13 @@ import hashlib
 
 from saco_data.transports.archive.index import Entry
 from saco_data.transports.archive.safety import refusal_of
-from saco_data.transports.archive.seekpoint import Inflater
+from saco_data.transports.archive.seekpoint import WINDOW, Inflater
 from saco_data.transports.seek_index.blocks import BlockInflater, Boundary
 from saco_data.transports.seek_index.rows import (
     HEAD_LIMIT,
     LEAD_LIMIT,
     MEMBER_LIMIT,
     PACKED_LIMIT,
-    WINDOW,
     Row,
 )
 from saco_data.transports.seek_index.window import find_needed

@@ -19,9 +19,9 @@ from msgspec import Meta
 from saco_data.config.regular import require_regular
 from saco_data.storage.disk_errors import explain_errors
 from saco_data.storage.files import open_atomic
+from saco_data.transports.archive.seekpoint import WINDOW
 
 FORMAT = "saco-seek-index-1"
-WINDOW = 32 << 10  # bytes of output to which deflate may refer
 MEMBER_LIMIT = 64 << 20  # bytes of a member that can be in an index
 LEAD_LIMIT = 16 << 20  # bytes of output between the block's begin and the member's header
 HEAD_LIMIT = 2 << 20  # bytes of a member's headers

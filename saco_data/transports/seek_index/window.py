@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from saco_data.transports.seek_index.entering import DAMAGE, inflate
-from saco_data.transports.seek_index.rows import WINDOW
+from saco_data.transports.archive.seekpoint import WINDOW
+from saco_data.transports.seek_index.entering import DAMAGE, fill_window, inflate
 
 _POSITIONS = np.arange(WINDOW)
 # Three windows: a byte of output that derives from position p is p % 256, p // 256, 255 - p % 256.
@@ -34,11 +34,8 @@ def find_needed(
             )
             derived = low != inverted
             runs = _runs(np.unique(low[derived] + 256 * high[derived].astype(np.intp)), full)
-        sparse = bytearray(WINDOW)
-        for at, run in runs.items():
-            sparse[at : at + len(run) // 2] = bytes.fromhex(run)
         # What is not derived from these bytes comes from the archive alone.
-        again, _ = inflate(data[:used], bit, bytes(sparse), length)
+        again, _ = inflate(data[:used], bit, fill_window(runs), length)
     except DAMAGE:
         return None
     return (runs, used) if again[skip:] == expected else None

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import os
+import random
 import subprocess
 import sys
 import tarfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from saco_data.sandbox.http_server import FileServer
+from saco_data.model.reasons import Reason
+from saco_data.sandbox.http_server import Fault, Faults, FileServer
+from saco_data.transports.base import Policy, Request
+from saco_data.transports.http import Http
+from saco_data.transports.http.session import Session
 
 # 200 MB are promised; a smaller file with a smaller limit says the same sooner.
 LIMIT = 100 * 1024  # kilobytes
@@ -62,3 +68,25 @@ def test_a_large_member_of_an_archive_keeps_memory_flat(tmp_path: Path) -> None:
     member.size = SIZE - 1024
     with FileServer({"/large.tar": holes(tmp_path / "tar", member.tobuf())}) as server:
         assert peak(f"{server.url}/large.tar", tmp_path / "got", member.size) < LIMIT
+
+
+def test_room_for_files_in_memory_is_given_back_when_they_break_off(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sessions: list[Session] = []
+    free: list[int] = []
+    usual = Session.__init__
+
+    def noted(self: Session, *arguments: Any, **options: Any) -> None:
+        usual(self, *arguments, **options)
+        sessions.append(self)
+        free.append(self.memory)
+
+    monkeypatch.setattr(Session, "__init__", noted)
+    content = random.Random(1).randbytes(900_000)
+    with FileServer({"/a": content}) as server, Http(Policy(backoff_seconds=0)) as http:
+        server.faults = Faults(kinds=(Fault.SHORT_BODY,), probability=1, first=2)
+        (reply,) = http.fetch([Request("a", f"{server.url}/a", tmp_path / "a")])
+        (session,) = sessions
+        assert reply.reason is Reason.OK and reply.attempts == 3
+        assert [session.memory] == free
