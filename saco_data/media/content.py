@@ -69,7 +69,7 @@ def _check_video(data: bytes, name: str) -> int:
     import av
 
     try:
-        with av.open(io.BytesIO(data), "r") as container:
+        with av.open(io.BytesIO(data), "r", metadata_errors="replace") as container:
             stream = container.streams.video[0]
             packets = sum(1 for packet in container.demux(stream) if packet.size)
             container.seek(0)

@@ -74,7 +74,7 @@ class TinySubset:
         self.tar.write_bytes(archive(names, version))
 
     def install(self, lines: str, name: str = "saco") -> Path:
-        """Makes these lines of the shell a command in the folder's `.venv/bin`; returns its path."""
+        """Puts a shell script of these lines into `.venv/bin` of the folder; returns its path."""
         command = self.folder / ".venv" / "bin" / name
         command.parent.mkdir(parents=True, exist_ok=True)
         command.write_text(f"#!/bin/sh\n{lines}\n")
