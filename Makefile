@@ -28,8 +28,9 @@ docs-site: $(VENV)/.docs ## the docs as pages with a search, in build/site; need
 	@echo "build/site/docs/index.html: open it with any browser"
 
 # Tests run on what users install: the wheel, in a tree that has everything but the package's source.
+# Many of them wait for servers and jobs: three workers keep two cores busy.
 TREE := build/test-tree
-PYTEST = cd $(TREE) && $(abspath $(BIN))/python -m pytest -n 2
+PYTEST = cd $(TREE) && $(abspath $(BIN))/python -m pytest -n 3 --dist worksteal
 
 test: $(VENV)/.test tree ## all tests but the long campaigns, on the built wheel
 	$(PYTEST)

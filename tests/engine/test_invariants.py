@@ -171,8 +171,13 @@ class Availability(RuleBasedStateMachine):
                 assert name in there or self.may_return(name)
             if was is State.DONE and name in there and not self.rotten:
                 assert now is State.DONE
+        folder = self.settings.subset(SUBSET).raw_folder
+        self.had_raw = folder.exists() and any(folder.glob("[!.]*.jpg"))
         self.ran = True
         self.killed_last = False
+
+    # Whether raw files were there when the last run ended: they may vanish after it.
+    had_raw = False
 
     @property
     def reachable(self) -> bool:
@@ -332,9 +337,7 @@ class Availability(RuleBasedStateMachine):
         gone = {name for name, item in items.items() if item.is_confirmed(self.confirm_hours)}
         said = {name for name, item in items.items() if item.state is State.GONE}
         states = {items[name].state for name in set(self.annotated) & items.keys()}
-        folder = self.settings.subset(SUBSET).raw_folder
-        raw = list(folder.glob("[!.]*.jpg")) if folder.exists() else []
-        if said and State.DONE not in states and not raw:
+        if said and State.DONE not in states and not self.had_raw:
             # From a source that never gave a file, "gone" counts only once the user confirms it.
             gone = {name for name in gone if items[name].gone_confirmed}
         assert set(self.annotated) - kept == gone & set(self.annotated)
