@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-from click.shell_completion import CompletionItem
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 
 def shared_options(*, after: bool) -> list[click.Option]:
@@ -50,6 +52,8 @@ def complete_subset(
     context: click.Context, parameter: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:
     """Names of subsets and collections that begin with what is typed, in any case."""
+    from click.shell_completion import CompletionItem
+
     from saco_data.catalog import registry
     from saco_data.config import settings as config
     from saco_data.model.errors import SacoError

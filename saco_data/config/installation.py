@@ -10,8 +10,7 @@ import sys
 from importlib import metadata
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
-from urllib.request import url2pathname
+from urllib.parse import unquote, urlsplit
 
 from saco_data.model import shipped
 
@@ -48,7 +47,7 @@ def _arguments(extra: str, record: dict[str, Any], requires: list[str] | tuple[s
         return f"'{NAME}[{extra}]'"
     url: str = record["url"]
     parts = urlsplit(url)
-    path = Path(url2pathname(parts.path))
+    path = Path(unquote(parts.path))
     if parts.scheme == "file" and not path.exists():
         # The wheel or folder was removed since: what the extra needs can still be installed.
         ours = (each for each in requires if re.search(rf"extra == ['\"]{extra}['\"]", each))

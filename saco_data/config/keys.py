@@ -13,7 +13,7 @@ from saco_data.config.granted import workers
 class Limits(BaseModel):
     """Overrides of a source's polite rates."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, defer_build=True)
 
     concurrency: int | None = Field(None, ge=1, le=256)
     requests_per_second: float | None = Field(None, ge=0)
@@ -23,7 +23,7 @@ class Limits(BaseModel):
 class Sample(BaseModel):
     """A random sample of videos: so many, the same ones for the same seed."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, defer_build=True)
 
     videos: int = Field(ge=1)
     seed: int = 0
@@ -32,7 +32,7 @@ class Sample(BaseModel):
 class CollectionKeys(BaseModel):
     """The keys of one entry of `collections`."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, defer_build=True)
 
     # The folder of prepared files; `data/<collection>` by default.
     path: str | None = Field(default=None, min_length=1)
@@ -63,7 +63,7 @@ class CollectionKeys(BaseModel):
 class SlurmKeys(BaseModel):
     """What is asked of SLURM: jobs of one node each, as many as the work needs."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, defer_build=True)
 
     # At most so many nodes, and at least so many as long as the run lasts.
     nodes: int = Field(ge=1, le=1024)
@@ -84,7 +84,7 @@ class SlurmKeys(BaseModel):
 class ClusterKeys(BaseModel):
     """The mapping that `executor` may be."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, defer_build=True)
 
     slurm: SlurmKeys
 
@@ -100,7 +100,7 @@ Executor = Annotated[
 class Keys(BaseModel):
     """The keys of the config, without those that exist once for each subset of Silver."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, defer_build=True)
 
     path_annotations: str = Field("data/annotations", min_length=1)
     silver_path: str = Field("data/silver", min_length=1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -26,7 +27,11 @@ class Subset:
     """All that a run must know of a subset, except what the ledger holds."""
 
     config: SubsetConfig
-    source: Source
+
+    @functools.cached_property
+    def source(self) -> Source:
+        """Where its raw media come from. Raises ManifestError for a source without its code."""
+        return sources.make(self.config)
 
     @property
     def id(self) -> str:
@@ -104,5 +109,4 @@ def bind(settings: Settings, names: Iterable[str] = ()) -> list[Subset]:
 
 def bind_one(settings: Settings, name: str) -> Subset:
     """The subset of this name. Raises UsageError for an unknown name."""
-    config = settings.subset(name)
-    return Subset(config, sources.make(config))
+    return Subset(settings.subset(name))

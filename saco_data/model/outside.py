@@ -13,6 +13,8 @@ import unicodedata
 _ADDRESS = re.compile(r"(:/{1,2})([^\s\"<>]*)")
 # A query without its address, as logs of HTTP clients print it.
 _QUERY = re.compile(r"\?(?=[\w.~%+-]{1,100}=)([^\s\"'<>)#]*)")
+# A user, a port, a query or a fragment follows one of these.
+_MAY_HOLD_SECRET = re.compile(r"[?#@:]")
 # Of a query, only the id of a YouTube video may be remembered.
 _VIDEO_ID = re.compile(r"v=[\w-]{0,16}")
 _SECRET_FRAGMENT = re.compile(
@@ -84,6 +86,8 @@ def without_secrets(text: str) -> str:
 
 def _clean_address(match: re.Match[str]) -> str:
     slashes, rest = match[1], match[2]
+    if not _MAY_HOLD_SECRET.search(rest):
+        return match[0]
     head = re.split(r"[/?#]", rest, maxsplit=1)[0]
     _, user, host = head.rpartition("@")
     # A password with a slash or a question mark in it ends the host too early.

@@ -11,6 +11,8 @@ import re
 import sqlite3
 from typing import Any
 
+import msgspec
+
 # Facts with few different values; the others are stored with their item.
 _SHARED_FACTS = {
     "place",
@@ -83,4 +85,4 @@ def _stem_of(key: str) -> str:
 
 
 def _to_json(facts: dict[str, Any]) -> str:
-    return json.dumps(facts, separators=(",", ":"), ensure_ascii=False)
+    return msgspec.json.encode(facts).decode()
