@@ -6,7 +6,14 @@ from collections.abc import Sequence
 
 import click
 
-from saco_data.cli.common import Options, json_option, print_json, show, subsets_argument
+from saco_data.cli.common import (
+    Options,
+    json_option,
+    print_json,
+    refuse_idle,
+    show,
+    subsets_argument,
+)
 from saco_data.cli.push import at_option, show_status_at
 
 
@@ -26,6 +33,7 @@ def status(
     Example: saco status --json
     """
     if place:
+        refuse_idle(["reasons"], "with --at")
         show_status_at(place, subsets, as_json)
         return
     settings, names = options.select(subsets)

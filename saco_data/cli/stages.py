@@ -15,6 +15,7 @@ from saco_data.cli.common import (
     is_of_somebody_else,
     json_option,
     read_status,
+    refuse_idle,
     show,
     subsets_argument,
 )
@@ -120,6 +121,7 @@ def verify(
     """
     if place:
         sys.exit(verify_at(place, subsets, full, as_json))
+    refuse_idle(["full"], "without --at: every file is read here anyway")
     from saco_data.engine import verify as verification
 
     settings, names = options.select(subsets)

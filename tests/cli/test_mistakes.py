@@ -56,6 +56,12 @@ def _no_config(folder: Path) -> None:
 
 MISTAKES = {
     "subset": Mistake("prepare geod", 2, ("unknown subset 'geod'", "Did you mean 'geode'?")),
+    "export format": Mistake("export cooc nga --to x", 2, ("'cooc'", "Did you mean 'coco'?")),
+    "metric": Mistake("eval nga=p.json --metric cgf2", 2, ("'cgf2'", "Did you mean 'cgf1'?")),
+    "layout": Mistake("convert vso x", 2, ("'vso'", "Did you mean 'vos'?")),
+    "what eval does": Mistake("eval chekc nga=p.json", 2, ("chekc", "Did you mean 'check'?")),
+    "seed below 0": Mistake("eval nga=p.json --seed -1", 2, ("seed: -1", "from 0")),
+    "seed of 30 digits": Mistake(f"eval nga=p.json --seed {10**30}", 2, ("seed", "2**63")),
     "subset of a collection": Mistake("plan sa-v/tran", 2, ("Did you mean 'sa-v/train'?",)),
     "collection where one subset is needed": Mistake(
         "preview silver", 2, ("'silver' is a collection", "Name one of its subsets: geode")
