@@ -227,3 +227,5 @@ def show(
     console.print_status(status)
     if evaluator:
         console.print_evaluator(settings, status)
+    else:
+        console.print_waits(status)

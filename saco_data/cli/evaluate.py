@@ -131,6 +131,7 @@ def standalone() -> None:
     import argparse
 
     from saco_data.config.granted import processors
+    from saco_data.evaluation import naming
     from saco_data.evaluation.files import Options as How
     from saco_data.evaluation.files import Task, evaluate_one
     from saco_data.model.errors import SacoError
@@ -141,6 +142,7 @@ def standalone() -> None:
     given = parser.parse_args()
     task = Task(given.gt_files[0].stem, given.pred_file, tuple(given.gt_files))
     try:
+        naming.require_files(given.gt_files)
         result = evaluate_one(task, How(samples=0, jobs=processors()))
     except SacoError as error:
         print(f"error: {error}", file=sys.stderr)

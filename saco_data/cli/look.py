@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 
 import click
@@ -59,6 +60,7 @@ def show_plan(options: Options, subsets: Sequence[str], as_json: bool) -> None:
     Downloads and writes nothing, sends no request. Example: saco plan
     """
     from saco_data.engine import forecast
+    from saco_data.model.errors import DiskFull
     from saco_data.report import plan_table
 
     table = forecast.make(*options.select(subsets))
@@ -66,3 +68,5 @@ def show_plan(options: Options, subsets: Sequence[str], as_json: bool) -> None:
         print_json(table.as_json())
     else:
         plan_table.show(table)
+    if any(system.problem for system in table.systems):
+        sys.exit(DiskFull.exit_code)
