@@ -217,11 +217,6 @@ def read_status(settings: Settings, subsets: Sequence[str]) -> Status:
         return status.read(settings, ledger, subsets)
 
 
-def is_of_somebody_else(settings: Settings) -> bool:
-    """Whether a copy is there whose ledger this user may not write."""
-    return settings.state.is_dir() and not os.access(settings.state, os.W_OK)
-
-
 def show(
     settings: Settings, subsets: Sequence[str], as_json: bool, *, evaluator: bool = True
 ) -> None:
