@@ -47,7 +47,7 @@ EXAMPLES = {
 }
 # What needs cards of others, own masks, predictions or a live source: tests of their own run it.
 ELSEWHERE = {"init", "intersect", "compare", "diff", "demo", "annotations", "sync"}
-ELSEWHERE |= {"convert", "eval", "export", "push", "seek-index"}
+ELSEWHERE |= {"clicks", "convert", "eval", "export", "push", "seek-index"}
 
 
 def commands() -> set[str]:
@@ -276,6 +276,7 @@ PRINTED: dict[str, tuple[str, ...]] = {
     "annotations": ("annotations nga --from miniature/annotations",),
     "plan": ("plan nga",),
     "doctor": ("doctor nga",),
+    "clicks": ("clicks nga --to nga-clicks.jsonl",),
     "push": ("push place nga",),
     "verify": ("verify nga --at place",),
     "eval": ("eval predictions/nga.json",),

@@ -230,6 +230,7 @@ FAILING = {
     "demo": "demo CONFIG_FRAMES.yaml",
     "history": "history x.jpg",
     "eval": "eval nothing.json",
+    "clicks": "clicks nag --to prompts.jsonl",
     "push": "push place nag",
     "intersect": "intersect nowhere",
     "diff": "diff nowhere nowhere",

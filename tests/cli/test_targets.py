@@ -25,6 +25,7 @@ FILES = (
     "compare lock.parquet --to PLACE",
     "seek-index inaturalist --to PLACE",
     "eval nga.json --to PLACE",
+    "clicks nga --to PLACE",
 )
 FOLDERS = (
     "preview nga --to PLACE",
