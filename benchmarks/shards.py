@@ -24,7 +24,6 @@ import json
 import multiprocessing
 import os
 import platform
-import resource
 import statistics
 import subprocess
 import sys
@@ -36,6 +35,7 @@ from pathlib import Path
 from typing import Any
 
 import av
+import cpu_seconds
 import numpy as np
 import yaml
 from pycocotools import mask as coding
@@ -194,21 +194,21 @@ def compare(url: str, folder: Path, size: int, rounds: int) -> None:
 
 def work(way: str, place: str) -> None:
     """One way; prints wall and CPU seconds, imports left out."""
+    cpu_seconds.adopt_workers()
     url, folder = place.split(" ")
     if way == "plain":
-        start, before = time.perf_counter(), cpu()
+        start, before = time.perf_counter(), cpu_seconds.total()
         with urllib.request.urlopen(f"{url}/sav_000.tar") as answer:
             while answer.read(PIECE):
                 pass
+        wall = time.perf_counter() - start
     else:
         with tempfile.TemporaryDirectory(dir=folder) as name:
             config = configure(url, Path(name))
-            start, before = time.perf_counter(), cpu()
+            start, before = time.perf_counter(), cpu_seconds.total()
             (unpack if way == "unpacked" else prepare)(config)
-            ended = time.perf_counter() - start, cpu() - before
-        print(json.dumps(ended))  # without the removal of the files
-        return
-    print(json.dumps([time.perf_counter() - start, cpu() - before]))
+            wall = time.perf_counter() - start  # without the removal of the files
+    print(json.dumps([wall, cpu_seconds.total() - before]))
 
 
 def configure(url: str, folder: Path) -> Path:
@@ -233,12 +233,6 @@ def unpack(config: Path) -> None:
 def prepare(config: Path) -> None:
     """Runs to the end."""
     assert saco.prepare(config, "sa-v/train").code == 0
-
-
-def cpu() -> float:
-    """CPU seconds so far of this process, and of its children that have ended."""
-    used = map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    return sum(each.ru_utime + each.ru_stime for each in used)
 
 
 if __name__ == "__main__":

@@ -25,11 +25,12 @@ from saco_data.storage.disk_errors import explain_errors
 CHUNK = 1 << 20  # bytes to read at a time
 _TEMPORARY = ".saco-tmp"  # the end of the name of every temporary file
 _counter = itertools.count()
+Finish = Callable[[Callable[[], None]], None]  # see `open_atomic`
 
 
 @contextlib.contextmanager
 def open_atomic(
-    path: Path, *, is_raw: bool = False, finish: Callable[[Callable[[], None]], None] | None = None
+    path: Path, *, is_raw: bool = False, finish: Finish | None = None
 ) -> Iterator[BinaryIO]:
     """A binary file that appears as `path`, complete and on disk, when the context ends.
 
@@ -69,20 +70,22 @@ def open_atomic(
         finish(complete)
 
 
-def write_atomic(path: Path, content: bytes, *, is_raw: bool = False) -> None:
+def write_atomic(
+    path: Path, content: bytes, *, is_raw: bool = False, finish: Finish | None = None
+) -> None:
     """Writes `content` by `open_atomic`."""
-    with open_atomic(path, is_raw=is_raw) as file:
+    with open_atomic(path, is_raw=is_raw, finish=finish) as file:
         file.write(content)
 
 
-def write_if_changed(path: Path, content: bytes) -> bool:
+def write_if_changed(path: Path, content: bytes, finish: Finish | None = None) -> bool:
     """Writes `content` by `open_atomic` unless the file has it; returns whether it was written.
 
     A file with the same content keeps its inode and modification time.
     """
     if has_content(path, content):
         return False
-    write_atomic(path, content)
+    write_atomic(path, content, finish=finish)
     return True
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from saco_data.model.reasons import Reason
-from saco_data.storage.files import open_atomic
+from saco_data.storage.files import Finish, open_atomic
 from saco_data.storage.names import UnsafeName, safe_join
 from saco_data.transports.base import Failure
 
@@ -66,7 +66,7 @@ class Member:
             )
         return b"".join(self._open())
 
-    def save(self, to: Path, finish: Callable[[Callable[[], None]], None] | None = None) -> int:
+    def save(self, to: Path, finish: Finish | None = None) -> int:
         """Streams the content into `to`, atomically and with flat memory; returns bytes written.
 
         `finish`: see `storage.files.open_atomic`. Raises ArchiveDamaged, DiskFull, OutputError;
