@@ -11,7 +11,7 @@ import queue
 import threading
 import time
 from collections.abc import Container, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from functools import partial
 
 from saco_data.dataset.index import Index
@@ -169,8 +169,8 @@ class Pipeline:
         with ThreadPoolExecutor(1, thread_name_prefix="index") as pool:
             reading = pool.submit(self._planner.read_index, subset, result, context)
             try:
-                while not reading.done():
-                    self._drain(wait=True)
+                while not wait([reading], timeout=COMMIT_SECONDS).done:
+                    self._drain(wait=False)
             except BaseException:
                 self.stop.set()
                 raise
