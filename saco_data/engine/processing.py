@@ -99,7 +99,12 @@ class Processing:
         is_long = manifest.frames or any(each.is_folder for each in arrival.asset.products)
         seconds = VIDEO_SECONDS if is_long else IMAGE_SECONDS
         try:
-            future = self.executor.submit(process.run, job, seconds=seconds)
+            linked = process.link_inspected(job)
+            if linked is None:
+                future = self.executor.submit(process.run, job, seconds=seconds)
+            else:
+                future = Future()
+                future.set_result(linked)
         except BaseException:
             self._slots.release()
             raise

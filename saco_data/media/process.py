@@ -63,6 +63,19 @@ def run(job: Job) -> list[Outcome]:
     ]
 
 
+def link_inspected(job: Job) -> list[Outcome] | None:
+    """The outcome of a job whose one product is the raw file as it was inspected; None for others.
+
+    Takes no time worth a worker. Raises DiskFull and OutputError.
+    """
+    products = job.arrival.asset.products
+    if job.inspected is None or len(products) != 1 or products[0].is_folder:
+        return None
+    path = safe_join(job.images, products[0].file_name)
+    outcome = _link_inspected(job, products[0], job.inspected, path)
+    return None if outcome is None else [outcome]
+
+
 def check(checks: list[Check]) -> list[Outcome]:
     """Verifies that product files exist, are unchanged, decode in full and have the right size."""
     return [_check_one(each) for each in checks]
