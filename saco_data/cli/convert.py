@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from saco_data.cli.common import json_option, print_json
+from saco_data.cli.common import Target, json_option, print_json
 from saco_data.cli.shared_options import AnyCase
 
 
@@ -14,7 +14,7 @@ from saco_data.cli.shared_options import AnyCase
 @click.argument("layout", type=AnyCase(["vos"]))
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
 @click.option(
-    "--to", type=click.Path(path_type=Path), help="A new folder; without it, DIR with -vos added."
+    "--to", type=Target(is_folder=True), help="A new folder; without it, DIR with -vos added."
 )
 @click.option(
     "--keep-255", is_flag=True, help="Keep unknown pixels (255), which SAM 2 takes for an object."

@@ -38,6 +38,11 @@ class Ids:
     def __len__(self) -> int:
         return len(self._values) if self._sorted is None else len(self._sorted)
 
+    @property
+    def has_text(self) -> bool:
+        """Whether any id is text."""
+        return any(isinstance(each, str) for each in self._values)
+
     def value(self, position: int) -> Any:
         """The id at a position."""
         return self._values[position] if self._sorted is None else int(self._numbers[position])
@@ -61,7 +66,7 @@ class Ids:
 def _as_integers(ids: Sequence[Any]) -> NDArray[np.int64] | None:
     if isinstance(ids, np.ndarray):
         return ids if ids.dtype == np.int64 else None
-    if not all(type(each) is int for each in ids):
+    if not set(map(type, ids)) <= {int}:
         return None
     try:
         return np.array(ids, np.int64)

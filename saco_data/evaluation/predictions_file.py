@@ -7,7 +7,6 @@ other entry is read again as plain data, and each entry is looked at by itself.
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +17,7 @@ import numpy as np
 
 from saco_data.evaluation import rle_check
 from saco_data.evaluation.entry_check import Checker
+from saco_data.evaluation.files import Elsewhere
 from saco_data.evaluation.findings import Findings, PredictionError, refuse
 from saco_data.evaluation.ground_truth import GroundTruth, Shape
 from saco_data.evaluation.json_slices import NotAnArray, slices
@@ -61,12 +61,14 @@ def read(
     *,
     lenient: bool = False,
     check: bool = True,
+    elsewhere: Elsewhere | None = None,
 ) -> Predicted:
     """Reads and checks a prediction file for these ground truths (several: Gold).
 
     Raises PredictionError with all findings where an entry cannot be counted, unless `lenient`:
     then such entries are dropped, and boxes in pixels become fractions. `check=False` leaves out
-    the check of the runs: only for files that are known to be whole.
+    the check of the runs: only for files that are known to be whole. `elsewhere` says which subsets
+    have image ids that the ground truths lack.
     """
     found = Predicted()
     checker = Checker(truths, iou_type, found.findings, lenient=lenient)
@@ -78,12 +80,27 @@ def read(
         else:
             reader.take(first, batch)
         found.entries = first + len(batch)
+    _name_owners(found.findings, elsewhere)
     if found.findings.errors and not lenient:
         raise refuse(path, found.findings.all())
-    for group in found.shapes.values():
-        if len(group) > 1:
+    if len(categories) > 1:
+        for group in found.shapes.values():
             group.sort(key=lambda each: each[0])
     return found
+
+
+def _name_owners(findings: Findings, elsewhere: Elsewhere | None) -> None:
+    for kind in ("text_id", "unknown_image"):
+        finding = findings.get(kind)
+        if finding is not None and elsewhere is not None:
+            finding.note = elsewhere([_as_number(image) for _, image in finding.first])
+
+
+def _as_number(image: Any) -> Any:
+    try:
+        return int(image)
+    except (TypeError, ValueError, OverflowError):
+        return image
 
 
 @dataclass
@@ -99,10 +116,11 @@ class _Reader:
         """Entries of the usual form."""
         truth, add = self.checker.truth, self.found.findings.add
         positions = truth.ids.positions([each.image_id for each in batch])
+        evaluated = ((positions >= 0) & truth.is_evaluated[positions]).tolist()
         boxes = self.checker.boxes
         kept: list[tuple[int, _Entry, int]] = []
         for number, (each, at) in enumerate(zip(batch, positions.tolist(), strict=True), first):
-            if at < 0 or not truth.is_evaluated[at]:
+            if not evaluated[number - first]:
                 add("unknown_image" if at < 0 else "left_out", number, each.image_id)
                 continue
             if not self.checker.is_placed(
@@ -116,7 +134,8 @@ class _Reader:
                 continue
             kept.append((number, each, at))
         good = self._whole(kept) if self.check else [True] * len(kept)
-        for (number, each, at), whole in zip(kept, good, strict=True):
+        sizes = truth.sizes([at for _, _, at in kept])
+        for (number, each, at), whole, size in zip(kept, good, sizes, strict=True):
             if not whole:
                 self.found.dropped += 1
                 continue
@@ -129,7 +148,7 @@ class _Reader:
             shape: Shape = rle
             if boxes:
                 shape = self.checker.box(number, each.image_id, at, box, rle)
-            else:
+            elif (height, width) != size or not rle.counts:
                 self.checker.look_at_size(number, each.image_id, at, rle)
             self._keep(number, each.image_id, at, each.category_id, each.score, shape)
 
@@ -159,7 +178,7 @@ class _Reader:
     def _keep(
         self, number: int, image: Any, at: int, category: Any, score: float, shape: Shape
     ) -> None:
-        if not score >= THRESHOLD or math.isnan(score):
+        if not score >= THRESHOLD:  # nor is NaN
             return
         group = self.found.shapes.setdefault(at, [])
         if group:
