@@ -98,6 +98,7 @@ def evaluate(
     """
     from saco_data.config.granted import processors
     from saco_data.evaluation.files import Options as How
+    from saco_data.model.errors import UsageError
 
     how = How(iou, lenient, partial, seed=seed, jobs=options.jobs or processors())
     verb, named = _verb(predictions)
@@ -114,11 +115,18 @@ def evaluate(
             name=choice.settings.subset(subset).id if prepared else "",
             skip_first_and_last=not every_frame,
             partial=partial,
+            jobs=how.jobs,
             to=to,
             as_json=as_json,
         )
         return
     refuse_idle(["every_frame"], "on cgF1: it is for J&F")
+    if verb and is_folders(named[:1], truths):
+        raise UsageError(
+            f"eval {verb} is for prediction files, not for folders of masks",
+            item=named[0],
+            remedy="`saco eval` checks such folders before it counts, and names all faults",
+        )
     if verb:
         refuse_idle(["partial", "kind", "to"], f"on eval {verb}")
     if verb == "check":
@@ -189,7 +197,9 @@ def _run(choice: Choice, words: Sequence[str], how: How) -> Result:
     metrics = {choice.metric or own.get(each.name, "cgf1") for each in tasks}
     if metrics != {"cgf1"}:
         raise UsageError(
-            f"these predictions are of {', '.join(sorted(metrics))}", remedy="Name one metric"
+            f"{', '.join(each.name for each in tasks)}: the metric is "
+            f"{', '.join(sorted(metrics))}, and prediction files are counted by cgf1",
+            remedy="Name subsets of cgf1; folders of masks are counted with --metric jf",
         )
     return evaluate_files(tasks, how, choice.elsewhere())
 

@@ -53,6 +53,7 @@ def evaluate_masks(
     name: str = "",
     skip_first_and_last: bool,
     partial: bool,
+    jobs: int,
     to: Path | None,
     as_json: bool,
 ) -> None:
@@ -60,7 +61,6 @@ def evaluate_masks(
 
     `name`: what the result is called; by default the name of the folder of ground truth.
     """
-    from saco_data.config.granted import processors
     from saco_data.evaluation.jf import evaluate_folders
     from saco_data.executors.local import LocalExecutor
     from saco_data.model.errors import UsageError
@@ -71,7 +71,7 @@ def evaluate_masks(
             "J&F compares one folder of masks with one folder of ground truth",
             remedy="Write `saco eval PRED_FOLDER --metric jf --gt GROUND_TRUTH_FOLDER`",
         )
-    executor = LocalExecutor(processors())
+    executor = LocalExecutor(jobs)
     try:
         result = evaluate_folders(
             truths[0],

@@ -53,6 +53,11 @@ def _pipe(folder: Path) -> None:
     os.mkfifo(folder / "CONFIG_FRAMES.yaml")
 
 
+def _mask_folders(folder: Path) -> None:
+    for name in ("p", "t"):
+        (folder / name).mkdir()
+
+
 def _no_config(folder: Path) -> None:
     (folder / "CONFIG_FRAMES.yaml").unlink()
 
@@ -73,6 +78,18 @@ MISTAKES = {
     ),
     "folder as ground truth": Mistake(
         "eval p.json --gt .", 2, ("is a folder", "annotation file"), files={"p.json": "[]"}
+    ),
+    "check of folders of masks": Mistake(
+        "eval check p --gt t",
+        2,
+        ("eval check is for prediction files", "`saco eval` checks such folders"),
+        before=_mask_folders,
+    ),
+    "comparison of folders of masks": Mistake(
+        "eval compare p p --gt t",
+        2,
+        ("eval compare is for prediction files",),
+        before=_mask_folders,
     ),
     "folder without annotations": Mistake(
         "annotations nga --from .", 4, ("has no silver_nga_art_merged_test.json", "--from")
