@@ -25,7 +25,7 @@ from saco_data.executors import Executor
 from saco_data.model.errors import Blocked, Incomplete
 from saco_data.model.reasons import Effect, State
 from saco_data.model.records import Outcome
-from saco_data.planning.decisions import SubsetPlan
+from saco_data.planning.decisions import Decision, SubsetPlan
 from saco_data.sources.requirements import missing_raw_media
 from saco_data.state.ledger import Ledger, LedgerDamaged
 
@@ -72,6 +72,7 @@ class Pipeline:
         self._subsets: dict[str, Subset] = {}
         self._results: dict[str, Result] = {}
         self._indices: dict[str, Index] = {}
+        self._committed = time.monotonic()
 
     def run(self, subsets: Sequence[Subset]) -> dict[str, Result]:
         """Runs every subset to its end; returns the result of each.
@@ -131,6 +132,8 @@ class Pipeline:
             self._indices[subset.id] = index
             self._planner.reserve_room(subset, planned)
             self.reporter.begin(result.steps)
+            if self._will_process(planned.steps):
+                self.executor.start()
             return SubsetRun(
                 subset,
                 planned.steps,
@@ -151,6 +154,12 @@ class Pipeline:
             self._conclude(subset)
             return None
 
+    def _will_process(self, steps: SubsetPlan) -> bool:
+        decisions = [Decision.PROCESS, Decision.ADOPT]
+        if self.stages.fetch:
+            decisions.append(Decision.FETCH)
+        return self.stages.process and any(map(steps.products, decisions))
+
     def _read_index(self, subset: Subset, result: Result) -> Index:
         """The index of a subset; while it is made from an archive, events are recorded."""
         if not subset.manifest.is_listed:
@@ -166,7 +175,11 @@ class Pipeline:
             return reading.result()
 
     def _drain(self, *, wait: bool) -> None:
-        """Records the events that have arrived; with `wait`, waits until the next commit is due."""
+        """Records the events that have arrived; with `wait`, waits until the next commit is due.
+
+        A commit costs several syncs, so that short pieces of work share one: what it would lose
+        is on disk, and found there by the next run.
+        """
         due = time.monotonic() + COMMIT_SECONDS
         while True:
             try:
@@ -183,7 +196,9 @@ class Pipeline:
                 self._end(event)
             if time.monotonic() > due or not self._threads:
                 break
-        self.ledger.commit()
+        if time.monotonic() > self._committed + COMMIT_SECONDS:
+            self.ledger.commit()
+            self._committed = time.monotonic()
 
     def _end(self, event: Ended) -> None:
         self._threads.pop(event.subset).join()

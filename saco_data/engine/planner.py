@@ -103,7 +103,7 @@ class Planner:
         other = self._other_meaning(subset, snapshot, index)
         reading.fill_facts(facts, index, result.stamped)
         # The subset counts as unfinished from here on, even if this run is stopped.
-        facts.ended = []
+        was_finished, facts.ended = bool(facts.ended), []
         view = gather_view(
             subset.source,
             known,
@@ -118,7 +118,8 @@ class Planner:
         steps = plan.make(subset.id, index.products.values(), view)
         self._tell_of_links(subset, steps)
         self.ledger.archive_rows(subset.id, known.keys() - index.products.keys())
-        self.ledger.commit()
+        if was_finished:
+            self.ledger.commit()
         return Planned(index, steps, assets)
 
     def _tell_of_links(self, subset: Subset, steps: SubsetPlan) -> None:

@@ -22,6 +22,10 @@ class Executor(Protocol):
 
     width: int
 
+    def start(self) -> None:
+        """Gets workers ready, without waiting for them: tasks will come. Never raises."""
+        ...
+
     def submit(self, function: Callable[..., R], *arguments: Any, seconds: float) -> Future[R]:
         """Starts `function(*arguments)` and stops it after `seconds`; returns its result later.
 

@@ -72,6 +72,9 @@ class ClusterExecutor:
         self._starting = threading.Lock()
         self._changed = threading.Condition()
 
+    def start(self) -> None:
+        """See `Executor.start`. Nodes may cost money or a queue's time: the first task asks."""
+
     def submit(self, function: Callable[..., R], *arguments: Any, seconds: float) -> Future[R]:
         """See `Executor.submit`."""
         future: Future[R] = Future()
