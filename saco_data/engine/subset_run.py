@@ -68,7 +68,7 @@ class SubsetRun:
 
     def _run(self) -> None:
         plan, processing = self.plan, self.processing
-        cleaning.sweep_subset(self.config)
+        cleaning.sweep_subset(self.config, plan.left)
         self.recorder.record(step.outcome for step in plan.steps if step.outcome)
         wanted = [Decision.PROCESS] if self.stages.process else []
         if self.stages.fetch:
