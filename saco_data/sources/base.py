@@ -57,6 +57,9 @@ class Source(ABC):
     # Number of requests for one asset, to estimate time.
     requests_an_asset: ClassVar[float] = 1
 
+    # Whether an asset is asked for only when the one before has come: pauses and transfer add up.
+    is_one_by_one: ClassVar[bool] = False
+
     # A file name with characters that some file systems refuse; "" if there are none.
     awkward_name: ClassVar[str] = ""
 
