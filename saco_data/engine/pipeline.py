@@ -11,12 +11,13 @@ import queue
 import threading
 import time
 from collections.abc import Container, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from functools import partial
 
 from saco_data.dataset.index import Index
 from saco_data.engine import gone_policy
 from saco_data.engine.conclusion import conclude
+from saco_data.engine.early_checks import EarlyChecks
 from saco_data.engine.events import Ended, Event, Learned, Reporter, Result, Stages
 from saco_data.engine.planner import IsDue, Planner
 from saco_data.engine.subset import Subset
@@ -26,6 +27,7 @@ from saco_data.model.errors import Blocked, Incomplete
 from saco_data.model.reasons import Effect, State
 from saco_data.model.records import Outcome
 from saco_data.planning.decisions import Decision, SubsetPlan
+from saco_data.sources import Context
 from saco_data.sources.requirements import missing_raw_media
 from saco_data.state.ledger import Ledger, LedgerDamaged
 
@@ -126,7 +128,8 @@ class Pipeline:
                 self.reporter.begin(result.steps)
                 self._conclude(subset)
                 return None
-            index = self._read_index(subset, result)
+            checks = EarlyChecks(subset, self.executor)
+            index = self._read_index(subset, result, checks)
             planned = self._planner.plan(subset, index, result)
             result.steps = planned.steps
             self._indices[subset.id] = index
@@ -140,6 +143,7 @@ class Pipeline:
                 stages=self.stages,
                 executor=self.executor,
                 assets=planned.assets,
+                checks=checks,
                 post=self._events.put,
                 stop=self.stop,
             )
@@ -160,15 +164,22 @@ class Pipeline:
             decisions.append(Decision.FETCH)
         return self.stages.process and any(map(steps.products, decisions))
 
-    def _read_index(self, subset: Subset, result: Result) -> Index:
-        """The index of a subset; while it is made from an archive, events are recorded."""
+    def _read_index(self, subset: Subset, result: Result, checks: EarlyChecks) -> Index:
+        """The index of a subset.
+
+        While it is made from an archive, events are recorded, and files that were unpacked are
+        checked where products are made of them next.
+        """
+        context = Context(self.stop)
         if not subset.manifest.is_listed:
-            return self._planner.read_index(subset, result, self.stop)
+            return self._planner.read_index(subset, result, context)
+        if self.stages.process:
+            context.unpacked = checks.start
         with ThreadPoolExecutor(1, thread_name_prefix="index") as pool:
-            reading = pool.submit(self._planner.read_index, subset, result, self.stop)
+            reading = pool.submit(self._planner.read_index, subset, result, context)
             try:
-                while not reading.done():
-                    self._drain(wait=True)
+                while not wait([reading], timeout=COMMIT_SECONDS).done:
+                    self._drain(wait=False)
             except BaseException:
                 self.stop.set()
                 raise

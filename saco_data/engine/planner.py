@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Container, Mapping, Set
 from dataclasses import dataclass, replace
 from functools import partial
@@ -71,22 +70,23 @@ class Planner:
             return False
         return freshness.is_unchanged(subset, snapshot, lambda item: self.is_due(subset, item))
 
-    def read_index(self, subset: Subset, result: Result, stop: threading.Event) -> Index:
+    def read_index(self, subset: Subset, result: Result, context: Context) -> Index:
         """The products given as a list, else those of the annotations, fetched if missing.
 
-        A listing that is missing is made from the archive, which may take hours; `stop` ends it.
+        A listing that is missing is made from the archive, which may take hours; `context.stop`
+        ends it.
         """
         given = self.indices.get(subset.id)
         if given is None and self.stages.fetch:
-            self._ensure_index(subset, stop)
+            self._ensure_index(subset, context)
         path = subset.config.pristine if given is None else given.path
         # Before reading: a file that is replaced meanwhile then differs from its stamp.
         result.stamped = stamp(path)
         return given or subset.read_index()
 
-    def _ensure_index(self, subset: Subset, stop: threading.Event) -> None:
+    def _ensure_index(self, subset: Subset, context: Context) -> None:
         if subset.manifest.is_listed:
-            if read := subset.source.write_listing(Context(stop)):
+            if read := subset.source.write_listing(context):
                 self.reporter.note(subset.id, f"listed: {', '.join(read)}")
         elif got := self._annotations.ensure(subset.config):
             self.reporter.note(subset.id, f"annotation file fetched from {got.origin}")

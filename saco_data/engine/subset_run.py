@@ -11,6 +11,7 @@ from collections.abc import Callable, Generator, Iterable, Mapping
 
 from saco_data import sources
 from saco_data.engine import cleaning, verify
+from saco_data.engine.early_checks import EarlyChecks
 from saco_data.engine.events import Ended, Event, Stages
 from saco_data.engine.processing import Processing, remove_raw_file
 from saco_data.engine.recorder import Recorder
@@ -31,8 +32,8 @@ _log = logging.getLogger(__name__)
 class SubsetRun:
     """The run of one subset. `post` hands events to the thread that writes the ledger.
 
-    `assets`: what the ledger knows of the raw assets, by key. `stop` is set when the run is to end
-    early.
+    `assets`: what the ledger knows of the raw assets, by key. `checks`: what is known of raw files
+    that were just unpacked. `stop` is set when the run is to end early.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class SubsetRun:
         stages: Stages,
         executor: Executor,
         assets: Mapping[str, Item],
+        checks: EarlyChecks,
         post: Callable[[Event], None],
         stop: threading.Event,
     ) -> None:
@@ -55,7 +57,7 @@ class SubsetRun:
         self.stop = stop
         self.context = sources.Context(stop, {key: item.facts for key, item in assets.items()})
         self.recorder = Recorder(subset, plan, stages=stages, executor=executor, post=post)
-        self.processing = Processing(self.recorder, self.context.known)
+        self.processing = Processing(self.recorder, self.context.known, checks)
 
     def run(self) -> None:
         """Runs to the end and posts `Ended`; never raises."""
