@@ -188,8 +188,12 @@ def _create(path: Path) -> BinaryIO:
     try:
         return path.open("xb")
     except FileNotFoundError:
+        pass
+    try:
         path.parent.mkdir(parents=True, exist_ok=True)
         return path.open("xb")
+    except FileNotFoundError as error:  # as in /proc, which takes no files
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path)) from error
 
 
 def _discard(file: BinaryIO, path: Path) -> None:
