@@ -16,6 +16,8 @@ def sweep_shared(settings: Settings) -> None:
     state = settings.state
     for folder in (state, state / "logs"):
         folders.sweep(folder, below=False)
+    for path in (state / "shards").glob("stop.*"):
+        path.unlink(missing_ok=True)
     for root in {settings.subset(name).root for name in settings.registry.ids}:
         # `saco card`, `intersect` and `doctor` write here without the lock.
         for folder in (root, root / "card", root / "intersection"):

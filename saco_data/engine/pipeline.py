@@ -15,10 +15,11 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 from saco_data.dataset.index import Index
-from saco_data.engine import gone_policy
+from saco_data.engine import gone_policy, reading
 from saco_data.engine.conclusion import conclude
-from saco_data.engine.events import Ended, Event, Learned, Reporter, Result, Stages
+from saco_data.engine.events import Ended, Event, Learned, Listed, Reporter, Result, Stages
 from saco_data.engine.planner import IsDue, Planner
+from saco_data.engine.shard_road import ShardRoad, find_road
 from saco_data.engine.subset import Subset
 from saco_data.engine.subset_run import SubsetRun
 from saco_data.executors import Executor
@@ -125,8 +126,9 @@ class Pipeline:
                 self.reporter.begin(result.steps)
                 self._conclude(subset)
                 return None
-            index = self._read_index(subset, result)
-            planned = self._planner.plan(subset, index, result)
+            road = self._find_road(subset)
+            index = self._read_index(subset, result, road)
+            planned = self._planner.plan(subset, index, result, road.tried if road else ())
             result.steps = planned.steps
             self._indices[subset.id] = index
             self._planner.reserve_room(subset, planned)
@@ -139,6 +141,7 @@ class Pipeline:
                 assets=planned.assets,
                 post=self._events.put,
                 stop=self.stop,
+                road=road,
             )
         except LedgerDamaged:
             raise
@@ -151,19 +154,28 @@ class Pipeline:
             self._conclude(subset)
             return None
 
-    def _read_index(self, subset: Subset, result: Result) -> Index:
+    def _find_road(self, subset: Subset) -> ShardRoad | None:
+        """The way by which nodes of a cluster take whole archives, where there is one."""
+        if subset.id in self._given:
+            return None
+        return find_road(subset, self.executor, self.stages, post=self._events.put, stop=self.stop)
+
+    def _read_index(self, subset: Subset, result: Result, road: ShardRoad | None) -> Index:
         """The index of a subset; while it is made from an archive, events are recorded."""
         if not subset.manifest.is_listed:
             return self._planner.read_index(subset, result, self.stop)
         with ThreadPoolExecutor(1, thread_name_prefix="index") as pool:
-            reading = pool.submit(self._planner.read_index, subset, result, self.stop)
+            index = pool.submit(self._planner.read_index, subset, result, self.stop, road)
             try:
-                while not reading.done():
+                while not index.done():
                     self._drain(wait=True)
             except BaseException:
                 self.stop.set()
                 raise
-            return reading.result()
+            # The plan must know what nodes have done.
+            while not self._events.empty():
+                self._drain(wait=False)
+            return index.result()
 
     def _drain(self, *, wait: bool) -> None:
         """Records the events that have arrived; with `wait`, waits until the next commit is due."""
@@ -179,6 +191,9 @@ class Pipeline:
                 result.changes.add(self.ledger.record(event.outcomes))
                 _count(result, event.outcomes)
                 self.reporter.learned(event.subset, event.outcomes)
+            elif isinstance(event, Listed):
+                reading.read_annotations(self._subsets[event.subset], self.ledger)
+                self.reporter.begin(event.steps)
             else:
                 self._end(event)
             if time.monotonic() > due or not self._threads:

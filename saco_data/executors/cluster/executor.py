@@ -42,7 +42,8 @@ class _Task:
     number: int
     name: str
     content: bytes | Path
-    seconds: float
+    # How long a worker process may take; None: a call that uses the pool of its node by itself.
+    seconds: float | None
     future: Future[Any]
     sends: int = 0
     running: DaskFuture[Any] | None = None
@@ -74,6 +75,19 @@ class ClusterExecutor:
 
     def submit(self, function: Callable[..., R], *arguments: Any, seconds: float) -> Future[R]:
         """See `Executor.submit`."""
+        return self._submit(function, arguments, seconds, function.__name__)
+
+    def submit_whole(self, function: Callable[..., R], *arguments: Any, label: str) -> Future[R]:
+        """See `Nodes.submit_whole`."""
+        return self._submit(function, arguments, None, label)
+
+    def _submit(
+        self,
+        function: Callable[..., R],
+        arguments: tuple[Any, ...],
+        seconds: float | None,
+        name: str,
+    ) -> Future[R]:
         future: Future[R] = Future()
         payload = pickle.dumps((function, arguments))
         with self._starting:
@@ -85,7 +99,7 @@ class ClusterExecutor:
         self._require_cluster()
         with self._changed:
             self._count += 1
-            task = _Task(self._count, function.__name__, payload, seconds, future)
+            task = _Task(self._count, name, payload, seconds, future)
             self._tasks[task.number] = task
         if len(payload) > MOST_BYTES:
             task.content = self._folder / "tasks" / str(task.number)
