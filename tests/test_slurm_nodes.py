@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import stat
+import subprocess
 import sys
 import threading
 import time
@@ -21,9 +22,9 @@ from saco_data.model.reasons import State
 from saco_data.sandbox.demo import SUBSETS, serve_miniature
 from tests.conftest import ROOT
 from tests.helpers.miniatures import again, assert_equal
-from tests.helpers.pipeline import prepare, states
-from tests.helpers.slurm import ENDED, Slurm, own_slurm
-from tests.helpers.tiny_subset import SUBSET, TinySubset
+from tests.helpers.pipeline import items, prepare, states
+from tests.helpers.slurm import ENDED, HERE, Slurm, own_slurm
+from tests.helpers.tiny_subset import NAMES, SUBSET, TinySubset
 from tests.helpers.waiting import wait_until
 
 KEYS = {"nodes": 2, "cores": 1, "memory": "2GB", "walltime": "00:20:00"}
@@ -112,6 +113,35 @@ def test_the_coordinator_is_a_job_that_starts_its_nodes(nodes: Slurm, tmp_path: 
     logs = small.settings.state / "cluster" / "logs"
     assert list(logs.glob("saco-data-*.err"))
     wait_until(lambda: not running(nodes))
+
+
+def test_a_coordinator_at_its_time_limit_is_requeued_and_goes_on(
+    nodes: Slurm, tmp_path: Path
+) -> None:
+    small = TinySubset(tmp_path / "silver", executor={"slurm": {**KEYS, "nodes": 1}})
+    small.install(f'PYTHONPATH="{ROOT}" exec {sys.executable} -m tests.helpers.slow_saco "$@"')
+    script = ROOT / "pipelines" / "saco-cluster.slurm"
+    job = nodes("sbatch", "--parsable", script, SUBSET, cwd=small.folder)
+    wait_until(lambda: any(small.folder.glob("begun-*")))
+    # What SLURM does by --signal before the time limit; limits are whole minutes.
+    nodes("scancel", "--batch", "--signal=USR1", job)
+    nodes.wait(job, "PENDING", *ENDED)
+    # SLURM takes a job that starts again within the second for the one that it has just ended.
+    time.sleep(2)
+    log = small.folder / f"saco-cluster-{job}.log"
+    before = log.read_text()
+    assert "The time limit is near" in before, before
+    known = items(small.settings, SUBSET)
+    assert 0 < len(known) < len(NAMES)
+    # Its nodes end with it.
+    wait_until(lambda: not running(nodes))
+    subprocess.run([HERE, "again", nodes.folder, job], check=True, timeout=60)
+    state = nodes.wait(job, *ENDED)
+    after = log.read_text()
+    assert state == "COMPLETED", after
+    assert after.startswith(before) and "saco sync: complete" in after[len(before) :]
+    assert {item.attempts for item in items(small.settings, SUBSET).values()} == {1}
+    assert len(list(small.folder.glob("begun-*"))) == len(NAMES)
 
 
 def test_signals_are_still_ours_on_a_cluster() -> None:

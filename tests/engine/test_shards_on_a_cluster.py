@@ -16,7 +16,7 @@ from distributed import Client
 import saco_data
 from saco_data.config.settings import Settings
 from saco_data.sandbox.links_cdn import LinksCdn
-from saco_data.sandbox.miniature import build_subset, serve
+from saco_data.sandbox.miniature import build, build_subset, serve
 from saco_data.sandbox.mounts import Mounts
 from tests.helpers.cluster import nannies, worker_of
 from tests.helpers.folders import config
@@ -129,3 +129,25 @@ def test_expired_links_ask_for_new_ones_and_the_rest_goes_on(mounts: Mounts) -> 
     assert prepare(here, TRAIN) == 0
     assert result_of(settings) == result_of(here)
     assert attempts(settings) == {1}
+
+
+def test_archives_of_objects365_are_fetched_by_nodes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = "o365/val"
+    made = build(tmp_path, [name]).subsets
+    with serve(tmp_path / "served", made) as served:
+
+        def prepared(place: str, **keys: Any) -> Settings:
+            own = {"o365": {"path": str(tmp_path / place)}}
+            settings = config(tmp_path, silver_path=place, collections=own, **served.keys, **keys)
+            assert prepare(settings, name) == 0
+            return settings
+
+        here = prepared("here")
+        monkeypatch.setattr("saco_data.transports.http.client.Http.open", None)
+        there = prepared("there", executor="dask")
+    assert len(products(here, name)) == 6
+    assert products(there, name) == products(here, name)
+    assert items(there, name).keys() == items(here, name).keys()
+    assert {item.attempts for item in items(there, name).values()} == {1}

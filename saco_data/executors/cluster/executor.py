@@ -7,7 +7,9 @@ import logging
 import pickle
 import secrets
 import shutil
+import socket
 import threading
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -20,6 +22,7 @@ from distributed import Future as DaskFuture
 from distributed.deploy.spec import SpecCluster
 
 from saco_data.executors import NodeLost
+from saco_data.executors.cluster.node_note import NoteWriter, Work
 from saco_data.executors.cluster.worker import Answer, Expected, NodePool, run_task
 from saco_data.media import fixture
 from saco_data.model.errors import Incomplete
@@ -68,6 +71,8 @@ class ClusterExecutor:
         self._count = 0
         self._is_closed = False
         self._problem = ""
+        self._note: NoteWriter | None = None
+        self._hosts: dict[str, str] = {}
         self._refused: set[str] = set()
         self._accepted: set[str] = set()
         self._starting = threading.Lock()
@@ -75,7 +80,10 @@ class ClusterExecutor:
 
     def submit(self, function: Callable[..., R], *arguments: Any, seconds: float) -> Future[R]:
         """See `Executor.submit`."""
-        return self._submit(function, arguments, seconds, function.__name__)
+        # What a task is for says more than its function, where it tells.
+        subset = getattr(arguments[0], "subset", None) if arguments else None
+        name = f"files of {subset}" if isinstance(subset, str) else function.__name__
+        return self._submit(function, arguments, seconds, name)
 
     def submit_whole(self, function: Callable[..., R], *arguments: Any, label: str) -> Future[R]:
         """See `Nodes.submit_whole`."""
@@ -120,6 +128,8 @@ class ClusterExecutor:
         for task in unfinished:
             task.future.cancel()
         if client is not None:
+            if self._note:
+                self._note.close()
             self._stop(client)
 
     def _start(self) -> None:
@@ -141,6 +151,25 @@ class ClusterExecutor:
             self._stop(client)
             raise
         self._client = client
+        self._note = NoteWriter(self._folder, self._find_work)
+
+    def _find_work(self) -> Work:
+        """How many tasks of each kind each node has, by the name of its machine."""
+        client = self._client
+        if client is None:
+            return {}
+        addresses = set(client.scheduler_info(n_workers=-1)["workers"])
+        if new := addresses - self._hosts.keys():
+            self._hosts |= client.run(socket.gethostname, workers=[*new], on_error="ignore")
+        work: dict[str, Counter[str]] = {}
+        for address, keys in client.processing().items():
+            here = work.setdefault(self._hosts.get(address, address), Counter())
+            for key in keys:
+                number = int(str(key).split("-")[-2])
+                with self._changed:
+                    task = self._tasks.get(number)
+                here.update([task.name] if task else [])
+        return work
 
     def _stop(self, client: Client) -> None:
         # Whatever is gone already needs no end.
