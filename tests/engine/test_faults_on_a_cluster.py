@@ -44,6 +44,8 @@ MOST_IN_A_ROUND = 24
 class Field:
     """A copy on a cluster of this machine, its sources, its bucket, and the run at work on it."""
 
+    settings: Settings
+
     def __init__(self, folder: Path, mounts: Mounts, door: Door) -> None:
         self.folder = folder
         self.mounts = mounts
