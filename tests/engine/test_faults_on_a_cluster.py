@@ -134,12 +134,12 @@ def configured(folder: Path, mounts: Mounts, name: str, **keys: Any) -> Settings
     """The config of a copy whose Silver goes to a place of its own in the bucket."""
     given = yaml.safe_load(yaml.safe_dump(mounts.keys))
     given["collections"]["sa-v"] |= {"path": "sa-v", "media": "both"}
-    (folder / name).mkdir()
+    # Its own: the listing of archives lies there too.
+    shutil.copytree(folder / "annotations", folder / name / "annotations")
     own = {f"{subset}_path": f"raw/{subset}" for subset in SUBSETS if "/" not in subset}
     return config(
         folder / name,
         **{**given, **own, **keys},
-        path_annotations=str(folder / "annotations"),
         silver_path=f"s3://{BUCKET}/{name}",
         state_path="state",
     )
@@ -202,7 +202,7 @@ def survive(field: Field, faults: int) -> None:
         left = min(dice.randint(1, MOST_IN_A_ROUND), faults - seen.total())
         field.start()
         while True:
-            code = field.wait(dice.uniform(0, span) if left else 600)
+            code = field.wait(dice.uniform(0, span / 2) if left else 600)
             if code is None:
                 assert left, f"seed {seed}: the run does not end"
                 kind = dice.choice(sorted(kinds))

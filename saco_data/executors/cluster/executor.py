@@ -33,6 +33,8 @@ _log = logging.getLogger(__name__)
 MOST_BYTES = 32 << 10
 # How often a task is sent, when Dask has given it up or its node was refused.
 MOST_SENDS = 4
+# How often a cluster is started.
+STARTS = 3
 # So many refused nodes, none of them accepted: the cluster does not fit this installation.
 MOST_REFUSED = 3
 Start = Callable[[Path], tuple[SpecCluster | None, Client]]
@@ -135,23 +137,35 @@ class ClusterExecutor:
     def _start(self) -> None:
         shutil.rmtree(self._folder, ignore_errors=True)
         self._folder.mkdir(mode=0o700, parents=True)
-        for name in ("logs", "tasks"):
-            (self._folder / name).mkdir()
+        (self._folder / "logs").mkdir()
         token_file = self._folder / "token"
         token_file.write_text(self._run)
         drawn = fixture.draw()
         expected = Expected(
             token_file, self._run, drawn, fixture.fingerprint(drawn), fixture.versions()
         )
-        cluster, client = self._start_cluster(self._folder)
-        self._cluster = cluster
-        try:
-            client.register_plugin(NodePool(self._run, expected))
-        except BaseException:
-            self._stop(client)
-            raise
-        self._client = client
+        self._client = self._start_nodes(NodePool(self._run, expected))
         self._note = NoteWriter(self._folder, self._find_work)
+
+    def _start_nodes(self, pool: NodePool) -> Client:
+        """A client of the started cluster. Raises Incomplete where nodes are lost again and again.
+
+        Dask gives a cluster up that loses a node just when it is told what nodes are to run.
+        """
+        lost: BaseException | None = None
+        for _ in range(STARTS):
+            (self._folder / "tasks").mkdir()
+            self._cluster, client = self._start_cluster(self._folder)
+            try:
+                client.register_plugin(pool)
+                return client
+            except Exception as error:
+                self._stop(client)
+                lost = error
+            except BaseException:
+                self._stop(client)
+                raise
+        raise Incomplete("the cluster lost its nodes as it started", remedy="Run again") from lost
 
     def _find_work(self) -> Work:
         """How many tasks of each kind each node has, by the name of its machine."""

@@ -95,7 +95,7 @@ class NodePool(WorkerPlugin):
             lost = NodeLost("its node was stopped")
             return Answer(node, self._address, False, pickle.dumps(lost))
         except Exception as error:
-            return Answer(node, self._address, False, pickle.dumps(error))
+            return Answer(node, self._address, False, _pack(error))
 
     def _find_difference(self) -> str:
         """How this node differs from the coordinator in what it makes; "" if it does not."""
@@ -121,6 +121,16 @@ class NodePool(WorkerPlugin):
         if not steps:
             return ""
         return f"makes other bytes ({', '.join(steps)}; {', '.join(others) or 'equal versions'})"
+
+
+def _pack(error: Exception) -> bytes:
+    """A pickled error; its kind and no more, where it cannot be pickled."""
+    try:
+        content = pickle.dumps(error)
+        pickle.loads(content)  # noqa: S301 - our own
+    except Exception:
+        return pickle.dumps(RuntimeError(f"{type(error).__name__} on a node"))
+    return content
 
 
 def run_task(pool: str, task: bytes | Path, seconds: float | None) -> Answer:
