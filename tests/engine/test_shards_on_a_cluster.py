@@ -147,7 +147,11 @@ def test_archives_of_objects365_are_fetched_by_nodes(
         here = prepared("here")
         monkeypatch.setattr("saco_data.transports.http.client.Http.open", None)
         there = prepared("there", executor="dask")
-    assert len(products(here, name)) == 6
+    assert len(products(here, name)) == 5
     assert products(there, name) == products(here, name)
-    assert items(there, name).keys() == items(here, name).keys()
-    assert {item.attempts for item in items(there, name).values()} == {1}
+    known = [
+        {key: (item.reason, item.sha256, item.attempts) for key, item in items(each, name).items()}
+        for each in (here, there)
+    ]
+    # One is missing at the source: gone, by the word of the node that read the whole archive.
+    assert len(known[0]) == 6 and known[0] == known[1]
