@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import pickle
 import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -125,6 +127,29 @@ def test_expired_links_ask_for_new_ones_and_the_rest_goes_on(mounts: Mounts) -> 
     assert "links_file" in notes.lines[-1] and "expired" in notes.lines[-1]
     mounts.write("sa-v_links.txt", cdn.renew())
     assert prepare(settings, TRAIN, notes=notes) == 0, notes.lines
+    here = configured(mounts, "here")
+    assert prepare(here, TRAIN) == 0
+    assert result_of(settings) == result_of(here)
+    assert attempts(settings) == {1}
+
+
+def test_sigterm_ends_nodes_soon_and_the_next_run_goes_on(mounts: Mounts) -> None:
+    settings = configured(mounts, "there", executor="dask")
+    own, server = settings.subset(TRAIN), mounts.server
+    # Hours, if nothing stopped it.
+    server.bandwidth = 200
+    command = [sys.executable, "-m", "saco_data", "-q", "--config", str(settings.file)]
+    run = subprocess.Popen([*command, "prepare", TRAIN], stderr=subprocess.DEVNULL)
+    try:
+        wait_until(lambda: server.bytes_sent > 1000)
+        run.terminate()
+        assert run.wait(200) == 143
+    finally:
+        run.kill()
+        run.wait()
+        server.bandwidth = 0
+    assert not own.pristine.exists() and not list((settings.state / "shards").glob("stop.*"))
+    assert prepare(settings, TRAIN) == 0
     here = configured(mounts, "here")
     assert prepare(here, TRAIN) == 0
     assert result_of(settings) == result_of(here)
