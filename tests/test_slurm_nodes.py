@@ -20,7 +20,9 @@ from saco_data.executors.cluster.start import import_slurm_cluster
 from saco_data.model.errors import UsageError
 from saco_data.model.reasons import State
 from saco_data.sandbox.demo import SUBSETS, serve_miniature
+from saco_data.sandbox.s3 import S3Server
 from tests.conftest import ROOT
+from tests.helpers.cluster_faults import own_field, survive
 from tests.helpers.miniatures import again, assert_equal
 from tests.helpers.pipeline import items, prepare, states
 from tests.helpers.slurm import ENDED, HERE, Slurm, own_slurm
@@ -142,6 +144,26 @@ def test_a_coordinator_at_its_time_limit_is_requeued_and_goes_on(
     assert after.startswith(before) and "saco sync: complete" in after[len(before) :]
     assert {item.attempts for item in items(small.settings, SUBSET).values()} == {1}
     assert len(list(small.folder.glob("begun-*"))) == len(NAMES)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(7200)
+def test_faults_under_slurm(nodes: Slurm, tmp_path: Path, bucket_server: S3Server) -> None:
+    with own_field(tmp_path, bucket_server, {"slurm": {**KEYS, "minimum_nodes": 2}}) as field:
+
+        def cancel_node() -> bool:
+            jobs = running(nodes)
+            for job in jobs[:1]:
+                nodes("scancel", job)
+            return bool(jobs)
+
+        kinds = {
+            "job": cancel_node,
+            "coordinator": field.kill_coordinator,
+            "bucket": field.stop_bucket,
+        }
+        survive(field, 20, kinds)
+    wait_until(lambda: not running(nodes))
 
 
 def test_signals_are_still_ours_on_a_cluster() -> None:
