@@ -91,7 +91,7 @@ def _group(truth: GroundTruth, masks: list[Mask]) -> None:
         if mask.category in truth.categories and not mask.is_crowd:
             groups.setdefault(each.image, []).append(mask)
     for at, group in groups.items():
-        if len(group) > 1:
+        if len(truth.categories) > 1:
             group.sort(key=lambda mask: mask.category)
         truth.shapes[at] = [mask.shape for mask in group if mask.shape is not None]
 

@@ -61,7 +61,7 @@ class Ids:
 def _as_integers(ids: Sequence[Any]) -> NDArray[np.int64] | None:
     if isinstance(ids, np.ndarray):
         return ids if ids.dtype == np.int64 else None
-    if not all(type(each) is int for each in ids):
+    if not set(map(type, ids)) <= {int}:
         return None
     try:
         return np.array(ids, np.int64)

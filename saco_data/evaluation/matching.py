@@ -10,6 +10,7 @@ return is named instead of waited for.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import multiprocessing
 import os
 import time
@@ -62,7 +63,7 @@ def _chunks(sizes: NDArray[np.int64], jobs: int) -> list[slice]:
     return [slice(int(a), int(b)) for a, b in zip(starts, ends, strict=True) if b > a]
 
 
-def _scores(work: Work) -> NDArray[np.float64]:
+def _scores(work: Work) -> list[float]:
     """The IoUs of the assigned pairs."""
     _, predictions, truth = work
     if isinstance(truth[0], Rle):
@@ -71,17 +72,19 @@ def _scores(work: Work) -> NDArray[np.float64]:
     else:
         rows, columns = np.array(predictions, float), np.array(truth, float)
     ious = coco().iou(rows, columns, [0] * len(truth))
-    if 1 in ious.shape:
-        best: NDArray[np.float64] = ious.max(keepdims=True).reshape(1)
+    # Where each has its best partner for itself, that is the assignment.
+    fewer: list[list[float]] = (ious if len(rows) <= len(truth) else ious.T).tolist()
+    best = [max(each) for each in fewer]
+    if len({each.index(top) for each, top in zip(fewer, best, strict=True)}) == len(best):
         return best
     row, column = linear_sum_assignment()(-ious)
-    pairs: NDArray[np.float64] = ious[row, column]
+    pairs: list[float] = ious[row, column].tolist()
     return pairs
 
 
-def _true_positives(scores: Sequence[NDArray[np.float64]]) -> NDArray[np.int32]:
+def _true_positives(scores: Sequence[list[float]]) -> NDArray[np.int32]:
     starts = np.cumsum([0, *map(len, scores[:-1])])
-    reached = np.concatenate(scores)[:, None] >= THRESHOLDS
+    reached = np.array(list(itertools.chain(*scores)))[:, None] >= THRESHOLDS
     counts: NDArray[np.int32] = np.add.reduceat(reached, starts, dtype=np.int32)
     return counts
 

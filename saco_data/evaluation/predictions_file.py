@@ -7,7 +7,6 @@ other entry is read again as plain data, and each entry is looked at by itself.
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -80,8 +79,8 @@ def read(
         found.entries = first + len(batch)
     if found.findings.errors and not lenient:
         raise refuse(path, found.findings.all())
-    for group in found.shapes.values():
-        if len(group) > 1:
+    if len(categories) > 1:
+        for group in found.shapes.values():
             group.sort(key=lambda each: each[0])
     return found
 
@@ -99,10 +98,11 @@ class _Reader:
         """Entries of the usual form."""
         truth, add = self.checker.truth, self.found.findings.add
         positions = truth.ids.positions([each.image_id for each in batch])
+        evaluated = ((positions >= 0) & truth.is_evaluated[positions]).tolist()
         boxes = self.checker.boxes
         kept: list[tuple[int, _Entry, int]] = []
         for number, (each, at) in enumerate(zip(batch, positions.tolist(), strict=True), first):
-            if at < 0 or not truth.is_evaluated[at]:
+            if not evaluated[number - first]:
                 add("unknown_image" if at < 0 else "left_out", number, each.image_id)
                 continue
             if not self.checker.is_placed(
@@ -116,7 +116,8 @@ class _Reader:
                 continue
             kept.append((number, each, at))
         good = self._whole(kept) if self.check else [True] * len(kept)
-        for (number, each, at), whole in zip(kept, good, strict=True):
+        sizes = truth.sizes([at for _, _, at in kept])
+        for (number, each, at), whole, size in zip(kept, good, sizes, strict=True):
             if not whole:
                 self.found.dropped += 1
                 continue
@@ -129,7 +130,7 @@ class _Reader:
             shape: Shape = rle
             if boxes:
                 shape = self.checker.box(number, each.image_id, at, box, rle)
-            else:
+            elif (height, width) != size or not rle.counts:
                 self.checker.look_at_size(number, each.image_id, at, rle)
             self._keep(number, each.image_id, at, each.category_id, each.score, shape)
 
@@ -159,7 +160,7 @@ class _Reader:
     def _keep(
         self, number: int, image: Any, at: int, category: Any, score: float, shape: Shape
     ) -> None:
-        if not score >= THRESHOLD or math.isnan(score):
+        if not score >= THRESHOLD:  # nor is NaN
             return
         group = self.found.shapes.setdefault(at, [])
         if group:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -32,8 +32,7 @@ class _Annotation(msgspec.Struct, gc=False):
     bbox: tuple[float, float, float, float]
 
 
-@dataclass(frozen=True)
-class Mask:
+class Mask(NamedTuple):
     """An annotation. `image`: the position of its image; no `shape` where that is not evaluated."""
 
     id: Any

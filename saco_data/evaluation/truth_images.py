@@ -48,6 +48,11 @@ class Images:
         height, width = int(self.height[position]), int(self.width[position])
         return (height, width) if height >= 0 and width >= 0 else (None, None)
 
+    def sizes(self, positions: list[int]) -> list[tuple[int, int]]:
+        """Height and width of several images in pixels; -1 for what the file does not say."""
+        at = np.array(positions, np.int64)
+        return list(zip(self.height[at].tolist(), self.width[at].tolist(), strict=True))
+
 
 def read(path: Path, raw: msgspec.Raw) -> Images:
     """The entries of `images`. Raises AnnotationError that names one."""

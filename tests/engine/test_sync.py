@@ -24,7 +24,6 @@ from saco_data.sandbox.packing import pack_tar
 from saco_data.sandbox.scene import read_number
 from saco_data.sources.archives import ArchiveSource
 from saco_data.state.ledger import Ledger
-from tests.conftest import Saco
 from tests.helpers.annotations import annotate
 from tests.helpers.executor import InlineExecutor
 from tests.helpers.folders import config, tree
@@ -36,6 +35,7 @@ from tests.helpers.tiny_subset import (
     PICTURES,
     START,
     SUBSET,
+    RemoteSubset,
     TinySubset,
     archive,
     pairs,
@@ -79,25 +79,14 @@ def test_fresh_verdicts_and_items_that_wait_for_the_user_are_always_due() -> Non
     assert is_due(waiting, START + 90 * DAY + 1)
 
 
-@pytest.fixture
-def remote(tmp_path: Path):  # type: ignore[no-untyped-def]
-    with FileServer({"/bdd100k.tar": archive(NAMES)}) as server:
-        small = TinySubset(tmp_path, raw=f"{server.url}/bdd100k.tar")
-        small.server = server  # type: ignore[attr-defined]
-        yield small
-
-
-def lose(small: TinySubset, *names: str, version: int = 1) -> None:
-    there = [name for name in NAMES if name not in names]
-    small.server.files["/bdd100k.tar"] = archive(there, version)  # type: ignore[attr-defined]
-
-
-def test_a_file_that_returns_is_restored_with_its_annotations_in_order(remote: TinySubset) -> None:
-    lose(remote, LOST)
+def test_a_file_that_returns_is_restored_with_its_annotations_in_order(
+    remote: RemoteSubset,
+) -> None:
+    remote.lose(LOST, version=1)
     assert remote.prepare().code == 0
     assert remote.kept() == set(NAMES) - {LOST}
     assert sidecar(remote.settings.subset(SUBSET).derived).exists()
-    lose(remote, version=2)
+    remote.lose(version=2)
     remote.time += 3 * DAY
     # `prepare` does not look again, `sync` does.
     assert remote.prepare().code == 0
@@ -111,24 +100,24 @@ def test_a_file_that_returns_is_restored_with_its_annotations_in_order(remote: T
     assert not sidecar(remote.settings.subset(SUBSET).derived).exists()
 
 
-def test_without_work_nothing_is_requested_or_written(remote: TinySubset) -> None:
-    lose(remote, LOST)
+def test_without_work_nothing_is_requested_or_written(remote: RemoteSubset) -> None:
+    remote.lose(LOST, version=1)
     remote.prepare()
     remote.time += 2 * DAY
     remote.sync()
     remote.time += HOUR
-    server = remote.server  # type: ignore[attr-defined]
+    server = remote.server
     asked, before = server.requests.total(), tree(remote.folder)
     synced = remote.sync()
     assert (synced.code, server.requests.total(), tree(remote.folder)) == (0, asked, before)
     assert synced.results[SUBSET].changes.in_words() == []
 
 
-def test_a_failure_does_not_change_the_verdict_gone(remote: TinySubset) -> None:
-    lose(remote, LOST)
+def test_a_failure_does_not_change_the_verdict_gone(remote: RemoteSubset) -> None:
+    remote.lose(LOST, version=1)
     remote.prepare()
     remote.time += 2 * DAY
-    server = remote.server  # type: ignore[attr-defined]
+    server = remote.server
     server.faults = Faults(kinds=(Fault.EXPIRED,), probability=1)
     synced = remote.sync()
     assert synced.code == 4
@@ -318,135 +307,6 @@ def test_another_frame_by_the_same_name_is_another_product(tmp_path: Path, first
     session.go(settings, ["sav"], "prepare", Notes(), executor=InlineExecutor())
     assert read_number(Image.open(settings.subset("sav").images / name)) == 17
     assert items(settings, "sav")[name].facts["frame"] == 17
-
-
-# gone_confirm_hours
-
-
-def test_gone_awaits_a_second_look_where_the_config_asks_for_it(remote: TinySubset) -> None:
-    small = TinySubset(
-        remote.folder, raw=str(remote.settings.subset(SUBSET).raw), gone_confirm_hours=24
-    )
-    small.server = remote.server  # type: ignore[attr-defined]
-    lose(small, LOST)
-    assert small.prepare().code == 3
-    assert small.kept() == set(NAMES)
-    small.time += 23 * HOUR
-    assert small.sync().code == 3
-    assert small.kept() == set(NAMES)
-    small.time += HOUR
-    assert small.sync().code == 0
-    assert small.kept() == set(NAMES) - {LOST}
-    item = items(small.settings, SUBSET)[LOST]
-    assert (item.gone_first, item.gone_last) == (START, START + 24 * HOUR)
-
-
-def test_prepare_takes_the_second_look_too(tmp_path: Path) -> None:
-    small = TinySubset(tmp_path, gone_confirm_hours=24)
-    small.holds(set(NAMES) - {LOST})
-    assert small.prepare().code == 3
-    small.time += 25 * HOUR
-    assert small.prepare().code == 0
-    assert small.kept() == set(NAMES) - {LOST}
-
-
-def test_the_user_can_confirm_gone_without_a_second_look(tmp_path: Path) -> None:
-    small = TinySubset(tmp_path, gone_confirm_hours=24)
-    small.holds(set(NAMES) - {LOST})
-    assert small.prepare().code == 3
-    assert small.prepare(confirm_gone=True).code == 0
-    assert small.kept() == set(NAMES) - {LOST}
-    assert small.prepare().code == 0
-    assert small.kept() == set(NAMES) - {LOST}
-    # A file that returned and is gone once more needs two looks again.
-    small.holds(NAMES, version=1)
-    small.sync()
-    small.product(LOST).unlink()
-    small.holds(set(NAMES) - {LOST}, version=2)
-    assert small.sync().code == 3
-    assert small.kept() == set(NAMES)
-
-
-def test_gone_from_a_throttled_source_does_not_count(tmp_path: Path) -> None:
-    from saco_data.engine.conclusion import conclude
-    from saco_data.engine.events import Result, Stages
-    from saco_data.engine.pipeline import _count
-    from saco_data.engine.subset import bind_one
-    from saco_data.model.records import Outcome
-
-    small = TinySubset(tmp_path, gone_confirm_hours=24)
-    small.prepare()
-    with Ledger(small.settings.state) as ledger:
-        subset = bind_one(small.settings, SUBSET)
-        said = [
-            Outcome(SUBSET, LOST, Reason.VIDEO_UNAVAILABLE),
-            Outcome(SUBSET, NAMES[0], Reason.THROTTLED),
-        ]
-        for outcomes in (said, said[:1]):
-            result = Result(SUBSET)
-            result.changes.add(ledger.record(outcomes))
-            _count(result, outcomes)
-            conclude(
-                subset,
-                ledger,
-                small.notes,
-                result,
-                stages=Stages(),
-                index=None,
-                confirm_gone=False,
-                stopped=False,
-            )
-            witnessed = ledger.items(SUBSET)[LOST].gone_first is not None
-            assert witnessed == (len(outcomes) == 1)
-
-
-# The command.
-
-
-def test_the_command_reports_changes_in_json_and_in_its_last_line(
-    tmp_path: Path, saco: Saco
-) -> None:
-    small = TinySubset(tmp_path)
-    small.holds(set(NAMES) - {LOST})
-    first = saco("prepare", SUBSET, cwd=tmp_path)
-    assert first.returncode == 0
-    last = first.stderr.splitlines()[-1]
-    assert "saco prepare: complete (exit 0). 5 files: 4 done, 1 gone" in last
-    assert "4 made, 1 newly gone" in last
-    small.holds(NAMES, version=1)
-    second = saco("-q", "sync", "--json", SUBSET, cwd=tmp_path)
-    assert second.returncode == 0
-    assert json.loads(second.stdout)["subsets"][SUBSET]["returned"] == [LOST]
-    assert "1 came back" in second.stderr.splitlines()[-1]
-    third = saco("-q", "sync", SUBSET, cwd=tmp_path)
-    assert third.stdout == "" and "no change" in third.stderr.splitlines()[-1]
-    reasons = saco("status", "--reasons", "--json", SUBSET, cwd=tmp_path)
-    assert json.loads(reasons.stdout)["reasons"] == []
-
-
-def test_a_blocked_sync_exits_4_and_names_the_cause(tmp_path: Path, saco: Saco) -> None:
-    small = TinySubset(tmp_path)
-    small.tar.unlink()
-    ended = saco("-q", "sync", SUBSET, cwd=tmp_path)
-    assert ended.returncode == 4
-    assert "blocked, needs you (exit 4)" in ended.stderr.splitlines()[-1]
-    assert "bdd100k.tar does not exist" in ended.stderr.splitlines()[-1]
-
-
-def test_the_last_line_names_blocked_items_and_is_logged(tmp_path: Path, saco: Saco) -> None:
-    small = TinySubset(tmp_path)
-    folder = tmp_path / "extracted" / "bdd100k" / "images" / "100k" / "train"
-    folder.mkdir(parents=True)
-    for name in set(NAMES) - {LOST}:
-        (folder / name).write_bytes(PICTURES[name])
-    config(tmp_path, silver_path="silver", bdd100k_raw="extracted", jobs=1)
-    ended = saco("-q", "sync", SUBSET, cwd=tmp_path)
-    assert ended.returncode == 4
-    last = ended.stderr.splitlines()[-1]
-    assert f"Most: bdd100k 1 not_in_folder, as {LOST} (no such file" in last
-    (log,) = (small.settings.state / "logs").iterdir()
-    said = log.read_text()
-    assert last in said and "bdd100k: 5 of 5 files to make" in said
 
 
 @pytest.mark.parametrize("asked", [1, 2, 3, 5, 20])

@@ -12,6 +12,7 @@ from saco_data.engine import session
 from saco_data.engine.events import Stages
 from saco_data.engine.session import Finished
 from saco_data.engine.sync import Synced, sync
+from saco_data.sandbox.http_server import FileServer
 from saco_data.sandbox.packing import pack_tar
 from tests.helpers.annotations import annotate, document, image
 from tests.helpers.executor import InlineExecutor
@@ -114,3 +115,16 @@ class TinySubset:
         """The files that the pruned annotations name."""
         content = json.loads(self.settings.subset(SUBSET).derived.read_bytes())
         return {each["file_name"] for each in content["images"]}
+
+
+class RemoteSubset(TinySubset):
+    """The same, whose archive is on a server on loopback."""
+
+    def __init__(self, folder: Path, server: FileServer) -> None:
+        self.server = server
+        self.lose()
+        super().__init__(folder, raw=f"{server.url}/bdd100k.tar")
+
+    def lose(self, *names: str, version: int = 0) -> None:
+        """Makes the server's archive hold all files but these; another version, another ETag."""
+        self.server.files["/bdd100k.tar"] = archive(set(NAMES) - set(names), version)

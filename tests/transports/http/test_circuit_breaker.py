@@ -47,11 +47,11 @@ def test_too_long_a_rest_opens_the_circuit(tmp_path: Path) -> None:
         with pytest.raises(Blocked) as closed:  # and not an hour later
             list(http.fetch(requests(server, tmp_path)))
         assert closed.value.reason is Reason.THROTTLED
-        asked = sum(server.requests.values())
-        assert asked <= 8
         with pytest.raises(Blocked):  # and it stays closed
             list(http.fetch(requests(server, tmp_path)))
-        assert sum(server.requests.values()) == asked
+        # The eight that were under way at once, which may arrive late, and each only once.
+        assert server.requests.total() <= 8
+        assert set(server.requests.values()) == {1}
     assert list(tmp_path.iterdir()) == []
 
 
