@@ -6,19 +6,12 @@ and started. Nothing is lost, nothing doubled, and no file is charged for it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from saco_data.sandbox.s3 import S3Server
 from tests.helpers.cluster_faults import Field, own_field, survive
-
-
-@pytest.fixture
-def field(tmp_path: Path, bucket_server: S3Server) -> Iterator[Field]:
-    with own_field(tmp_path, bucket_server, "dask") as made:
-        yield made
 
 
 def disturb(field: Field, faults: int) -> None:
@@ -31,11 +24,13 @@ def disturb(field: Field, faults: int) -> None:
     survive(field, faults, kinds)
 
 
-def test_a_few_faults(field: Field) -> None:
-    disturb(field, 2)
+def test_a_few_faults(tmp_path: Path, bucket_server: S3Server) -> None:
+    with own_field(tmp_path, bucket_server, "dask", archives=1) as field:
+        disturb(field, 2)
 
 
 @pytest.mark.long
 @pytest.mark.timeout(7200)
-def test_a_hundred_faults(field: Field) -> None:
-    disturb(field, 100)
+def test_a_hundred_faults(tmp_path: Path, bucket_server: S3Server) -> None:
+    with own_field(tmp_path, bucket_server, "dask") as field:
+        disturb(field, 100)

@@ -42,9 +42,12 @@ class Field:
 
     settings: Settings
 
-    def __init__(self, folder: Path, mounts: Mounts, door: Door, executor: Any) -> None:
+    def __init__(
+        self, folder: Path, mounts: Mounts, door: Door, executor: Any, archives: int
+    ) -> None:
         self.folder = folder
         self.executor = executor
+        self.archives = archives
         self.mounts = mounts
         self.door = door
         self.round = 0
@@ -56,7 +59,9 @@ class Field:
             shutil.rmtree(self.settings.root)
         self.round += 1
         name = f"round{self.round}"
-        self.settings = configured(self.folder, self.mounts, name, executor=self.executor)
+        self.settings = configured(
+            self.folder, self.mounts, name, self.archives, executor=self.executor
+        )
 
     def start(self) -> None:
         """Starts `saco prepare` in a process of its own."""
@@ -128,10 +133,14 @@ def kill(process: psutil.Process) -> bool:
     return True
 
 
-def configured(folder: Path, mounts: Mounts, name: str, **keys: Any) -> Settings:
+def configured(folder: Path, mounts: Mounts, name: str, archives: int, **keys: Any) -> Settings:
     """The config of a copy whose Silver goes to a place of its own in the bucket."""
     given = yaml.safe_load(yaml.safe_dump(mounts.keys))
-    given["collections"]["sa-v"] |= {"path": "sa-v", "media": "both"}
+    given["collections"]["sa-v"] |= {
+        "path": "sa-v",
+        "media": "both",
+        "shards": [*range(archives)],
+    }
     # Its own: the listing of archives lies there too.
     shutil.copytree(folder / "annotations", folder / name / "annotations")
     own = {f"{subset}_path": f"raw/{subset}" for subset in SUBSETS if "/" not in subset}
@@ -176,7 +185,7 @@ def survive(field: Field, faults: int, kinds: Mapping[str, Callable[[], bool]]) 
     seed = choose_seed()
     print(f"\n{faults} faults, SACO_SEED={seed}")
     dice = random.Random(seed)
-    quiet, begun = configured(field.folder, field.mounts, "quiet"), time.monotonic()
+    quiet, begun = configured(field.folder, field.mounts, "quiet", field.archives), time.monotonic()
     assert prepare(quiet, *SUBSETS) == 0
     right, span = result_of(quiet), time.monotonic() - begun
     seen: Counter[str] = Counter()
@@ -211,11 +220,14 @@ def survive(field: Field, faults: int, kinds: Mapping[str, Callable[[], bool]]) 
 
 
 @contextlib.contextmanager
-def own_field(folder: Path, bucket: S3Server, executor: Any) -> Iterator[Field]:
-    """A field in an empty folder; the environment leads to the bucket while it lasts."""
+def own_field(folder: Path, bucket: S3Server, executor: Any, archives: int = 3) -> Iterator[Field]:
+    """A field with so many archives of SA-V, in an empty folder.
+
+    The environment leads to its bucket while it lasts.
+    """
     made = build(folder, SUBSETS).subsets
     with serve(folder / "served", made) as mounts, Door(bucket) as door:
-        field = Field(folder, mounts, door, executor)
+        field = Field(folder, mounts, door, executor, archives)
         before = os.environ["AWS_ENDPOINT_URL"]
         os.environ["AWS_ENDPOINT_URL"] = door.url
         try:
