@@ -5,19 +5,24 @@ A block stands between `<!-- generated: NAME -->` and `<!-- end -->`; NAME is a 
 
 from __future__ import annotations
 
+import importlib
 import re
 import textwrap
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+import saco_data
 from saco_data.catalog.manifest import DEFAULT_COLLECTION, Manifest
 from saco_data.catalog.registry import Collection, builtin, manifests_folder
 from saco_data.config.keys import Keys
 from saco_data.config.settings import subset_keys
 from saco_data.config.subset import endpoint_key
+from saco_data.evaluation.findings import KINDS
+from saco_data.model.errors import SacoError
+from saco_data.model.reasons import Reason, State
 
 ROOT = Path(__file__).parents[1]
-PAGES = ("README.md", "docs/subsets.md", "docs/config.md")
+PAGES = ("README.md", "docs/subsets.md", "docs/config.md", "docs/troubleshooting.md")
 SLURM = "pipelines/saco-sync.slurm"
 WIDTH = 118
 
@@ -103,6 +108,54 @@ def list_endpoints() -> str:
     )
 
 
+def error_classes() -> list[type[SacoError]]:
+    """Every class of errors that the tool reports, by its name and base in the source text."""
+    package = Path(saco_data.__file__).parent
+    pattern = re.compile(r"^class (\w+)\((\w+)\):", re.MULTILINE)
+    bases = {
+        name: (base, path)
+        for path in sorted(package.rglob("*.py"))
+        for name, base in pattern.findall(path.read_text())
+    }
+    found: dict[str, type[SacoError]] = {}
+    grown = True
+    while grown:
+        grown = False
+        for name, (base, path) in bases.items():
+            if name not in found and (base == "SacoError" or base in found):
+                inside = path.relative_to(package.parent).with_suffix("")
+                module = ".".join(inside.parts).removesuffix(".__init__")
+                found[name] = getattr(importlib.import_module(module), name)
+                grown = True
+    return sorted(found.values(), key=lambda each: (each.exit_code, each.__name__))
+
+
+def list_errors() -> str:
+    """Every class of errors with its exit code: docs/troubleshooting.md."""
+    lines = []
+    for each in error_classes():
+        first = (each.__doc__ or "").strip().splitlines()[0].rstrip(".")
+        lines.append(_item(f"exit {each.exit_code}, `{each.__name__}`: {first}"))
+    return _joined(lines)
+
+
+def list_reasons() -> str:
+    """The sentence of every reason: docs/troubleshooting.md."""
+    return _joined(
+        _item(f"*{each.sentence}*: `{each}` ({each.state})")
+        for each in Reason
+        if each.state not in (State.PENDING, State.DONE)
+    )
+
+
+def list_prediction_faults() -> str:
+    """What `saco eval` finds wrong with predictions: docs/troubleshooting.md."""
+    return _joined(
+        _item(f"{'error' if is_error else 'warning'}, *{what}*{f': {remedy}' if remedy else ''}")
+        for is_error, what, remedy in KINDS.values()
+    )
+
+
 BLOCKS: dict[str, Callable[[], str]] = {
     "needs": list_needs,
     "subsets": list_subsets,
@@ -110,6 +163,9 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "clients": list_clients,
     "rates": list_rates,
     "endpoints": list_endpoints,
+    "errors": list_errors,
+    "reasons": list_reasons,
+    "prediction-faults": list_prediction_faults,
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import configparser
 import importlib
 import json
@@ -9,12 +10,14 @@ import re
 import runpy
 import subprocess
 import sys
+from collections.abc import Iterator
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
 import click
 import pytest
+import yaml
 
 import saco_data
 from saco_data.catalog.registry import builtin, manifests_folder
@@ -22,7 +25,10 @@ from saco_data.cli.main import saco as cli
 from saco_data.cli.table import TABLE
 from saco_data.config.keys import CollectionKeys, Keys
 from saco_data.config.settings import subset_keys
+from saco_data.model.errors import SEVERITY, SacoError
 from saco_data.model.reasons import Reason
+from saco_data.sandbox.miniature import build, serve
+from saco_data.transports.base import Failure
 from tests.conftest import ROOT, Saco
 
 PAGES = [ROOT / f"{name}.md" for name in ("README", "CONTRIBUTING", "CHANGELOG")]
@@ -41,7 +47,7 @@ EXAMPLES = {
 }
 # What needs cards of others, own masks, predictions or a live source: tests of their own run it.
 ELSEWHERE = {"init", "intersect", "compare", "diff", "demo", "annotations", "sync"}
-ELSEWHERE |= {"convert", "eval", "export", "push", "seek-index"}
+ELSEWHERE |= {"clicks", "convert", "eval", "export", "push", "seek-index"}
 
 
 def commands() -> set[str]:
@@ -143,6 +149,92 @@ def test_troubleshooting_knows_every_reason(reason: Reason) -> None:
     assert any(f"`{reason}`" in item for item in items)
 
 
+def sources() -> dict[Path, ast.Module]:
+    """The syntax trees of the package, by file."""
+    return {
+        path: ast.parse(path.read_text())
+        for path in sorted(Path(saco_data.__file__).parent.rglob("*.py"))
+    }
+
+
+def test_troubleshooting_knows_every_class_of_errors_with_its_exit_code(
+    generator: dict[str, Any],
+) -> None:
+    text = (ROOT / "docs" / "troubleshooting.md").read_text()
+    classes = generator["error_classes"]()
+    # By another way than the generator's: what has our base class after everything was imported.
+    known = {SacoError}
+    while more := {each for base in known for each in base.__subclasses__()} - known:
+        known |= more
+    ours = {each for each in known if each.__module__.startswith("saco_data.")} - {SacoError}
+    assert ours <= set(classes) and len(classes) == len(set(classes)) >= 20
+    codes = {0, *(each.exit_code for each in classes)}
+    assert codes == set(SEVERITY)
+    for each in classes:
+        assert f"- exit {each.exit_code}, `{each.__name__}`: " in text
+
+
+def test_every_error_says_what_to_do(generator: dict[str, Any]) -> None:
+    """Where it is made; `Failure` and what derives from it say "Run the same command again"."""
+    classes = {each.__name__: each for each in generator["error_classes"]()}
+    assert Failure("x").remedy
+    seen = 0
+    for path, tree in sources().items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+                made = classes.get(node.func.id)
+                if made is None:
+                    continue
+                seen += 1
+                given = {each.arg for each in node.keywords}
+                assert issubclass(made, Failure) or given & {"remedy", None}, (
+                    f"{path.name}:{node.lineno}"
+                )
+    assert seen > 200
+
+
+def names_of_checks() -> Iterator[tuple[str, str]]:
+    """(place, name) of each finding of the doctor whose name begins with fixed words."""
+    for path, tree in sources().items():
+        if path.parent.name not in ("doctor", "sources") and path.name != "doctor.py":
+            continue
+        for function in ast.walk(tree):
+            if not isinstance(function, ast.FunctionDef):
+                continue
+            values: dict[str, ast.expr] = {}
+            for node in ast.walk(function):
+                if isinstance(node, ast.Assign):
+                    to, value = node.targets[0], node.value
+                    if isinstance(to, ast.Tuple) and isinstance(value, ast.Tuple):
+                        values |= zip(map(ast.unparse, to.elts), value.elts, strict=True)
+                    values[ast.unparse(to)] = value
+            for node in ast.walk(function):
+                if not isinstance(node, ast.Call) or not node.args:
+                    continue
+                if ast.unparse(node.func).rpartition(".")[2] not in (
+                    "ok",
+                    "warn",
+                    "fail",
+                    "Finding",
+                ):
+                    continue
+                name = values.get(ast.unparse(node.args[0]), node.args[0])
+                parts = name.values if isinstance(name, ast.JoinedStr) else [name]
+                if isinstance(parts[0], ast.Constant):
+                    yield f"{path.name}:{node.lineno}", str(parts[0].value).strip()
+
+
+def test_troubleshooting_knows_every_check_of_the_doctor() -> None:
+    text = (ROOT / "docs" / "troubleshooting.md").read_text()
+    (section,) = re.findall(r"^## What `saco doctor` checks\n(.*?)^## ", text, re.S | re.M)
+    items = re.findall(r"^- (`.*?):\s", section, re.M | re.S)
+    known = {name for item in items for name in re.findall(r"`([^`]+)`", item)}
+    found = dict(names_of_checks())
+    assert set(found.values()) <= known
+    # The others are named after a subset or a program.
+    assert known - set(found.values()) <= {"<subset>", "<subset> online", "gsutil", "ego4d"}
+
+
 def documented() -> dict[str, set[str]]:
     """The options of each command by docs/commands.md; `saco` stands for those before it."""
     text = (ROOT / "docs" / "commands.md").read_text()
@@ -184,13 +276,21 @@ PRINTED: dict[str, tuple[str, ...]] = {
     "annotations": ("annotations nga --from miniature/annotations",),
     "plan": ("plan nga",),
     "doctor": ("doctor nga",),
+    "clicks": ("clicks nga --to nga-clicks.jsonl",),
+    "push": ("push place nga",),
+    "verify": ("verify nga --at place",),
     "eval": ("eval predictions/nga.json",),
     "status": ("status nga", "status nga --reasons"),
     "history": ("history GONE",),
     "card": ("card nga --to our-card",),
     "intersect": ("intersect our-card --to both --subset nga",),
+    "diff": ("diff our-card data/silver --subset nga",),
+    "lock": ("lock nga sav --against-masks",),
+    "compare": ("compare data/silver/lock.parquet --subset nga",),
     "report": ("report nga --to r.html",),
     "preview": ("preview nga",),
+    "seek-index": ("seek-index inaturalist --to i.gz --config served.yaml",),
+    "export": ("export coco nga --to nga-coco",),
 }
 
 
@@ -202,9 +302,9 @@ def assert_has_keys(example: Any, real: Any, path: str) -> None:
     """Every key of an example is in what is printed, and at the top no other."""
     if isinstance(example, dict) and isinstance(real, dict):
         if path.count(".") == 0:
-            assert set(example) == set(real) - ONLY_SOMETIMES, path
+            assert set(example) - ONLY_SOMETIMES == set(real) - ONLY_SOMETIMES, path
         for key, value in example.items():
-            if path.endswith("copies"):  # names of files
+            if path.endswith(("copies", "only_a", "only_b")):  # names of files, reasons
                 continue
             assert key in real, f"{path}.{key}"
             assert_has_keys(value, real[key], f"{path}.{key}")
@@ -212,6 +312,17 @@ def assert_has_keys(example: Any, real: Any, path: str) -> None:
         assert_has_keys(example[0], real[0], path)
 
 
+@pytest.fixture
+def served(folder: Path) -> Iterator[None]:
+    """`served.yaml`, a config whose source of iNaturalist answers."""
+    made = build(folder / "served", ["inaturalist"])
+    with serve(folder / "served", made.subsets) as mounts:
+        keys = {"path_annotations": str(made.annotations), "silver_path": "served/silver"}
+        (folder / "served.yaml").write_text(yaml.safe_dump({**keys, **mounts.keys}))
+        yield
+
+
+@pytest.mark.usefixtures("served")
 def test_the_json_examples_have_the_keys_that_are_printed(folder: Path, saco: Saco) -> None:
     examples = json_examples()
     with_json = {name for name in TABLE if examples[name]}

@@ -25,6 +25,29 @@ if TYPE_CHECKING:
     from saco_data.report.progress import Bars
 
 
+class Target(click.Path):
+    """A place that the command writes; refused at once where nothing can be written."""
+
+    def __init__(self, *, is_folder: bool = False) -> None:
+        super().__init__(file_okay=not is_folder, dir_okay=is_folder)
+        self.is_folder = is_folder
+
+    def convert(
+        self,
+        value: str | os.PathLike[str],
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> Any:
+        """The absolute path. Raises OutputError."""
+        from saco_data.storage.targets import require_target
+
+        if not str(value):
+            self.fail("is empty", param, ctx)
+        path = Path(value).absolute()
+        require_target(path, is_folder=self.is_folder)
+        return path
+
+
 @dataclass
 class Options:
     """The options that all commands share."""
@@ -192,11 +215,6 @@ def read_status(settings: Settings, subsets: Sequence[str]) -> Status:
 
     with Ledger(settings.state, read_only=True) as ledger:
         return status.read(settings, ledger, subsets)
-
-
-def is_of_somebody_else(settings: Settings) -> bool:
-    """Whether a copy is there whose ledger this user may not write."""
-    return settings.state.is_dir() and not os.access(settings.state, os.W_OK)
 
 
 def show(

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import click
 
-from saco_data.cli.common import json_option, print_json
+from saco_data.cli.common import Target, json_option, print_json
 
 
 @click.command()
 @click.argument("layout", type=click.Choice(["vos"]))
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
 @click.option(
-    "--to", type=click.Path(path_type=Path), help="A new folder; without it, DIR with -vos added."
+    "--to", type=Target(is_folder=True), help="A new folder; without it, DIR with -vos added."
 )
 @click.option(
     "--keep-255", is_flag=True, help="Keep unknown pixels (255), which SAM 2 takes for an object."

@@ -30,6 +30,7 @@ def demo(options: Options, folder: Path, as_json: bool) -> None:
     from saco_data.report import page
     from saco_data.sandbox import demo as sandbox
     from saco_data.sandbox import imperfect
+    from saco_data.storage.targets import require_target
 
     if missing := [name for name in _NEEDS if not find_spec(name)]:
         raise UsageError(
@@ -38,6 +39,7 @@ def demo(options: Options, folder: Path, as_json: bool) -> None:
         )
 
     file = folder / config.FILE_NAME
+    require_target(folder.absolute(), is_folder=True)
     if file.exists() and read_status(config.load(file), sandbox.SUBSETS).complete:
         # No server runs: a repeated request would fail.
         settings = config.load(file)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from saco_data.cli.common import Options, json_option, print_json, terminal_width
+from saco_data.cli.common import Options, Target, json_option, print_json, terminal_width
 from saco_data.cli.evaluate_choice import Choice
 from saco_data.cli.evaluate_masks import evaluate_masks, find_truth, is_folders
 from saco_data.cli.shared_options import complete_subset
@@ -59,7 +59,7 @@ METRICS = ("cgf1", "jf")
 @click.option("--seed", type=int, default=0, help="Of the bootstrap.")
 @click.option(
     "--to",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=Target(),
     metavar="FILE",
     help="Also write the result with the counts of each image-NP.",
 )
@@ -178,7 +178,7 @@ def _show(
     if to is not None:
         from saco_data.storage import files
 
-        files.write_if_changed(to.absolute(), json.dumps(result.as_json(items=True)).encode())
+        files.write_if_changed(to, json.dumps(result.as_json(items=True)).encode())
     if as_json:
         click.echo(json.dumps(result.as_json(), indent=1))
     elif kind:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import click
 
@@ -42,7 +43,10 @@ def export(
     """
     from saco_data import api
     from saco_data.export import export as write
+    from saco_data.storage.targets import require_target
 
+    if "://" not in to:
+        require_target(Path(to).absolute(), is_folder=True)
     settings, names = options.select(subsets)
     dataset = api.load(settings)
     chosen = [name for name in names if name in dataset or subsets]

@@ -55,8 +55,10 @@ def init(
     from saco_data.config import template
     from saco_data.model.errors import UsageError
     from saco_data.storage.files import write_atomic
+    from saco_data.storage.targets import require_target
 
     file = folder / config.FILE_NAME
+    require_target(file.absolute())
     if file.exists() or file.is_symlink():
         raise UsageError(
             f"{file} is there already", remedy="Change it by hand, or name another folder"
@@ -70,7 +72,6 @@ def init(
         given |= {key: True for key in config.subset_keys() if key.startswith("remove_downloaded_")}
     text = template.fill(template.default(), given)
     config.parse(text, file.absolute())
-    folder.mkdir(parents=True, exist_ok=True)
     write_atomic(file, text.encode())
     if as_json:
         print_json({"config": str(file)})

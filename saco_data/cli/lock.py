@@ -9,6 +9,7 @@ import click
 
 from saco_data.cli.common import (
     Options,
+    Target,
     json_option,
     only_subsets_option,
     print_json,
@@ -20,7 +21,7 @@ from saco_data.cli.common import (
 @subsets_argument
 @click.option(
     "--to",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=Target(),
     metavar="FILE",
     help="Where to write it, a name with .parquet.  [default: lock.parquet in silver_path]",
 )
@@ -53,7 +54,7 @@ def lock(
     from saco_data.share import lock as locks
 
     settings, names = options.select(subsets)
-    written = locks.write(settings, names, to.absolute() if to else None, neighbours=neighbours)
+    written = locks.write(settings, names, to, neighbours=neighbours)
     found = shifts.measure(settings, names) if against_masks else None
     if as_json:
         content = {**vars(written), "path": str(written.path)}
@@ -73,7 +74,7 @@ def lock(
 @only_subsets_option
 @click.option(
     "--to",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=Target(),
     metavar="FILE",
     help="Also write an HTML page with the pictures that differ, side by side.",
 )
@@ -105,7 +106,7 @@ def compare(
     if to is not None:
         from saco_data.report import compare_page
 
-        built = compare_page.write(settings, found, to.absolute())
+        built = compare_page.write(settings, found, to)
         click.echo(f"{built.path}: {built.pictures} pictures, open it with any browser", err=True)
 
 

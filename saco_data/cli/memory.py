@@ -10,6 +10,7 @@ import click
 
 from saco_data.cli.common import (
     Options,
+    Target,
     json_option,
     only_subsets_option,
     print_json,
@@ -39,7 +40,7 @@ def history(options: Options, item: str, as_json: bool) -> None:
 @subsets_argument
 @click.option(
     "--to",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=Target(is_folder=True),
     metavar="DIR",
     help="Where to write it.  [default: card in silver_path]",
 )
@@ -57,7 +58,7 @@ def card(options: Options, subsets: Sequence[str], to: Path | None, as_json: boo
 
     settings, names = options.select(subsets)
     made = cards.make(settings, names)
-    path = cards.write(settings, made, to.absolute() if to else None)
+    path = cards.write(settings, made, to)
     if as_json:
         print_json(made.as_json())
     else:
@@ -73,7 +74,7 @@ def card(options: Options, subsets: Sequence[str], to: Path | None, as_json: boo
 @only_subsets_option
 @click.option(
     "--to",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=Target(is_folder=True),
     metavar="DIR",
     help="Where to write.  [default: intersection in silver_path]",
 )
@@ -97,7 +98,7 @@ def intersect(
 
     settings, names = options.select(subsets)
     loaded = [copying.load(path, settings.registry.ids) for path in copies]
-    written = intersection.intersect(settings, loaded, names, to.absolute() if to else None)
+    written = intersection.intersect(settings, loaded, names, to)
     if as_json:
         content = {name: each.as_json() for name, each in written.items()}
         print_json({"subsets": content})

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from saco_data.cli.common import Options, json_option, print_json, subsets_argument
+from saco_data.cli.common import Options, Target, json_option, print_json, subsets_argument
 from saco_data.cli.shared_options import complete_subset
 
 
@@ -15,7 +15,7 @@ from saco_data.cli.shared_options import complete_subset
 @subsets_argument
 @click.option(
     "--to",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=Target(),
     metavar="FILE",
     help="Where to write it.  [default: .saco/report.html in silver_path]",
 )
@@ -51,14 +51,13 @@ def write_report(
     from saco_data.share import copies
 
     settings, names = options.select(subsets)
-    place = to.absolute() if to else None
     if result is not None and compare is not None:
         raise UsageError("--eval and --compare make different pages", remedy="Give one of them")
     if result is None:
         other = copies.load(compare, settings.registry.ids) if compare else None
-        written, rows = page.write(settings, names, place, other), "files"
+        written, rows = page.write(settings, names, to, other), "files"
     else:
-        written, rows = mistakes_page.write(settings, result, place), "items"
+        written, rows = mistakes_page.write(settings, result, to), "items"
     if as_json:
         print_json({**vars(written), "path": str(written.path)})
         return
@@ -77,7 +76,7 @@ def write_report(
 )
 @click.option(
     "--to",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=Target(is_folder=True),
     metavar="DIR",
     help="Where to write.  [default: the config's directory_save]",
 )
@@ -97,7 +96,7 @@ def preview(
 
     settings = options.settings()
     if to is not None:
-        settings = override(settings, {"directory_save": str(to.absolute())})
+        settings = override(settings, {"directory_save": str(to)})
     name = settings.registry.find(subset or settings.keys.saco_subset_show).id
     drawn = previews.draw(settings, name, seed)
     for remark in drawn.skipped:

@@ -6,14 +6,12 @@ from pathlib import Path
 
 import click
 
-from saco_data.cli.common import Options, json_option, print_json
+from saco_data.cli.common import Options, Target, json_option, print_json
 
 
 @click.command("seek-index")
 @click.argument("subset")
-@click.option(
-    "--to", required=True, type=click.Path(path_type=Path, dir_okay=False), help="The index file."
-)
+@click.option("--to", required=True, type=Target(), help="The index file.")
 @json_option
 @click.pass_obj
 def seek_index(options: Options, subset: str, to: Path, as_json: bool) -> None:
@@ -30,9 +28,7 @@ def seek_index(options: Options, subset: str, to: Path, as_json: bool) -> None:
         raise UsageError("name one subset", item=subset, remedy=f"One of {', '.join(names)}")
     own = settings.subset(names[0])
     reporter = options.reporter(settings)
-    done = seek_indexing.write(
-        settings, own.id, to.absolute(), lambda line: reporter.note(own.id, line)
-    )
+    done = seek_indexing.write(settings, own.id, to, lambda line: reporter.note(own.id, line))
     if as_json:
         print_json(done.as_json())
         return

@@ -12,7 +12,6 @@ from saco_data.cli.common import (
     carry_out,
     conclude,
     confirm_gone_option,
-    is_of_somebody_else,
     json_option,
     read_status,
     show,
@@ -31,6 +30,8 @@ def prepare(options: Options, subsets: Sequence[str], confirm_gone: bool, as_jso
 
     Example: saco prepare bdd100k sav
     """
+    from saco_data.engine.status import is_of_somebody_else
+
     settings, names = options.select(subsets)
     if is_of_somebody_else(settings) and read_status(settings, names).complete:
         show(settings, names, as_json)

@@ -16,6 +16,7 @@ TABLE = {
     "prepare": "stages:prepare",
     "sync": "sync:sync",
     "eval": "evaluate:evaluate",
+    "clicks": "clicks:clicks",
     "push": "push:push",
     "status": "look:status",
     "history": "memory:history",

@@ -18,7 +18,8 @@ __all__ = ["Finding", "Verdict", "examine"]
 
 def examine(settings: Settings, names: Sequence[str], *, online: bool) -> Iterator[Finding]:
     """All findings for some subsets; `online` sends one harmless request to each source."""
-    from saco_data.doctor import access, machine, network
+    from saco_data.doctor import access, machine, network, shared_copy
+    from saco_data.engine.status import is_of_somebody_else
 
     yield Finding("config", Verdict.OK, str(settings.file or "built-in values"))
     if exposed := exposed_secrets(settings):
@@ -32,6 +33,9 @@ def examine(settings: Settings, names: Sequence[str], *, online: bool) -> Iterat
         return
     waiting = [subset for subset in subsets if subset.id not in complete]
     yield from (Finding(name, Verdict.OK, "complete: nothing more is needed") for name in complete)
+    if is_of_somebody_else(settings):
+        yield from shared_copy.examine(settings, waiting)
+        return  # credentials, sources and disk are its owner's
     if waiting:
         yield from access.examine(settings, waiting)
         for subset in waiting:

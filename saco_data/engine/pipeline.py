@@ -11,12 +11,13 @@ import queue
 import threading
 import time
 from collections.abc import Container, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from functools import partial
 
 from saco_data.dataset.index import Index
 from saco_data.engine import gone_policy, reading
 from saco_data.engine.conclusion import conclude
+from saco_data.engine.early_checks import EarlyChecks
 from saco_data.engine.events import Ended, Event, Learned, Listed, Reporter, Result, Stages
 from saco_data.engine.planner import IsDue, Planner
 from saco_data.engine.shard_road import ShardRoad, find_road
@@ -27,6 +28,7 @@ from saco_data.model.errors import Blocked, Incomplete
 from saco_data.model.reasons import Effect, State
 from saco_data.model.records import Outcome
 from saco_data.planning.decisions import SubsetPlan
+from saco_data.sources import Context
 from saco_data.sources.requirements import missing_raw_media
 from saco_data.state.ledger import Ledger, LedgerDamaged
 
@@ -126,8 +128,9 @@ class Pipeline:
                 self.reporter.begin(result.steps)
                 self._conclude(subset)
                 return None
+            checks = EarlyChecks(subset, self.executor)
             road = self._find_road(subset)
-            index = self._read_index(subset, result, road)
+            index = self._read_index(subset, result, checks, road)
             planned = self._planner.plan(subset, index, result, road.tried if road else ())
             result.steps = planned.steps
             self._indices[subset.id] = index
@@ -139,6 +142,7 @@ class Pipeline:
                 stages=self.stages,
                 executor=self.executor,
                 assets=planned.assets,
+                checks=checks,
                 post=self._events.put,
                 stop=self.stop,
                 road=road,
@@ -160,15 +164,24 @@ class Pipeline:
             return None
         return find_road(subset, self.executor, self.stages, post=self._events.put, stop=self.stop)
 
-    def _read_index(self, subset: Subset, result: Result, road: ShardRoad | None) -> Index:
-        """The index of a subset; while it is made from an archive, events are recorded."""
+    def _read_index(
+        self, subset: Subset, result: Result, checks: EarlyChecks, road: ShardRoad | None
+    ) -> Index:
+        """The index of a subset.
+
+        While it is made from an archive, events are recorded, and files that were unpacked are
+        checked where products are made of them next.
+        """
+        context = Context(self.stop)
         if not subset.manifest.is_listed:
-            return self._planner.read_index(subset, result, self.stop)
+            return self._planner.read_index(subset, result, context)
+        if self.stages.process:
+            context.unpacked = checks.start
         with ThreadPoolExecutor(1, thread_name_prefix="index") as pool:
-            index = pool.submit(self._planner.read_index, subset, result, self.stop, road)
+            index = pool.submit(self._planner.read_index, subset, result, context, road)
             try:
-                while not index.done():
-                    self._drain(wait=True)
+                while not wait([index], timeout=COMMIT_SECONDS).done:
+                    self._drain(wait=False)
             except BaseException:
                 self.stop.set()
                 raise

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Container, Mapping, Set
 from dataclasses import dataclass, replace
 from functools import partial
@@ -76,25 +75,25 @@ class Planner:
         self,
         subset: Subset,
         result: Result,
-        stop: threading.Event,
+        context: Context,
         road: ShardRoad | None = None,
     ) -> Index:
         """The products given as a list, else those of the annotations, fetched if missing.
 
-        A listing that is missing is made from the archive, which may take hours; `stop` ends it.
-        `road`: has nodes read the archives.
+        A listing that is missing is made from the archive, which may take hours; `context.stop`
+        ends it. `road`: has nodes read the archives.
         """
         given = self.indices.get(subset.id)
         if given is None and self.stages.fetch:
-            self._ensure_index(subset, stop, road)
+            self._ensure_index(subset, context, road)
         path = subset.config.pristine if given is None else given.path
         # Before reading: a file that is replaced meanwhile then differs from its stamp.
         result.stamped = stamp(path)
         return given or subset.read_index()
 
-    def _ensure_index(self, subset: Subset, stop: threading.Event, road: ShardRoad | None) -> None:
+    def _ensure_index(self, subset: Subset, context: Context, road: ShardRoad | None) -> None:
         if subset.manifest.is_listed:
-            read = road.write_listing() if road else subset.source.write_listing(Context(stop))
+            read = road.write_listing() if road else subset.source.write_listing(context)
             if read:
                 self.reporter.note(subset.id, f"listed: {', '.join(read)}")
         elif got := self._annotations.ensure(subset.config):

@@ -10,6 +10,7 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
+from saco_data.engine.early_checks import EarlyChecks
 from saco_data.engine.recorder import Recorder
 from saco_data.executors import LOST, NodeLost, why_lost
 from saco_data.media import process
@@ -29,13 +30,15 @@ class Processing:
     """Submits arrivals to the executor and records what becomes of them.
 
     A slot is taken before an asset is requested and released when its products are made: this
-    bounds disk and memory. `known`: remembered facts of assets by key. `from_earlier_run`: keys of
-    assets whose raw file was on disk before this run. `damaged`: arrivals whose raw file proved
-    unusable, with the reason; they are to be fetched again. `error`: what went wrong after an
-    arrival was submitted.
+    bounds disk and memory. `known`: remembered facts of assets by key. `checks`: what is known of
+    raw files that were just unpacked. `from_earlier_run`: keys of assets whose raw file was on disk
+    before this run. `damaged`: arrivals whose raw file proved unusable, with the reason; they are
+    to be fetched again. `error`: what went wrong after an arrival was submitted.
     """
 
-    def __init__(self, recorder: Recorder, known: Mapping[str, dict[str, Any]]) -> None:
+    def __init__(
+        self, recorder: Recorder, known: Mapping[str, dict[str, Any]], checks: EarlyChecks
+    ) -> None:
         self.recorder = recorder
         self.subset = recorder.subset
         self.config = recorder.subset.config
@@ -43,6 +46,7 @@ class Processing:
         self.stages = recorder.stages
         self.executor = recorder.executor
         self.known = known
+        self.checks = checks
         self.from_earlier_run: set[str] = set()
         self.damaged: list[tuple[Arrival, str]] = []
         self.error: BaseException | None = None
@@ -90,11 +94,17 @@ class Processing:
             self._digests_of(arrival.asset) if arrival.owned and not is_new else {},
             whole=is_renewed,
             known=None if "frames" in facts else facts,
+            inspected=self.checks.take(key),
         )
         is_long = manifest.frames or any(each.is_folder for each in arrival.asset.products)
         seconds = VIDEO_SECONDS if is_long else IMAGE_SECONDS
         try:
-            future = self.executor.submit(process.run, job, seconds=seconds)
+            linked = process.link_inspected(job)
+            if linked is None:
+                future = self.executor.submit(process.run, job, seconds=seconds)
+            else:
+                future = Future()
+                future.set_result(linked)
         except BaseException:
             self._slots.release()
             raise

@@ -16,6 +16,7 @@ from saco_data.state.ledger import Ledger
 from saco_data.state.lock import Lock
 from saco_data.storage.probe import require_conditions
 from saco_data.storage.store import open_store
+from saco_data.storage.targets import require_target
 
 
 @dataclass
@@ -59,6 +60,7 @@ def push(settings: Settings, place: str, names: Sequence[str]) -> Pushed:
             )
         if Path(place).resolve() == settings.silver.resolve():
             raise UsageError("is where the copy is", item=place, remedy="Name another place")
+        require_target(Path(place).absolute(), is_folder=True)
     store = open_store(place)
     done = Pushed()
     with Lock(settings.state), Ledger(settings.state) as ledger:

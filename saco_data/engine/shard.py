@@ -17,6 +17,7 @@ from pathlib import Path
 
 from saco_data.config import settings as config
 from saco_data.dataset.listing import Found
+from saco_data.engine.early_checks import EarlyChecks
 from saco_data.engine.events import Ended, Event, Learned, Stages
 from saco_data.engine.subset import Subset, bind_one
 from saco_data.engine.subset_run import SubsetRun
@@ -88,9 +89,9 @@ def run(executor: Executor, stop: threading.Event, shard: Shard) -> ShardDone:
     source = subset.source
     fetched.keep_own_note(subset.config.raw_folder, f"{socket.gethostname()}.{os.getpid()}")
     with _linked_to(shard.stop_file, stop) as either, _locked(shard, either):
-        found, steps = None, shard.steps
+        found, steps, checks = None, shard.steps, EarlyChecks(subset, executor)
         if steps is None:
-            found = source.read_archive(shard.archive, Context(either))
+            found = source.read_archive(shard.archive, Context(either, unpacked=checks.start))
             if source.chooses_by_content():
                 # Which files are wanted is known when all archives are listed.
                 return ShardDone(shard.archive, found, None, [])
@@ -110,6 +111,7 @@ def run(executor: Executor, stop: threading.Event, shard: Shard) -> ShardDone:
             stages=Stages(),
             executor=executor,
             assets=shard.assets,
+            checks=checks,
             post=post,
             stop=either,
             shares_folders=True,

@@ -5,6 +5,7 @@ The annotation file is read only where a run was stopped before it counted what 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -88,6 +89,11 @@ class Status:
 
 
 _ORDER = (State.DONE, State.PENDING, State.FAILED, State.BLOCKED, State.GONE)
+
+
+def is_of_somebody_else(settings: Settings) -> bool:
+    """Whether a copy is there whose ledger this user may not write."""
+    return settings.state.is_dir() and not os.access(settings.state, os.W_OK)
 
 
 def read(settings: Settings, ledger: Ledger, names: Sequence[str]) -> Status:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from saco_data import sources
 from saco_data.engine import cleaning, verify
+from saco_data.engine.early_checks import EarlyChecks
 from saco_data.engine.events import Ended, Event, Stages
 from saco_data.engine.processing import Processing, remove_raw_file
 from saco_data.engine.recorder import Recorder
@@ -35,9 +36,10 @@ _log = logging.getLogger(__name__)
 class SubsetRun:
     """The run of one subset. `post` hands events to the thread that writes the ledger.
 
-    `assets`: what the ledger knows of the raw assets, by key. `stop` is set when the run is to end
-    early. `road`: gives archives to the nodes of a cluster. `shares_folders`: other machines work
-    in the folders of the subset at the same time, so that nothing is swept there.
+    `assets`: what the ledger knows of the raw assets, by key. `checks`: what is known of raw files
+    that were just unpacked. `stop` is set when the run is to end early. `road`: gives archives to
+    the nodes of a cluster. `shares_folders`: other machines work in the folders of the subset at
+    the same time, so that nothing is swept there.
     """
 
     def __init__(
@@ -48,6 +50,7 @@ class SubsetRun:
         stages: Stages,
         executor: Executor,
         assets: Mapping[str, Item],
+        checks: EarlyChecks,
         post: Callable[[Event], None],
         stop: threading.Event,
         road: ShardRoad | None = None,
@@ -65,7 +68,7 @@ class SubsetRun:
         self._shares_folders = shares_folders
         self.context = sources.Context(stop, {key: item.facts for key, item in assets.items()})
         self.recorder = Recorder(subset, plan, stages=stages, executor=executor, post=post)
-        self.processing = Processing(self.recorder, self.context.known)
+        self.processing = Processing(self.recorder, self.context.known, checks)
 
     def run(self) -> None:
         """Runs to the end and posts `Ended`; never raises."""

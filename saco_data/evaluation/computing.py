@@ -25,21 +25,23 @@ from saco_data.evaluation.results import Coverage, SubsetResult
 def compute(task: Task, options: Options, elsewhere: Elsewhere | None) -> SubsetResult:
     """The result of a task. Raises PredictionError, AnnotationError, UsageError."""
     with memory.steady():
-        truths, predicted = _read(task, options)
+        truths, predicted = _read(task, options, elsewhere)
         ran = coverage.read_ran(task.ran_file) if task.ran_file else None
         here = coverage.here_of(truths[0], task.copy, ran)
         items = counting.items_of(truths, predicted, here, options.jobs)
-        return _result(task, options, truths, predicted, items, elsewhere)
+        return _result(task, options, truths, predicted, items)
 
 
 def validate(task: Task, options: Options, elsewhere: Elsewhere | None) -> list[Finding]:
     """The warnings. Raises PredictionError with all findings."""
     with memory.steady():
-        _, predicted = _read(task, options)
-    return _findings(predicted, elsewhere)
+        _, predicted = _read(task, options, elsewhere)
+    return predicted.findings.all()
 
 
-def _read(task: Task, options: Options) -> tuple[list[GroundTruth], Predicted]:
+def _read(
+    task: Task, options: Options, elsewhere: Elsewhere | None
+) -> tuple[list[GroundTruth], Predicted]:
     truths = [_read_truth(each, options) for each in task.ground_truths]
     predicted = predictions_file.read(
         task.predictions,
@@ -47,6 +49,7 @@ def _read(task: Task, options: Options) -> tuple[list[GroundTruth], Predicted]:
         options.iou_type,
         lenient=options.lenient,
         check=options.check,
+        elsewhere=elsewhere,
     )
     return truths, predicted
 
@@ -68,7 +71,6 @@ def _result(
     truths: list[GroundTruth],
     predicted: Predicted,
     items: Items,
-    elsewhere: Elsewhere | None,
 ) -> SubsetResult:
     counts = cgf1.count(items)
     found = cgf1.numbers(counts)
@@ -93,19 +95,12 @@ def _result(
         cover,
         views,
         interval,
-        _findings(predicted, elsewhere),
+        predicted.findings.all(),
         _notes(counts, cover, predicted),
         predicted.entries,
         predicted.dropped,
         record_of(items),
     )
-
-
-def _findings(predicted: Predicted, elsewhere: Elsewhere | None) -> list[Finding]:
-    unknown = predicted.findings.get("unknown_image")
-    if unknown is not None and elsewhere is not None:
-        unknown.note = elsewhere([image for _, image in unknown.first])
-    return predicted.findings.all()
 
 
 def _notes(counts: cgf1.Counts, cover: Coverage, predicted: Predicted) -> list[str]:

@@ -61,8 +61,11 @@ class Checker:
             add("no_image_id", number)
             return -1, None, 0.0, None
         at = int(self.truth.ids.positions([image])[0])
+        if at < 0 and isinstance(image, str) and not self.truth.ids.has_text:
+            add("text_id", number, image)
+            return -1, None, 0.0, None
         if at < 0:
-            add("text_id" if self._is_text_of_an_id(image) else "unknown_image", number, image)
+            add("unknown_image", number, image)
             return None
         if not self.truth.is_evaluated[at]:
             add("left_out", number, image)
@@ -182,14 +185,6 @@ class Checker:
             return False
         self.findings.add("short_runs", number, image)
         return True
-
-    def _is_text_of_an_id(self, image: Any) -> bool:
-        if not isinstance(image, str):
-            return bool(self.truth.ids.positions([str(image)])[0] >= 0)
-        try:
-            return bool(self.truth.ids.positions([int(image)])[0] >= 0)
-        except ValueError:
-            return False
 
 
 def _has_box(entry: dict[str, Any]) -> bool:

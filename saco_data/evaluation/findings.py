@@ -48,15 +48,15 @@ KINDS: dict[str, tuple[bool, str, str]] = {
         "is of an image-NP whose height and width the ground truth lacks",
         "Download the annotations again",
     ),
+    "text_id": (
+        True,
+        'has its image id as text ("10" is not 10), which counts nothing',
+        "Write the id as a number, as the ground truth has it",
+    ),
     "unknown_image": (
         False,
         "is of an image id that the ground truth does not have: not counted",
         "Is this the prediction of another subset?",
-    ),
-    "text_id": (
-        False,
-        'has its image id as text ("10" is not 10): not counted',
-        "Write the id as the ground truth has it",
     ),
     "left_out": (
         False,
@@ -195,8 +195,9 @@ def refuse(path: Any, findings: list[Finding]) -> PredictionError:
     lines = "\n".join(
         f"  {'error' if each.is_error else 'warning'}: {each.in_words()}" for each in findings
     )
+    count = sum(each.count for each in findings if each.is_error)
     return PredictionError(
-        f"cannot be counted\n{lines}\n",
+        f"cannot be counted\n{lines}\nErrors: {count:,}",
         item=str(path),
         remedy="Correct these entries, or drop them with --lenient",
         findings=findings,

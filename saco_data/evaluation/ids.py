@@ -38,6 +38,11 @@ class Ids:
     def __len__(self) -> int:
         return len(self._values) if self._sorted is None else len(self._sorted)
 
+    @property
+    def has_text(self) -> bool:
+        """Whether any id is text."""
+        return any(isinstance(each, str) for each in self._values)
+
     def value(self, position: int) -> Any:
         """The id at a position."""
         return self._values[position] if self._sorted is None else int(self._numbers[position])

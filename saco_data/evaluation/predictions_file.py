@@ -17,6 +17,7 @@ import numpy as np
 
 from saco_data.evaluation import rle_check
 from saco_data.evaluation.entry_check import Checker
+from saco_data.evaluation.files import Elsewhere
 from saco_data.evaluation.findings import Findings, PredictionError, refuse
 from saco_data.evaluation.ground_truth import GroundTruth, Shape
 from saco_data.evaluation.json_slices import NotAnArray, slices
@@ -60,12 +61,14 @@ def read(
     *,
     lenient: bool = False,
     check: bool = True,
+    elsewhere: Elsewhere | None = None,
 ) -> Predicted:
     """Reads and checks a prediction file for these ground truths (several: Gold).
 
     Raises PredictionError with all findings where an entry cannot be counted, unless `lenient`:
     then such entries are dropped, and boxes in pixels become fractions. `check=False` leaves out
-    the check of the runs: only for files that are known to be whole.
+    the check of the runs: only for files that are known to be whole. `elsewhere` says which subsets
+    have image ids that the ground truths lack.
     """
     found = Predicted()
     checker = Checker(truths, iou_type, found.findings, lenient=lenient)
@@ -77,12 +80,27 @@ def read(
         else:
             reader.take(first, batch)
         found.entries = first + len(batch)
+    _name_owners(found.findings, elsewhere)
     if found.findings.errors and not lenient:
         raise refuse(path, found.findings.all())
     if len(categories) > 1:
         for group in found.shapes.values():
             group.sort(key=lambda each: each[0])
     return found
+
+
+def _name_owners(findings: Findings, elsewhere: Elsewhere | None) -> None:
+    for kind in ("text_id", "unknown_image"):
+        finding = findings.get(kind)
+        if finding is not None and elsewhere is not None:
+            finding.note = elsewhere([_as_number(image) for _, image in finding.first])
+
+
+def _as_number(image: Any) -> Any:
+    try:
+        return int(image)
+    except (TypeError, ValueError, OverflowError):
+        return image
 
 
 @dataclass

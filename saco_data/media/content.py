@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
@@ -11,6 +12,7 @@ from typing import Any, NamedTuple
 from saco_data.media.images import ImageError, check_image
 from saco_data.model.errors import AnnotationError
 from saco_data.model.reasons import Reason
+from saco_data.storage import files
 
 
 class Checked(NamedTuple):
@@ -21,6 +23,26 @@ class Checked(NamedTuple):
 
     size: tuple[int, int] = (0, 0)
     facts: Mapping[str, Any] = MappingProxyType({})
+
+
+class Inspected(NamedTuple):
+    """What was found in a sound file. `stamp`: see `storage.files.stamp`; `bytes`: its size."""
+
+    stamp: list[Any]
+    bytes: int
+    sha256: str
+    facts: dict[str, Any]
+
+
+def inspect(path: Path, name: str) -> Inspected | None:
+    """What is in the file of a product of this name; None unless it is sound."""
+    stamp = files.stamp(path)
+    try:
+        data = path.read_bytes()
+        found = check_content(data, name)
+    except (OSError, ImageError):
+        return None  # found again, and told, when the product is made
+    return Inspected(stamp, len(data), hashlib.sha256(data).hexdigest(), dict(found.facts))
 
 
 def check_content(data: bytes, name: str, *, vouched: bool = False) -> Checked:

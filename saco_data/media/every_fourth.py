@@ -14,6 +14,7 @@ from saco_data.media.frames import Frame, FrameError, FrameFailure, extract, pro
 from saco_data.media.images import encode_jpeg
 from saco_data.model.reasons import Reason
 from saco_data.storage import files
+from saco_data.storage.background import Background
 
 STEP = 4
 QUALITY = 95
@@ -46,14 +47,17 @@ def write(video: Path, folder: Path) -> Extracted:
     """
     written: list[str] = []
     way, concealed = "", False
-    for got in _extract(video):
-        if isinstance(got, FrameFailure):
-            assert got.count is not None
-            return Extracted(tuple(written), got.count, way, concealed)
-        name = f"{got.index:05d}.jpg"
-        files.write_if_changed(folder / name, encode_jpeg(got.rgb, quality=QUALITY))
-        written.append(name)
-        way, concealed = got.way, concealed or got.concealed
+    # Pictures are synced while the next ones are decoded.
+    with Background() as background:
+        for got in _extract(video):
+            if isinstance(got, FrameFailure):
+                assert got.count is not None
+                return Extracted(tuple(written), got.count, way, concealed)
+            name = f"{got.index:05d}.jpg"
+            content = encode_jpeg(got.rgb, quality=QUALITY)
+            files.write_if_changed(folder / name, content, background.call)
+            written.append(name)
+            way, concealed = got.way, concealed or got.concealed
     raise AssertionError("frames end with a failure")
 
 

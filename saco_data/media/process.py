@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from saco_data.config.regular import require_regular
-from saco_data.media.content import check_content
+from saco_data.media.content import Inspected, check_content
 from saco_data.media.images import ImageError, check_image, encode_jpeg, resize_like_official
 from saco_data.model.reasons import Reason
 from saco_data.model.records import Arrival, Outcome, Product
@@ -25,6 +25,7 @@ class Job:
     `digests`: the sha256 of products that were made before, by `file_name`; a product that is the
     unchanged raw file must still have it. `whole`: frames are written only if none failed. `known`:
     facts about the raw video, to which its fingerprint is added; None where it has one.
+    `inspected`: what was found in the raw file while its archive was still being read.
     """
 
     subset: str
@@ -35,6 +36,7 @@ class Job:
     digests: Mapping[str, str] = field(default_factory=dict)
     whole: bool = False
     known: Mapping[str, Any] | None = None
+    inspected: Inspected | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,19 @@ def run(job: Job) -> list[Outcome]:
     ]
 
 
+def link_inspected(job: Job) -> list[Outcome] | None:
+    """The outcome of a job whose one product is the raw file as it was inspected; None for others.
+
+    Takes no time worth a worker. Raises DiskFull and OutputError.
+    """
+    products = job.arrival.asset.products
+    if job.inspected is None or len(products) != 1 or products[0].is_folder:
+        return None
+    path = safe_join(job.images, products[0].file_name)
+    outcome = _link_inspected(job, products[0], job.inspected, path)
+    return None if outcome is None else [outcome]
+
+
 def check(checks: list[Check]) -> list[Outcome]:
     """Verifies that product files exist, are unchanged, decode in full and have the right size."""
     return [_check_one(each) for each in checks]
@@ -81,6 +96,8 @@ def fits(found: tuple[int, int], product: Product, *, rotated: bool) -> bool:
 def _make_image(job: Job, product: Product) -> Outcome:
     raw = job.arrival.raw
     path = safe_join(job.images, product.file_name)
+    if job.inspected and (outcome := _link_inspected(job, product, job.inspected, path)):
+        return outcome
     try:
         data = raw.read_bytes() if isinstance(raw, Path) else raw
         found = check_content(data, product.file_name, vouched=job.arrival.vouched)
@@ -98,7 +115,22 @@ def _make_image(job: Job, product: Product) -> Outcome:
             files.link_or_copy(raw, path)
     else:
         files.write_if_changed(path, content)
-    return _done(job, product, content, **found.facts)
+    return _done(job, product, len(content), hashlib.sha256(content).hexdigest(), **found.facts)
+
+
+def _link_inspected(job: Job, product: Product, found: Inspected, path: Path) -> Outcome | None:
+    """The outcome of a product that is the raw file as it was inspected; None if it is not."""
+    raw = job.arrival.raw
+    if (
+        not isinstance(raw, Path)
+        or not job.arrival.owned
+        or files.stamp(raw) != found.stamp
+        or job.digests.get(product.file_name) not in (None, found.sha256)
+        or path.exists()
+    ):
+        return None
+    files.link_or_copy(raw, path)
+    return _done(job, product, found.bytes, found.sha256, **found.facts)
 
 
 def _make_every_fourth(job: Job, product: Product) -> Outcome:
@@ -143,7 +175,8 @@ def _make_frames(job: Job) -> Iterator[Outcome]:
         path = safe_join(job.images, each.product.file_name)
         files.write_if_changed(path, each.content)
         link_into_view(path, job.view, each.product)
-        yield _done(job, each.product, each.content, **each.facts)
+        digest = hashlib.sha256(each.content).hexdigest()
+        yield _done(job, each.product, len(each.content), digest, **each.facts)
         is_any_made = True
     if is_any_made and job.known is not None and (fingerprint := _fingerprint(job, job.known)):
         yield fingerprint
@@ -212,14 +245,14 @@ def link_into_view(path: Path, view: Path | None, product: Product) -> None:
         files.link_anywhere(path, safe_join(view, product.file_name))
 
 
-def _done(job: Job, product: Product, content: bytes, **facts: object) -> Outcome:
+def _done(job: Job, product: Product, size: int, sha256: str, **facts: object) -> Outcome:
     return Outcome(
         job.subset,
         product.file_name,
         Reason.OK,
         origin=job.arrival.origin,
-        bytes=len(content),
-        sha256=hashlib.sha256(content).hexdigest(),
+        bytes=size,
+        sha256=sha256,
         facts={
             **(job.arrival.facts if job.how != "frames" else {}),
             **facts,

@@ -10,7 +10,7 @@ from saco_data.dataset.drawing import PALETTE
 from saco_data.model import words
 
 WIDTH, HEIGHT = 720, 200
-LEFT, BOTTOM, TOP = 64, 26, 12
+LEFT, BOTTOM, TOP = 64, 36, 20
 POINTS = 240
 
 
@@ -77,7 +77,7 @@ def timeline(
     frames: Sequence[int], tracks: Sequence[tuple[str, Sequence[bool]]], title: str
 ) -> Markup:
     """A row for each track of (name, whether it is in sight at each of `frames`)."""
-    row, first, last = 18, frames[0], frames[-1]
+    row, first, last = 24, frames[0], frames[-1]
     height = row * len(tracks) + BOTTOM
     # A frame is shown until the next one; the last as wide as the one before.
     ends = [*frames[1:], last + (last - frames[-2] if len(frames) > 1 else 1)]
@@ -86,11 +86,11 @@ def timeline(
     for at, (name, seen) in enumerate(tracks):
         y = at * row + 3
         drawn.append(
-            Markup('<text class="end" x="{}" y="{}">{}</text>').format(LEFT - 8, y + 11, name)
+            Markup('<text class="end" x="{}" y="{}">{}</text>').format(LEFT - 8, y + 15, name)
         )
-        drawn.append(Markup('<path class="rule" d="M{} {}H{}"/>').format(LEFT, y + 6, WIDTH - 12))
+        drawn.append(Markup('<path class="rule" d="M{} {}H{}"/>').format(LEFT, y + 9, WIDTH - 12))
         parts = [
-            Markup('<rect x="{:.1f}" y="{}" width="{:.1f}" height="12" fill="{}"/>').format(
+            Markup('<rect x="{:.1f}" y="{}" width="{:.1f}" height="18" fill="{}"/>').format(
                 LEFT + scale * (frame - first), y, scale * (end - frame), colour_of(at)
             )
             for frame, end, is_seen in zip(frames, ends, seen, strict=True)

@@ -58,6 +58,7 @@ def list_changes(run: Mapping[str, Any]) -> list[tuple[str, list[tuple[str, str]
                 chips += [_chip(reason, count) for reason, count in by_reason.most_common()]
             elif count := len(value) if isinstance(value, list) else value:
                 chips.append(_chip(str(kind), count))
+        chips.sort(key=lambda chip: chip[0] != State.DONE.value)  # what is ready stands first
         if chips:
             shown.append((str(subset), chips))
     return shown

@@ -12,7 +12,7 @@ import functools
 import os
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -36,11 +36,16 @@ if TYPE_CHECKING:
 
 @dataclass
 class Context:
-    """What a source is given while it fetches. `stop` is set when the run is to end early."""
+    """What a source is given while it fetches. `stop` is set when the run is to end early.
+
+    `unpacked` is told the key of each raw file that `write_listing` has taken out of an archive,
+    while the archive streams on; from any thread.
+    """
 
     stop: threading.Event = field(default_factory=threading.Event)
     # Remembered facts of an asset by key (ETag, version id, fingerprint), from the ledger.
     known: dict[str, dict[str, Any]] = field(default_factory=dict)
+    unpacked: Callable[[str], None] = lambda key: None
 
 
 # The folder, below that of the raw files, of copies that are used instead of the user's own.

@@ -12,7 +12,7 @@ import contextlib
 import logging
 import re
 import threading
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,7 @@ from saco_data.sources.archives import ArchiveSource
 from saco_data.sources.base import Context
 from saco_data.sources.sav import find_link
 from saco_data.storage import folders
+from saco_data.storage.background import Background
 from saco_data.storage.names import UnsafeName, safe_join
 from saco_data.transports.base import Failure, Stopped
 
@@ -231,21 +232,30 @@ class ListedSource(ArchiveSource):
     ) -> None:
         from saco_data.transports import archive
 
+        begun: set[str] = set()
+
         def is_missing(member: str) -> bool:
             key = self.find_key(member)
             if key is None:
                 return False
             found.see(key)
-            return self._is_missing(key)
+            # Of two members for one file the first counts.
+            return key not in begun and self._is_missing(key)
 
-        for member in archive.members(
-            _open(url, http, context.stop),
-            is_missing,
-            checkpoint=self.config.folder / _checkpoint(name),
-            checksum=self._find_checksum(http, name),
-            stop=context.stop,
-        ):
-            self._save(member)
+        # Files are synced while the next ones arrive. One that a killed run did not finish is
+        # missing in the next run, which then asks for its bytes alone.
+        with Background() as background:
+            for member in archive.members(
+                _open(url, http, context.stop),
+                is_missing,
+                checkpoint=self.config.folder / _checkpoint(name),
+                checksum=self._find_checksum(http, name),
+                stop=context.stop,
+            ):
+                key = self.find_key(member.name)
+                if key is not None and not member.refusal:  # fetching tells why
+                    begun.add(key)
+                    self._save(member, key, background, context)
 
     def _is_missing(self, key: str) -> bool:
         """Whether a member is wanted, and neither itself nor all that is made of it is here."""
@@ -257,14 +267,15 @@ class ListedSource(ArchiveSource):
         except UnsafeName:
             return False  # the plan refuses it
 
-    def _save(self, member: Member) -> None:
+    def _save(self, member: Member, key: str, background: Background, context: Context) -> None:
         from saco_data.transports.archive import ArchiveDamaged
 
-        key = self.find_key(member.name)
-        if member.refusal or key is None:
-            return  # fetching tells why
+        def finish(complete: Callable[[], None]) -> None:
+            complete()
+            context.unpacked(key)
+
         try:
-            member.save(self.raw_path(key))
+            member.save(self.raw_path(key), lambda complete: background.call(finish, complete))
         except ArchiveDamaged as error:
             if not error.alone:
                 raise

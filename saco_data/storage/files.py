@@ -25,13 +25,17 @@ from saco_data.storage.disk_errors import explain_errors
 CHUNK = 1 << 20  # bytes to read at a time
 _TEMPORARY = ".saco-tmp"  # the end of the name of every temporary file
 _counter = itertools.count()
+Finish = Callable[[Callable[[], None]], None]  # see `open_atomic`
 
 
 @contextlib.contextmanager
-def open_atomic(path: Path, *, is_raw: bool = False) -> Iterator[BinaryIO]:
+def open_atomic(
+    path: Path, *, is_raw: bool = False, finish: Finish | None = None
+) -> Iterator[BinaryIO]:
     """A binary file that appears as `path`, complete and on disk, when the context ends.
 
-    `is_raw`: it is a raw file that we fetch (see `storage.fetched`).
+    `is_raw`: it is a raw file that we fetch (see `storage.fetched`). `finish`: takes the function
+    that syncs the file and gives it its name, to call it in another thread (`storage.background`).
 
     After an exception nothing appears and an existing file stays. Folders are created as needed.
     Raises DiskFull or OutputError if the system refuses.
@@ -40,33 +44,48 @@ def open_atomic(path: Path, *, is_raw: bool = False) -> Iterator[BinaryIO]:
         temporary = temporary_path(path)
         file = _create(temporary)
         try:
-            with file:
-                yield file
-                file.flush()
-                os.fsync(file.fileno())
-            if is_raw:
-                fetched.record(temporary, path)
-            # Not the folder: if a power failure undoes the rename, the next run writes it again.
-            temporary.replace(path)
+            yield file
+            file.flush()
         except BaseException:
-            temporary.unlink(missing_ok=True)
+            _discard(file, temporary)
             raise
 
+    def complete() -> None:
+        with explain_errors(path):
+            try:
+                with file:
+                    os.fsync(file.fileno())
+                if is_raw:
+                    fetched.record(temporary, path)
+                # Not the folder: if a power failure undoes the rename, the next run writes it
+                # again.
+                temporary.replace(path)
+            except BaseException:
+                _discard(file, temporary)
+                raise
 
-def write_atomic(path: Path, content: bytes, *, is_raw: bool = False) -> None:
+    if finish is None:
+        complete()
+    else:
+        finish(complete)
+
+
+def write_atomic(
+    path: Path, content: bytes, *, is_raw: bool = False, finish: Finish | None = None
+) -> None:
     """Writes `content` by `open_atomic`."""
-    with open_atomic(path, is_raw=is_raw) as file:
+    with open_atomic(path, is_raw=is_raw, finish=finish) as file:
         file.write(content)
 
 
-def write_if_changed(path: Path, content: bytes) -> bool:
+def write_if_changed(path: Path, content: bytes, finish: Finish | None = None) -> bool:
     """Writes `content` by `open_atomic` unless the file has it; returns whether it was written.
 
     A file with the same content keeps its inode and modification time.
     """
     if has_content(path, content):
         return False
-    write_atomic(path, content)
+    write_atomic(path, content, finish=finish)
     return True
 
 
@@ -169,8 +188,19 @@ def _create(path: Path) -> BinaryIO:
     try:
         return path.open("xb")
     except FileNotFoundError:
+        pass
+    try:
         path.parent.mkdir(parents=True, exist_ok=True)
         return path.open("xb")
+    except FileNotFoundError as error:  # as in /proc, which takes no files
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path)) from error
+
+
+def _discard(file: BinaryIO, path: Path) -> None:
+    # What is left in the buffer of a full disk cannot be written either.
+    with contextlib.suppress(OSError):
+        file.close()
+    path.unlink(missing_ok=True)
 
 
 def _sync(path: Path) -> None:

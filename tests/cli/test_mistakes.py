@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from saco_data.cli.main import main
+from saco_data.cli.table import TABLE
 from saco_data.sandbox.http_server import FileServer
 from saco_data.sandbox.hub import HuggingFace
 from tests.conftest import Saco
@@ -219,6 +222,44 @@ def test_with_json_a_mistake_is_one_object(tmp_path: Path, saco: Saco, name: str
     assert set(error) == {"what", "item", "remedy", "findings"} and error["remedy"]
     line = f"{error['item']}: {error['what']}. {error['remedy']}"
     assert all(each in line for each in mistake.says)
+
+
+# A line that fails, for each command.
+FAILING = {
+    "init": "init",
+    "demo": "demo CONFIG_FRAMES.yaml",
+    "history": "history x.jpg",
+    "eval": "eval nothing.json",
+    "clicks": "clicks nag --to prompts.jsonl",
+    "push": "push place nag",
+    "intersect": "intersect nowhere",
+    "diff": "diff nowhere nowhere",
+    "compare": "compare nowhere.parquet",
+    "seek-index": "seek-index nag --to i.gz",
+    "convert": "convert vos nowhere",
+    "export": "export coco nag --to new",
+}
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_with_json_the_error_of_each_command_is_one_object(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    name: str,
+) -> None:
+    config(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    line = FAILING.get(name, f"{name} nag")
+    monkeypatch.setattr(sys, "argv", ["saco", *line.split(), "--json"])
+    with pytest.raises(SystemExit) as end:
+        main()
+    printed = capsys.readouterr()
+    told = json.loads(printed.out)
+    assert printed.err == "" and set(told) == {"version", "exit_code", "error"}
+    assert told["version"] == 1 and told["exit_code"] == end.value.code == 2
+    assert set(told["error"]) == {"what", "item", "remedy", "findings"}
+    assert told["error"]["what"] and told["error"]["remedy"]
 
 
 def test_without_a_token_the_page_of_the_terms_is_named(

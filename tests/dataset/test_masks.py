@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from pycocotools import mask as rle
 
-from saco_data.dataset.masks import DamagedMask, decode, run_lengths
+from saco_data.dataset.masks import DamagedMask, decode, measure_all, run_lengths
 from tests.helpers.rle import encode
 
 
@@ -61,6 +61,37 @@ def test_any_text_is_a_whole_mask_or_refused(counts: str) -> None:
         return
     assert mask.shape == (9, 7)
     assert encode(mask)["size"] == [9, 7]
+
+
+@given(st.lists(arrays.arrays(np.bool_, st.tuples(st.integers(1, 40), st.integers(1, 40)))))
+def test_many_masks_are_measured_at_once(drawn: list[Any]) -> None:
+    counts: list[str] = [encode(mask)["counts"] for mask in drawn]
+    measured = measure_all(counts)
+    if not drawn:
+        assert measured is None
+        return
+    assert measured is not None
+    assert measured[0].tolist() == [mask.sum() for mask in drawn]
+    assert measured[1].tolist() == [mask.size for mask in drawn]
+
+
+CHARACTERS = [chr(code) for code in range(44, 116)]
+
+
+@given(st.lists(st.text(alphabet=CHARACTERS, max_size=9), min_size=1, max_size=4))
+def test_masks_are_measured_at_once_as_one_by_one(counts: list[str]) -> None:
+    measured = measure_all(counts)
+    if measured is not None:
+        runs = [run_lengths(each) for each in counts]
+        assert measured[0].tolist() == [sum(each[1::2]) for each in runs]
+        assert measured[1].tolist() == [sum(each) for each in runs]
+
+
+@pytest.mark.parametrize(
+    "counts", ["", "1o", "é", "1€", "0O", "o" * 11 + "1", "0" * 3 + "?" * 2 + "P" * 5]
+)
+def test_what_no_encoder_writes_is_not_measured(counts: str) -> None:
+    assert measure_all(["02", counts]) is None
 
 
 @pytest.mark.parametrize(

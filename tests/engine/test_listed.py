@@ -149,12 +149,12 @@ def test_a_killed_run_goes_on(
 ) -> None:
     saved = 0
 
-    def save(self: Any, member: Any) -> None:
+    def save(self: Any, *arguments: Any) -> None:
         nonlocal saved
         saved += 1
         if saved % 6 == 0:
             raise KeyboardInterrupt
-        original(self, member)
+        original(self, *arguments)
 
     original = ListedSource._save
     monkeypatch.setattr(ListedSource, "_save", save)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from pathlib import Path
 
 import pytest
 
+from saco_data.doctor.shared_copy import COMMANDS
 from tests.engine.test_partial_copy import with_masks
 from tests.helpers.folders import tree
 from tests.helpers.read_only import read_only, run_as_reader
@@ -21,6 +23,11 @@ def snapshot(folder: Path) -> dict[str, str]:
         for path in sorted(folder.rglob("*"))
         if path.is_file()
     }
+
+
+def said(text: str) -> list[str]:
+    """The findings of the doctor, each in one line again."""
+    return [" ".join(each.split()) for each in re.split(r"\n(?=\S)", text)]
 
 
 @pytest.fixture
@@ -48,15 +55,35 @@ def test_a_reader_can_look_check_draw_report_and_evaluate(copy: TinySubset, tmp_
             f"report {SUBSET} --to page.html",
             f"eval {SUBSET}=found.json",
             f"prepare {SUBSET}",
+            f"doctor {SUBSET}",
         ):
             done = run_as_reader(*command.split(), "--config", config, cwd=mine)
             assert done.returncode == 0, f"{command}: {done.stderr}"
             if command.startswith("prepare"):
                 assert "complete, read-only (exit 0)" in done.stderr
+            if command.startswith("doctor"):
+                (line,) = [each for each in said(done.stdout) if "shared copy: " in each]
+                assert line.startswith("ok") and f"{copy.folder / 'silver'} is " in line
+                assert all(each in line for each in COMMANDS)
             if command.startswith("verify"):
                 assert "4 verified, 0 damaged, nothing written" in done.stderr
     assert snapshot(copy.folder) == before
     assert {"sheets", "page.html", "found.json"} <= {path.name for path in mine.iterdir()}
+
+
+def test_doctor_names_the_owner_of_an_incomplete_copy(tmp_path: Path) -> None:
+    tiny = TinySubset(tmp_path / "shared", raw="nowhere.tar")
+    tiny.prepare()
+    before = snapshot(tiny.folder)
+    with read_only(tiny.folder):
+        words = ("doctor", SUBSET, "--json", "--config", tiny.folder / "CONFIG_FRAMES.yaml")
+        done = run_as_reader(*words, cwd=tmp_path)
+    assert done.returncode == 4 and done.stderr == ""
+    told = json.loads(done.stdout)
+    (failed,) = [each for each in told["checks"] if each["verdict"] == "fail"]
+    assert failed["what"] == f"not complete: {SUBSET}" and not told["ok"]
+    assert failed["remedy"] == f"Ask {tiny.folder.owner()} to run `saco prepare {SUBSET}`"
+    assert snapshot(tiny.folder) == before
 
 
 def test_a_damaged_file_is_named_and_left(copy: TinySubset, tmp_path: Path) -> None:

@@ -51,7 +51,6 @@ def test_all_errors_are_found_at_once_the_first_five_of_each(tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("change", "kind"),
     [
-        ({"image_id": "10"}, "text_id"),
         ({"image_id": 77}, "unknown_image"),
         ({"category_id": 5}, "unknown_category"),
         ({"score": 90}, "large_score"),
@@ -69,6 +68,24 @@ def test_what_is_taken_in_silence_elsewhere_is_a_warning(
     (warning,) = check_one(Task("x", pred, (gt,)), Options(remember=False))
     assert (warning.kind, warning.count, warning.first[0][0]) == (kind, 1, 1)
     assert not warning.is_error and warning.in_words()
+
+
+@pytest.mark.parametrize("found", [{"image_id": "10"}, {"image_id": "x"}, {"image_id": "40"}])
+def test_an_id_as_text_is_an_error_that_names_the_subset(
+    tmp_path: Path, found: dict[str, str]
+) -> None:
+    gt = write(tmp_path / "gt.json", TRUTH)
+    pred = write(tmp_path / "pred.json", [found])
+
+    def owner(ids: list[Any]) -> str:
+        return "The first ones are ids of nga" if 40 in ids else ""
+
+    with pytest.raises(PredictionError) as caught:
+        check_one(Task("x", pred, (gt,)), Options(remember=False), owner)
+    (error,) = caught.value.findings
+    assert (error.kind, error.first) == ("text_id", [(0, found["image_id"])])
+    assert ("ids of nga" in str(caught.value)) is (found["image_id"] == "40")
+    assert caught.value.exit_code == 2
 
 
 def test_duplicates_are_named(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from saco_data.model.reasons import Reason
-from saco_data.storage.files import open_atomic
+from saco_data.storage.files import Finish, open_atomic
 from saco_data.storage.names import UnsafeName, safe_join
 from saco_data.transports.base import Failure
 
@@ -66,13 +66,14 @@ class Member:
             )
         return b"".join(self._open())
 
-    def save(self, to: Path) -> int:
+    def save(self, to: Path, finish: Finish | None = None) -> int:
         """Streams the content into `to`, atomically and with flat memory; returns bytes written.
 
-        Raises ArchiveDamaged, DiskFull, OutputError; `to` then stays as it was.
+        `finish`: see `storage.files.open_atomic`. Raises ArchiveDamaged, DiskFull, OutputError;
+        `to` then stays as it was.
         """
         written = 0
-        with open_atomic(to, is_raw=True) as file:
+        with open_atomic(to, is_raw=True, finish=finish) as file:
             for piece in self._open():
                 written += file.write(piece)
         return written
