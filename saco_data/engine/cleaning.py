@@ -10,6 +10,7 @@ from pathlib import Path
 
 from saco_data.config.settings import Settings
 from saco_data.config.subset import SubsetConfig
+from saco_data.executors.cluster import node_note
 from saco_data.storage import folders
 from saco_data.storage.folders import IDLE_SECONDS
 
@@ -19,6 +20,9 @@ def sweep_shared(settings: Settings) -> None:
     state = settings.state
     for folder in (state, state / "logs"):
         folders.sweep(folder, below=False)
+    # A run that was killed on a cluster cannot remove them.
+    for path in [*(state / "shards").glob("stop.*"), node_note.path_in(state / "cluster")]:
+        path.unlink(missing_ok=True)
     for root in {settings.subset(name).root for name in settings.registry.ids}:
         # `saco card`, `intersect` and `doctor` write here without the lock.
         for folder in (root, root / "card", root / "intersection"):

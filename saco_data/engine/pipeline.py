@@ -15,11 +15,12 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from functools import partial
 
 from saco_data.dataset.index import Index
-from saco_data.engine import gone_policy
+from saco_data.engine import gone_policy, reading
 from saco_data.engine.conclusion import conclude
 from saco_data.engine.early_checks import EarlyChecks
-from saco_data.engine.events import Ended, Event, Learned, Reporter, Result, Stages
+from saco_data.engine.events import Ended, Event, Learned, Listed, Reporter, Result, Stages
 from saco_data.engine.planner import IsDue, Planner
+from saco_data.engine.shard_road import ShardRoad, find_road
 from saco_data.engine.subset import Subset
 from saco_data.engine.subset_run import SubsetRun
 from saco_data.executors import Executor
@@ -129,8 +130,9 @@ class Pipeline:
                 self._conclude(subset)
                 return None
             checks = EarlyChecks(subset, self.executor)
-            index = self._read_index(subset, result, checks)
-            planned = self._planner.plan(subset, index, result)
+            road = self._find_road(subset)
+            index = self._read_index(subset, result, checks, road)
+            planned = self._planner.plan(subset, index, result, road.tried if road else ())
             result.steps = planned.steps
             self._indices[subset.id] = index
             self._planner.reserve_room(subset, planned)
@@ -146,6 +148,7 @@ class Pipeline:
                 checks=checks,
                 post=self._events.put,
                 stop=self.stop,
+                road=road,
             )
         except LedgerDamaged:
             raise
@@ -164,7 +167,15 @@ class Pipeline:
             decisions.append(Decision.FETCH)
         return self.stages.process and any(map(steps.products, decisions))
 
-    def _read_index(self, subset: Subset, result: Result, checks: EarlyChecks) -> Index:
+    def _find_road(self, subset: Subset) -> ShardRoad | None:
+        """The way by which nodes of a cluster take whole archives, where there is one."""
+        if subset.id in self._given:
+            return None
+        return find_road(subset, self.executor, self.stages, post=self._events.put, stop=self.stop)
+
+    def _read_index(
+        self, subset: Subset, result: Result, checks: EarlyChecks, road: ShardRoad | None
+    ) -> Index:
         """The index of a subset.
 
         While it is made from an archive, events are recorded, and files that were unpacked are
@@ -176,14 +187,17 @@ class Pipeline:
         if self.stages.process:
             context.unpacked = checks.start
         with ThreadPoolExecutor(1, thread_name_prefix="index") as pool:
-            reading = pool.submit(self._planner.read_index, subset, result, context)
+            index = pool.submit(self._planner.read_index, subset, result, context, road)
             try:
-                while not wait([reading], timeout=COMMIT_SECONDS).done:
+                while not wait([index], timeout=COMMIT_SECONDS).done:
                     self._drain(wait=False)
             except BaseException:
                 self.stop.set()
                 raise
-            return reading.result()
+            # The plan must know what nodes have done.
+            while not self._events.empty():
+                self._drain(wait=False)
+            return index.result()
 
     def _drain(self, *, wait: bool) -> None:
         """Records the events that have arrived; with `wait`, waits until the next commit is due.
@@ -203,6 +217,9 @@ class Pipeline:
                 result.changes.add(self.ledger.record(event.outcomes))
                 _count(result, event.outcomes)
                 self.reporter.learned(event.subset, event.outcomes)
+            elif isinstance(event, Listed):
+                reading.read_annotations(self._subsets[event.subset], self.ledger)
+                self.reporter.begin(event.steps)
             else:
                 self._end(event)
             if time.monotonic() > due or not self._threads:
