@@ -193,6 +193,8 @@ def evaluate(
         paths = [Path(ground_truth)]
     else:
         paths = [Path(each) for each in ground_truth]
+    if not isinstance(ground_truth, Subset):
+        naming.require_files(paths)
     manifest = naming.of_annotation_file(paths[0], registry.builtin().manifests)
     name = ground_truth.name if isinstance(ground_truth, Subset) else None
     task = evaluations.Task(

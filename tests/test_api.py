@@ -21,6 +21,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> TinySubset:
 def test_from_nothing_to_pictures(tiny: TinySubset, capfd: pytest.CaptureFixture[str]) -> None:
     config = tiny.settings.file
     assert saco.plan(config, SUBSET).lines[0].to_make == len(NAMES)
+    assert saco.plan(config, SUBSET).as_json()["version"] == 1
     assert saco.prepare(config, SUBSET).code == 0
     (status,) = saco.status(config, [SUBSET]).subsets
     assert status.complete and status.total == len(NAMES)

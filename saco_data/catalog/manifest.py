@@ -245,7 +245,10 @@ def read_yaml(path: Path) -> dict[str, Any]:
         content: Any = yaml.load(path.read_text(encoding="utf-8"), Loader=_LOADER)  # noqa: S506
     except FileNotFoundError:
         raise ManifestError(
-            "the manifest is missing", item=str(path), remedy="Install saco-data again"
+            "the manifest is missing",
+            item=str(path),
+            remedy="Write it, or correct `manifests` of its collection in the config; if it is "
+            "saco-data's own, install that again",
         ) from None
     except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
         raise ManifestError(

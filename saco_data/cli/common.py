@@ -56,6 +56,7 @@ class Options:
     quiet: bool
     verbose: bool
     jobs: int | None = None
+    as_json: bool = False
     _close_display: Callable[[], None] = lambda: None
 
     def settings(self) -> Settings:
@@ -135,6 +136,19 @@ confirm_gone_option = click.option(
     is_flag=True,
     help="Prune gone files without the second look that gone_confirm_hours asks for.",
 )
+
+
+def refuse_idle(names: Sequence[str], why: str) -> None:
+    """Raises UsageError where one of these options of the command is given: it has no effect."""
+    from click.core import ParameterSource
+
+    from saco_data.model.errors import UsageError
+
+    context = click.get_current_context()
+    for each in context.command.params:
+        source = context.get_parameter_source(str(each.name))
+        if each.name in names and source is ParameterSource.COMMANDLINE:
+            raise UsageError(f"{each.opts[0]} has no effect {why}", remedy="Leave it out")
 
 
 def terminal_width() -> int | None:
@@ -231,3 +245,5 @@ def show(
     console.print_status(status)
     if evaluator:
         console.print_evaluator(settings, status)
+    else:
+        console.print_waits(status)

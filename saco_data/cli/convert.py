@@ -7,10 +7,11 @@ from pathlib import Path
 import click
 
 from saco_data.cli.common import Target, json_option, print_json
+from saco_data.cli.shared_options import AnyCase
 
 
 @click.command()
-@click.argument("layout", type=click.Choice(["vos"]))
+@click.argument("layout", type=AnyCase(["vos"]))
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
 @click.option(
     "--to", type=Target(is_folder=True), help="A new folder; without it, DIR with -vos added."

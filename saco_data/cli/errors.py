@@ -41,4 +41,4 @@ def translate(error: click.ClickException) -> UsageError:
         remedy = remedy or suggest(error.option_name, error.possibilities or ())
         return UsageError(f"No such option: {error.option_name}", remedy=remedy or help_line)
     what = " ".join(error.format_message().split()).rstrip(".")
-    return UsageError(what, remedy=help_line)
+    return UsageError(what, remedy=getattr(error, "nearest", "") or help_line)

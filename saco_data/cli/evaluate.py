@@ -10,16 +10,24 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from saco_data.cli.common import Options, Target, json_option, print_json, terminal_width
+from saco_data.cli.common import (
+    Options,
+    Target,
+    json_option,
+    print_json,
+    refuse_idle,
+    terminal_width,
+)
 from saco_data.cli.evaluate_choice import Choice
 from saco_data.cli.evaluate_masks import evaluate_masks, find_truth, is_folders
-from saco_data.cli.shared_options import complete_subset
+from saco_data.cli.shared_options import AnyCase, complete_subset
 
 if TYPE_CHECKING:
     from saco_data.evaluation.files import Options as How
     from saco_data.evaluation.results import Result
 
 METRICS = ("cgf1", "jf")
+VERBS = ("check", "compare")
 
 
 @click.command("eval")
@@ -38,8 +46,8 @@ METRICS = ("cgf1", "jf")
     metavar="PATH",
     help="The ground truth, without a prepared copy. Three times: Gold.",
 )
-@click.option("--metric", type=click.Choice(METRICS), help="[default: the subset's own]")
-@click.option("--iou", type=click.Choice(["segm", "bbox"]), default="segm", help="Masks or boxes.")
+@click.option("--metric", type=AnyCase(METRICS), help="[default: the subset's own]")
+@click.option("--iou", type=AnyCase(["segm", "bbox"]), default="segm", help="Masks or boxes.")
 @click.option("--lenient", is_flag=True, help="Drop entries that cannot be counted, and say so.")
 @click.option("--partial", is_flag=True, help="Show the numbers on what is here first.")
 @click.option(
@@ -48,7 +56,7 @@ METRICS = ("cgf1", "jf")
     metavar="IDS",
     help="A file: ids that the model ran on.",
 )
-@click.option("--format", "kind", type=click.Choice(["md", "latex", "csv", "html"]))
+@click.option("--format", "kind", type=AnyCase(["md", "latex", "csv", "html"]))
 @click.option("--published", is_flag=True, help="With --format: the published rows beside it.")
 @click.option(
     "--do-not-skip-first-and-last-frame",
@@ -96,7 +104,10 @@ def evaluate(
     choice = Choice(options, subset, tuple(truths), ran, iou, metric)
     prepared = find_truth(choice) if not verb and metric != "cgf1" else None
     truths = truths if prepared is None else [prepared]
+    if not kind:
+        refuse_idle(["published"], "without --format")
     if metric == "jf" or (metric is None and not verb and is_folders(named, truths)):
+        refuse_idle(["iou", "lenient", "ran", "kind", "seed"], "on J&F")
         evaluate_masks(
             named,
             truths,
@@ -107,7 +118,11 @@ def evaluate(
             as_json=as_json,
         )
         return
+    refuse_idle(["every_frame"], "on cgF1: it is for J&F")
+    if verb:
+        refuse_idle(["partial", "kind", "to"], f"on eval {verb}")
     if verb == "check":
+        refuse_idle(["seed"], "on eval check")
         _check(choice, named, how, as_json)
     elif verb == "compare":
         _compare(choice, named, how, as_json)
@@ -123,6 +138,7 @@ def standalone() -> None:
     import argparse
 
     from saco_data.config.granted import processors
+    from saco_data.evaluation import naming
     from saco_data.evaluation.files import Options as How
     from saco_data.evaluation.files import Task, evaluate_one
     from saco_data.model.errors import SacoError
@@ -133,6 +149,7 @@ def standalone() -> None:
     given = parser.parse_args()
     task = Task(given.gt_files[0].stem, given.pred_file, tuple(given.gt_files))
     try:
+        naming.require_files(given.gt_files)
         result = evaluate_one(task, How(samples=0, jobs=processors()))
     except SacoError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -146,10 +163,17 @@ def standalone() -> None:
 
 def _verb(words: Sequence[str]) -> tuple[str, list[str]]:
     from saco_data.model.errors import UsageError
+    from saco_data.model.suggest import suggest
 
     verb, named = "", list(words)
-    if named[0] in ("check", "compare"):
-        verb, named = named[0], named[1:]
+    if named[0].lower() in VERBS:
+        verb, named = named[0].lower(), named[1:]
+    elif len(named) > 1 and "=" not in named[0] and not Path(named[0]).exists():
+        raise UsageError(
+            "there is no such file",
+            item=named[0],
+            remedy=suggest(named[0], VERBS) or "Name a prediction file",
+        )
     if not named or (verb == "compare" and len(named) != 2):
         needs = "two predictions" if verb == "compare" else "a prediction"
         raise UsageError(f"eval {verb} needs {needs}", remedy="See `saco eval --help`")

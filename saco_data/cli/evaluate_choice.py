@@ -76,6 +76,7 @@ class Choice:
         from saco_data.evaluation.files import Task
 
         if self.truths:
+            naming.require_files(self.truths)
             truth = self.truths[0]
             manifest = manifest or naming.of_annotation_file(truth, self.manifests())
             name = manifest.id if manifest else truth.stem

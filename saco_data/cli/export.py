@@ -8,13 +8,14 @@ from pathlib import Path
 import click
 
 from saco_data.cli.common import Options, json_option, print_json, subsets_argument
+from saco_data.cli.shared_options import AnyCase
 
 # Not from the table of formats: help must be quick. A test compares them.
 NAMES = ("coco", "yolo", "webdataset", "parquet", "fiftyone", "croissant")
 
 
 @click.command()
-@click.argument("format_name", metavar="FORMAT", type=click.Choice(NAMES))
+@click.argument("format_name", metavar="FORMAT", type=AnyCase(NAMES))
 @subsets_argument
 @click.option(
     "--to",

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 
 import click
 
-from saco_data.cli.common import Options, json_option, print_json, show, subsets_argument
+from saco_data.cli.common import (
+    Options,
+    json_option,
+    print_json,
+    refuse_idle,
+    show,
+    subsets_argument,
+)
 from saco_data.cli.push import at_option, show_status_at
 
 
@@ -26,6 +34,7 @@ def status(
     Example: saco status --json
     """
     if place:
+        refuse_idle(["reasons"], "with --at")
         show_status_at(place, subsets, as_json)
         return
     settings, names = options.select(subsets)
@@ -51,6 +60,7 @@ def show_plan(options: Options, subsets: Sequence[str], as_json: bool) -> None:
     Downloads and writes nothing, sends no request. Example: saco plan
     """
     from saco_data.engine import forecast
+    from saco_data.model.errors import DiskFull
     from saco_data.report import plan_table
 
     table = forecast.make(*options.select(subsets))
@@ -58,3 +68,5 @@ def show_plan(options: Options, subsets: Sequence[str], as_json: bool) -> None:
         print_json(table.as_json())
     else:
         plan_table.show(table)
+    if any(system.problem for system in table.systems):
+        sys.exit(DiskFull.exit_code)

@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 
 from saco_data.cli.common import Options
-from saco_data.cli.shared_options import add_shared_options, shared_options
+from saco_data.cli.shared_options import add_shared_options, json_option_before, shared_options
 from saco_data.cli.table import TABLE
 
 
@@ -56,13 +56,18 @@ class Lazy(click.Group):
 @click.version_option(package_name="saco-data")
 @click.pass_context
 def saco(
-    context: click.Context, config: Path | None, jobs: int | None, quiet: bool, verbose: bool
+    context: click.Context,
+    config: Path | None,
+    jobs: int | None,
+    quiet: bool,
+    verbose: bool,
+    as_json: bool,
 ) -> None:
     """Prepare SA-Co/Silver for evaluation, every frame exact.
 
     No SUBSET means all ten. Example: saco prepare geode sav
     """
-    context.obj = Options(config, quiet, verbose, jobs)
+    context.obj = Options(config, quiet, verbose, jobs, as_json)
     # Its warnings about retries would break into the progress display.
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
     from saco_data.model.safe_logging import SafeFormatter
@@ -73,7 +78,7 @@ def saco(
         log_verbosely()
 
 
-saco.params[:0] = shared_options(after=False)
+saco.params[:0] = [*shared_options(after=False), json_option_before()]
 
 
 def log_verbosely() -> None:

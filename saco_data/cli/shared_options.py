@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,11 +31,18 @@ def shared_options(*, after: bool) -> list[click.Option]:
     ]
 
 
+def json_option_before() -> click.Option:
+    """`--json` before the command: as after it."""
+    return click.Option(["--json", "as_json"], is_flag=True, help="Print JSON on stdout.")
+
+
 def add_shared_options(command: click.Command) -> None:
-    """Lets a command take the shared options too."""
+    """Lets a command take the shared options too, and `--json` from before it."""
     if not any(each.name == "config" for each in command.params):
         own = [each for each in command.params if "--json" not in each.opts]
         last = [each for each in command.params if "--json" in each.opts]
+        for each in last:
+            each.callback = _json_before_or_after
         command.params = [*own, *shared_options(after=True), *last]
 
 
@@ -46,6 +54,27 @@ def _take(context: click.Context, parameter: click.Parameter, value: Any) -> Any
 
             log_verbosely()
     return value
+
+
+def _json_before_or_after(context: click.Context, parameter: click.Parameter, value: bool) -> bool:
+    return value or (context.obj is not None and context.obj.as_json)
+
+
+class AnyCase(click.Choice):  # type: ignore[type-arg]  # generic only in newer versions of click
+    """One of some names, in upper or lower case; a mistyped one is answered with the nearest."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        super().__init__(names, case_sensitive=False)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The name as we write it. Raises click.BadParameter with the nearest name."""
+        from saco_data.model.suggest import suggest
+
+        try:
+            return super().convert(value, param, ctx)
+        except click.BadParameter as error:
+            error.nearest = suggest(str(value), self.choices)  # type: ignore[attr-defined]
+            raise
 
 
 def complete_subset(

@@ -14,6 +14,7 @@ from saco_data.cli.common import (
     confirm_gone_option,
     json_option,
     read_status,
+    refuse_idle,
     show,
     subsets_argument,
 )
@@ -121,6 +122,7 @@ def verify(
     """
     if place:
         sys.exit(verify_at(place, subsets, full, as_json))
+    refuse_idle(["full"], "without --at: every file is read here anyway")
     from saco_data.engine import verify as verification
 
     settings, names = options.select(subsets)

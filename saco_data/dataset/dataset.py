@@ -14,7 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, overload
 
-from saco_data.catalog.manifest import Manifest
+from saco_data.catalog.manifest import DEFAULT_COLLECTION, Manifest
 from saco_data.dataset import indexed, pairs
 from saco_data.dataset.indexed import Indexed
 from saco_data.dataset.item import Item, Picture
@@ -109,13 +109,17 @@ class Dataset(Mapping[str, "Subset | VideoSubset | TrainSubset"]):
     @overload
     def __getitem__(self, name: str) -> Subset | VideoSubset | TrainSubset: ...
     def __getitem__(self, name: str) -> Subset | VideoSubset | TrainSubset:
-        """A subset by name. Raises KeyError, with the nearest name, for another."""
-        try:
-            return self._subsets[name]
-        except KeyError:
-            near = difflib.get_close_matches(name, self._subsets, 1)
-            hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(self)}"
-            raise KeyError(f"no subset {name!r}: {hint}") from None
+        """A subset by name, as on the command line: in any case, `silver/nga` too.
+
+        Raises KeyError, with the nearest name, for another.
+        """
+        plain = str(name).lower().removeprefix(f"{DEFAULT_COLLECTION}/")
+        by_lower = {each.lower(): each for each in self._subsets}
+        if plain in by_lower:
+            return self._subsets[by_lower[plain]]
+        near = difflib.get_close_matches(plain, by_lower, 1)
+        hint = f"did you mean {by_lower[near[0]]!r}?" if near else f"there are {', '.join(self)}"
+        raise KeyError(f"no subset {name!r}: {hint}")
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._subsets)

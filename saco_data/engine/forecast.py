@@ -69,6 +69,7 @@ class Table:
         """Plain data for `--json`."""
         fetch, seconds = costs.total(line.costs for line in self.lines)
         return {
+            "version": 1,
             "subsets": {line.subset: line.as_json() for line in self.lines},
             "total": {"fetch_bytes": fetch.likely, "hours": round(seconds / 3600, 3)},
             "file_systems": [

@@ -10,9 +10,11 @@ from typing import Any
 from saco_data.evaluation import remembered
 from saco_data.evaluation.findings import Finding
 from saco_data.evaluation.results import SAMPLES, SEED, Result, SubsetResult
+from saco_data.model.errors import UsageError
 
 # Which subsets have these image ids: for those that the ground truth does not have.
 Elsewhere = Callable[[list[Any]], str]
+IOU_TYPES = ("segm", "bbox")
 RAN = ".ran.json"  # what `Predictions` writes beside a file: the ids that the model ran on
 
 
@@ -57,6 +59,17 @@ class Options:
     seed: int = SEED
     jobs: int = 1
     remember: bool = True
+
+    def __post_init__(self) -> None:
+        """Raises UsageError for a value that does not fit."""
+        if self.iou_type not in IOU_TYPES:
+            raise UsageError(
+                f"iou: {self.iou_type!r} does not fit", remedy=f"Give one of {', '.join(IOU_TYPES)}"
+            )
+        if not 0 <= self.seed < 2**63:
+            raise UsageError(
+                f"seed: {self.seed} does not fit", remedy="Give a whole number from 0 to 2**63 - 1"
+            )
 
 
 def evaluate_files(

@@ -91,6 +91,21 @@ def annotation_files(config: SubsetConfig) -> tuple[Path, Path | None]:
     )
 
 
+def require_files(truths: Sequence[Path]) -> None:
+    """Raises UsageError where a ground truth that the user named is no file."""
+    for path in truths:
+        if path.is_dir():
+            raise UsageError(
+                "is a folder; the ground truth of a prediction file is an annotation file",
+                item=str(path),
+                remedy="Name that file; folders of masks are compared with folders of masks",
+            )
+        if not path.exists():
+            raise UsageError(
+                "there is no such file", item=str(path), remedy="Name the ground truth's file"
+            )
+
+
 def owner_of_ids(settings: Settings) -> Callable[[list[Any]], str]:
     """A function that names the subsets that image ids belong to; "" where none has them."""
 

@@ -223,6 +223,13 @@ def _print_subsets(console: Console, status: Status) -> None:
         print_hanging(console, each.subset, f"{counts}; {why}" if why else counts)
 
 
+def print_waits(status: Status) -> None:
+    """Prints on stdout why the last run of a subset stopped early, for each one that is waiting."""
+    for each in status.subsets:
+        if each.waits:
+            print_hanging(stdout(), each.subset, f"stopped early: {each.waits}")
+
+
 def _natural_width(console: Console, table: Table) -> int:
     """The columns that a table needs so that nothing is cut or wrapped."""
     return console.measure(table, options=console.options.update(max_width=10_000)).maximum

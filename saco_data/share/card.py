@@ -146,7 +146,7 @@ def make(settings: Settings, subsets: Sequence[str]) -> Card:
             if ledger.facts(subset.id).files
         }
     if not cards:
-        raise UsageError("nothing is prepared yet", remedy="Run `saco prepare` first")
+        raise lock.nothing_prepared(settings, subsets)
     copy = {name: (each.annotation_sha256, each.keep_list_sha256) for name, each in cards.items()}
     made = datetime.now(UTC).isoformat(timespec="seconds")
     return Card(made, _list_software(), cards, lock.current_sha256(settings, copy))

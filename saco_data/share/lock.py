@@ -56,6 +56,12 @@ def path_of(settings: Settings) -> Path:
     return settings.silver / lock_file.NAME
 
 
+def nothing_prepared(settings: Settings, names: Sequence[str]) -> UsageError:
+    """The error where none of these subsets is prepared, with the command that prepares them."""
+    named = "" if tuple(names) == settings.registry.select(()) else " " + " ".join(names)
+    return UsageError("nothing is prepared yet", remedy=f"Run `saco prepare{named}` first")
+
+
 def write(
     settings: Settings,
     names: Sequence[str],
@@ -67,9 +73,13 @@ def write(
     """Writes the lock of the prepared subsets, by default `<silver_path>/lock.parquet`.
 
     `neighbours`: with the descriptors of five frames to each side. Raises UsageError where nothing
-    is prepared, or the annotations changed since.
+    is prepared, the annotations changed since, or `to` is not called `.parquet`.
     """
     to = to or path_of(settings)
+    if to.suffix != ".parquet":  # all commands that read locks know them by it
+        raise UsageError(
+            "the name of a lock ends with .parquet", item=str(to), remedy="Add .parquet to --to"
+        )
     with (
         executors.running(settings, executor) as running,
         Ledger(settings.state, read_only=True) as ledger,
@@ -77,7 +87,7 @@ def write(
         subsets = [each for each in bind(settings, names) if ledger.facts(each.id).files]
         done = {each.id: ledger.items(each.id, state=State.DONE) for each in subsets}
         if not any(done.values()):
-            raise UsageError("nothing is prepared yet", remedy="Run `saco prepare` first")
+            raise nothing_prepared(settings, names)
         header = {
             each.id: LockedSubset(
                 ledger.facts(each.id).sha256,

@@ -129,6 +129,12 @@ class Annotations:
         path = folder / config.manifest.annotations.file
         original = path.with_name(f"{path.stem}_original.json")
         source = original if original.is_file() else path
+        if not source.exists():
+            raise AnnotationError(
+                f"the annotation file is missing: the folder has no {path.name}",
+                item=str(folder),
+                remedy="Name the folder that has it with --from",
+            )
         return self.install(config, source, str(source))
 
     def ensure(self, config: SubsetConfig) -> Fetched | None:

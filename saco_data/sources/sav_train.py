@@ -34,6 +34,12 @@ class SavTrainSource(ListedSource):
         raw = self.manifest.raw
         count = raw.shards or 0
         numbers = self._numbers()
+        if not numbers:
+            raise ConfigError(
+                "the config chooses no shard",
+                item=self.name,
+                remedy="Correct `shards` (a range is written 0-3), and `videos` where it is set",
+            )
         for number in sorted(numbers):
             if number >= count:
                 raise ConfigError(

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import os
 import re
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -118,6 +119,8 @@ def describe_system_error(error: BaseException) -> SacoError | None:
         return OutputError(
             "the working directory was deleted", remedy="Change to a folder that exists (cd)"
         )
+    if where and error.errno == errno.ENOENT and not _takes_new_names(Path(where).parent):
+        return OutputError("its folder takes no new names", item=where, remedy="Name another path")
     if where and (error.errno in _REFUSED or error.errno == errno.ENAMETOOLONG):
         return OutputError(
             f"cannot be used ({os.strerror(error.errno)})",
@@ -125,6 +128,15 @@ def describe_system_error(error: BaseException) -> SacoError | None:
             remedy="Make it accessible, or name another path in the config",
         )
     return None
+
+
+def _takes_new_names(folder: Path) -> bool:
+    """Whether a file can be made in a folder: not in /proc, or where an automounter makes names."""
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            return True
+    except OSError:
+        return not folder.is_dir()
 
 
 def _has_working_directory() -> bool:

@@ -59,6 +59,58 @@ def _no_config(folder: Path) -> None:
 
 MISTAKES = {
     "subset": Mistake("prepare geod", 2, ("unknown subset 'geod'", "Did you mean 'geode'?")),
+    "export format": Mistake("export cooc nga --to x", 2, ("'cooc'", "Did you mean 'coco'?")),
+    "metric": Mistake("eval nga=p.json --metric cgf2", 2, ("'cgf2'", "Did you mean 'cgf1'?")),
+    "layout": Mistake("convert vso x", 2, ("'vso'", "Did you mean 'vos'?")),
+    "what eval does": Mistake("eval chekc nga=p.json", 2, ("chekc", "Did you mean 'check'?")),
+    "seed below 0": Mistake("eval nga=p.json --seed -1", 2, ("seed: -1", "from 0")),
+    "seed of 30 digits": Mistake(f"eval nga=p.json --seed {10**30}", 2, ("seed", "2**63")),
+    "ground truth that is not there": Mistake(
+        "eval p.json --gt nope.json",
+        2,
+        ("nope.json", "there is no such file"),
+        files={"p.json": "[]"},
+    ),
+    "folder as ground truth": Mistake(
+        "eval p.json --gt .", 2, ("is a folder", "annotation file"), files={"p.json": "[]"}
+    ),
+    "folder without annotations": Mistake(
+        "annotations nga --from .", 4, ("has no silver_nga_art_merged_test.json", "--from")
+    ),
+    "lock of another name": Mistake("lock nga --to l.txt", 2, ("l.txt", ".parquet"), before=_geode),
+    "subset that is not prepared": Mistake(
+        "card sa-v/val", 2, ("nothing is prepared yet", "`saco prepare sa-v/val`")
+    ),
+    "manifests that are not there": Mistake(
+        "status",
+        2,
+        ("collection.yaml", "is missing", "`manifests`"),
+        text="collections: {mine: {manifests: nope}}\n",
+    ),
+    "endpoint without a scheme": Mistake(
+        "status",
+        2,
+        ("endpoints.nga_iiif", "'nope'", "https://"),
+        text="endpoints: {nga_iiif: nope}\n",
+    ),
+    "endpoint of another scheme": Mistake(
+        "status",
+        2,
+        ("endpoints.droid_https", "'ftp://a'", "https://"),
+        text="endpoints: {droid_https: 'ftp://a'}\n",
+    ),
+    "range of shards from high to low": Mistake(
+        "plan sa-v/train",
+        2,
+        ("sa-v/train", "no shard", "0-3"),
+        keys={"collections": {"sa-v": {"shards": ["5-1"]}}},
+    ),
+    "no shards": Mistake(
+        "plan sa-v/train",
+        2,
+        ("sa-v/train", "no shard", "0-3"),
+        keys={"collections": {"sa-v": {"shards": []}}},
+    ),
     "subset of a collection": Mistake("plan sa-v/tran", 2, ("Did you mean 'sa-v/train'?",)),
     "collection where one subset is needed": Mistake(
         "preview silver", 2, ("'silver' is a collection", "Name one of its subsets: geode")

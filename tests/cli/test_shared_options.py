@@ -112,3 +112,51 @@ def test_each_shell_gets_its_script(tmp_path: Path, shell: str) -> None:
         check=False,
     )
     assert "_SACO_COMPLETE" in done.stdout
+
+
+@pytest.mark.parametrize("command", list(TABLE))
+def test_every_command_takes_json_from_before_it_too(command: str) -> None:
+    from saco_data.cli.common import Options
+
+    found = cli.get_command(click.Context(cli), command)
+    assert found is not None
+    (option,) = (each for each in found.params if "--json" in each.opts)
+    for before in (False, True):
+        context = click.Context(found, obj=Options(None, False, False, as_json=before))
+        assert option.process_value(context, None) is before
+        assert option.process_value(context, True) is True
+
+
+def test_json_before_the_command_is_as_after_it(tmp_path: Path, saco: Saco) -> None:
+    config(tmp_path)
+    before, after = (
+        saco("--json", "status", "nga", cwd=tmp_path),
+        saco("status", "nga", "--json", cwd=tmp_path),
+    )
+    assert before.returncode == after.returncode == 0
+    assert json.loads(before.stdout) == json.loads(after.stdout)
+
+
+# An option without effect would let people believe that it had one.
+IDLE = [
+    "status --at there --reasons",
+    "verify --full",
+    "eval nga=p.json --published",
+    "eval nga=p.json --do-not-skip-first-and-last-frame",
+    "eval check nga=p.json --seed 1",
+    "eval check nga=p.json --to r.json",
+    "eval compare nga=p.json nga=p.json --to r.json",
+    "eval compare nga=p.json nga=p.json --format md",
+    "eval p.json --metric jf --iou segm",
+    "eval p.json --metric JF --format md",
+    "eval p.json --metric jf --ran ids.json",
+]
+
+
+@pytest.mark.parametrize("line", IDLE)
+def test_an_option_without_effect_is_refused_by_name(tmp_path: Path, saco: Saco, line: str) -> None:
+    config(tmp_path)
+    done = saco(*line.split(), cwd=tmp_path)
+    assert done.returncode == 2, done.stderr
+    assert "has no effect" in done.stderr and "Leave it out" in done.stderr
+    assert any(f"{word} has no effect" in done.stderr for word in line.split())

@@ -151,6 +151,13 @@ def test_names_that_are_nearly_right_get_a_hint(tmp_path: Path) -> None:
         dataset["ngaa"]
 
 
+@pytest.mark.parametrize("name", ["NGA", "silver/nga", "Silver/Nga"])
+def test_a_subset_is_named_as_on_the_command_line(tmp_path: Path, name: str) -> None:
+    dataset = prepared(tmp_path)
+    assert name in dataset and dataset[name] is dataset["nga"]
+    assert "mine/nga" not in dataset
+
+
 def test_what_is_damaged_or_missing_is_named(tmp_path: Path) -> None:
     cut = annotation(7, 0, 16, 12, 40, 30)
     cut["segmentation"]["counts"] = cut["segmentation"]["counts"][:-1]

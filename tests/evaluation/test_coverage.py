@@ -137,3 +137,9 @@ def test_a_damaged_ground_truth_is_named(tmp_path: Path) -> None:
     image = content["annotations"][2]["image_id"]
     with pytest.raises(AnnotationError, match=f"image id {image} is damaged"):
         evaluate_one(Task("x", pred, (gt,)), Options(remember=False))
+
+
+@pytest.mark.parametrize("wrong", [{"seed": -1}, {"seed": 2**63}, {"iou_type": "box"}])
+def test_a_value_that_does_not_fit_is_refused_in_words(wrong: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match=r"does not fit.*Give"):
+        Options(**wrong)

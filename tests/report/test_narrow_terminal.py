@@ -24,6 +24,14 @@ def _status(count: int) -> Status:
     )
 
 
+def test_the_status_says_why_a_subset_stopped_early(capsys: pytest.CaptureFixture[str]) -> None:
+    status = _status(3)
+    status.subsets[1].waits = "https://a.example/b: connection failed. Run the same command again"
+    console.print_waits(status)
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.split(None, 1)[0] == "inaturalist" and "connection failed" in line
+
+
 def _terminal(monkeypatch: pytest.MonkeyPatch, width: int) -> None:
     monkeypatch.setattr(
         console, "stdout", lambda: Console(width=width, force_terminal=True, color_system=None)

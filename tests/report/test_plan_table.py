@@ -26,6 +26,7 @@ from saco_data.planning.decisions import Decision
 from saco_data.planning.disk import Room
 from saco_data.sandbox.packing import pack_tar, pack_zip
 from saco_data.storage import folders
+from tests.conftest import Saco
 from tests.helpers.annotations import annotate, document, image
 from tests.helpers.folders import config
 from tests.helpers.miniatures import build_one
@@ -208,6 +209,16 @@ def test_the_plan_says_that_it_does_not_fit(tmp_path: Path) -> None:
     (system,) = table["file_systems"]
     assert system["fits"] is False
     assert system["peak_bytes_at_least"] > 8 * TERABYTE
+
+
+@pytest.mark.parametrize("form", [[], ["--json"]])
+def test_the_plan_ends_with_5_only_where_it_certainly_does_not_fit(
+    tmp_path: Path, saco: Saco, form: list[str]
+) -> None:
+    enormous(tmp_path)
+    full = saco("plan", "bdd100k", "geode", *form, cwd=tmp_path)
+    assert full.returncode == DiskFull.exit_code and "bdd100k" in full.stdout
+    assert saco("plan", "geode", *form, cwd=tmp_path).returncode == 0
 
 
 def test_an_estimate_that_does_not_fit_is_only_a_warning(tmp_path: Path) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import errno
 import os
 import ssl
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from saco_data.model.errors import DiskFull, DiskTrouble, OutputError
-from saco_data.storage.disk_errors import explain_errors
+from saco_data.model.errors import DiskFull, DiskTrouble, OutputError, SacoError
+from saco_data.storage.disk_errors import describe_system_error, explain_errors
 from saco_data.storage.names import UnsafeName
 
 
@@ -66,3 +67,22 @@ def test_a_name_that_the_file_system_refuses_is_explained(tmp_path: Path, name: 
     with pytest.raises(OutputError) as explained, explain_errors(tmp_path / "plain.mp4"):
         raise OSError(errno.EINVAL, "x")
     assert "refuses" not in str(explained.value)
+
+
+@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="needs a /proc")
+def test_a_folder_that_takes_no_new_names_is_told_and_a_missing_input_is_a_bug(
+    tmp_path: Path,
+) -> None:
+    def describe(act: Callable[[], object]) -> SacoError | None:
+        with pytest.raises(FileNotFoundError) as raised:
+            act()
+        return describe_system_error(raised.value)
+
+    for act in (
+        lambda: Path("/proc/saco-test").mkdir(),
+        lambda: Path("/proc/saco-test").write_text(""),
+    ):
+        told = describe(act)
+        assert isinstance(told, OutputError) and told.item == "/proc/saco-test"
+    assert describe((tmp_path / "nope").read_text) is None
+    assert describe((tmp_path / "nope" / "deeper").read_text) is None
