@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,14 @@ def verified(folder: Path, service: str) -> subprocess.CompletedProcess[str]:
         timeout=300,
         check=False,
     )
+
+
+def test_the_image_installs_extras_that_exist() -> None:
+    recipe = (PIPELINES / "saco-data.def").read_text()
+    (named,) = re.findall(r"/opt/saco-data\[([a-z,]+)\]", recipe)
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    assert set(named.split(",")) <= project["optional-dependencies"].keys()
+    assert (ROOT / "constraints.txt").is_file()
 
 
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="needs systemd-analyze")

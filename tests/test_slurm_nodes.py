@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import stat
+import subprocess
 import sys
 import threading
 import time
@@ -19,11 +20,13 @@ from saco_data.executors.cluster.start import import_slurm_cluster
 from saco_data.model.errors import UsageError
 from saco_data.model.reasons import State
 from saco_data.sandbox.demo import SUBSETS, serve_miniature
+from saco_data.sandbox.s3 import S3Server
 from tests.conftest import ROOT
+from tests.helpers.cluster_faults import own_field, survive
 from tests.helpers.miniatures import again, assert_equal
-from tests.helpers.pipeline import prepare, states
-from tests.helpers.slurm import ENDED, Slurm, own_slurm
-from tests.helpers.tiny_subset import SUBSET, TinySubset
+from tests.helpers.pipeline import items, prepare, states
+from tests.helpers.slurm import ENDED, HERE, Slurm, own_slurm
+from tests.helpers.tiny_subset import NAMES, SUBSET, TinySubset
 from tests.helpers.waiting import wait_until
 
 KEYS = {"nodes": 2, "cores": 1, "memory": "2GB", "walltime": "00:20:00"}
@@ -111,6 +114,55 @@ def test_the_coordinator_is_a_job_that_starts_its_nodes(nodes: Slurm, tmp_path: 
     assert set(states(small.settings, SUBSET).values()) == {State.DONE}
     logs = small.settings.state / "cluster" / "logs"
     assert list(logs.glob("saco-data-*.err"))
+    wait_until(lambda: not running(nodes))
+
+
+def test_a_coordinator_at_its_time_limit_is_requeued_and_goes_on(
+    nodes: Slurm, tmp_path: Path
+) -> None:
+    small = TinySubset(tmp_path / "silver", executor={"slurm": {**KEYS, "nodes": 1}})
+    small.install(f'PYTHONPATH="{ROOT}" exec {sys.executable} -m tests.helpers.slow_saco "$@"')
+    script = ROOT / "pipelines" / "saco-cluster.slurm"
+    job = nodes("sbatch", "--parsable", script, SUBSET, cwd=small.folder)
+    wait_until(lambda: any(small.folder.glob("begun-*")))
+    # What SLURM does by --signal before the time limit; limits are whole minutes.
+    nodes("scancel", "--batch", "--signal=USR1", job)
+    nodes.wait(job, "PENDING", *ENDED)
+    # SLURM takes a job that starts again within the second for the one that it has just ended.
+    time.sleep(2)
+    log = small.folder / f"saco-cluster-{job}.log"
+    before = log.read_text()
+    assert "The time limit is near" in before, before
+    known = items(small.settings, SUBSET)
+    assert 0 < len(known) < len(NAMES)
+    # Its nodes end with it.
+    wait_until(lambda: not running(nodes))
+    subprocess.run([HERE, "again", nodes.folder, job], check=True, timeout=60)
+    state = nodes.wait(job, *ENDED)
+    after = log.read_text()
+    assert state == "COMPLETED", after
+    assert after.startswith(before) and "saco sync: complete" in after[len(before) :]
+    assert {item.attempts for item in items(small.settings, SUBSET).values()} == {1}
+    assert len(list(small.folder.glob("begun-*"))) == len(NAMES)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(7200)
+def test_faults_under_slurm(nodes: Slurm, tmp_path: Path, bucket_server: S3Server) -> None:
+    with own_field(tmp_path, bucket_server, {"slurm": {**KEYS, "minimum_nodes": 2}}) as field:
+
+        def cancel_node() -> bool:
+            jobs = running(nodes)
+            for job in jobs[:1]:
+                nodes("scancel", job)
+            return bool(jobs)
+
+        kinds = {
+            "job": cancel_node,
+            "coordinator": field.kill_coordinator,
+            "bucket": field.stop_bucket,
+        }
+        survive(field, 20, kinds)
     wait_until(lambda: not running(nodes))
 
 

@@ -187,6 +187,12 @@ class SubsetConfig:
             rates = rates.model_copy(update={"concurrency": min(rates.concurrency, 2)})
         return rates
 
+    @property
+    def archives_at_once(self) -> int:
+        """How many archives of its source the nodes of a cluster may read at a time, in all."""
+        limits = self.keys.limits.get(self.id)
+        return (limits and limits.concurrency) or self.manifest.rates.concurrency
+
     @cached_property
     def client(self) -> str:
         """The client that fetches the subset; by default the first, "" if there is none."""

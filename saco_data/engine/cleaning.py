@@ -5,8 +5,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from pathlib import Path
+
 from saco_data.config.settings import Settings
 from saco_data.config.subset import SubsetConfig
+from saco_data.executors.cluster import node_note
 from saco_data.storage import folders
 from saco_data.storage.folders import IDLE_SECONDS
 
@@ -16,6 +20,9 @@ def sweep_shared(settings: Settings) -> None:
     state = settings.state
     for folder in (state, state / "logs"):
         folders.sweep(folder, below=False)
+    # A run that was killed on a cluster cannot remove them.
+    for path in [*(state / "shards").glob("stop.*"), node_note.path_in(state / "cluster")]:
+        path.unlink(missing_ok=True)
     for root in {settings.subset(name).root for name in settings.registry.ids}:
         # `saco card`, `intersect` and `doctor` write here without the lock.
         for folder in (root, root / "card", root / "intersection"):
@@ -30,9 +37,17 @@ def sweep_shared(settings: Settings) -> None:
     )
 
 
-def sweep_subset(config: SubsetConfig) -> None:
-    """Sweeps the folders of one subset: products, raw media, the official view."""
+def sweep_subset(config: SubsetConfig, left: Iterable[Path] | None) -> None:
+    """Sweeps the folders of one subset: products, raw media, the official view.
+
+    `left`: what the plan found among the products (`planning.view`), which saves a walk of their
+    many folders; None where it did not look.
+    """
     folders.sweep(config.folder, below=False)
-    for folder in (config.images, config.raw_folder, config.frames_view):
+    if left is None:
+        folders.sweep(config.images)
+    else:
+        folders.sweep_found(left)
+    for folder in (config.raw_folder, config.frames_view):
         if folder is not None:
             folders.sweep(folder)

@@ -71,7 +71,6 @@ def conclude(
         facts.ended = freshness.describe_end(subset, result.stamped)
     facts.waits = _describe_wait(error)
     ledger.set_facts(subset.id, facts)
-    ledger.commit()
     result.code = _code(subset, snapshot, error, stages)
     if error is not None:
         reporter.note(subset.id, _describe(error))

@@ -28,6 +28,14 @@ class Learned:
 
 
 @dataclass(frozen=True)
+class Listed:
+    """A node has read an archive, which the listing names now; `steps`: what it did with it."""
+
+    subset: str
+    steps: SubsetPlan
+
+
+@dataclass(frozen=True)
 class Ended:
     """A subset has ended; `error` is what stopped it early, if anything did."""
 
@@ -35,7 +43,7 @@ class Ended:
     error: BaseException | None
 
 
-Event = Learned | Ended
+Event = Learned | Listed | Ended
 
 
 @dataclass

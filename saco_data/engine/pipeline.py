@@ -15,18 +15,19 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from functools import partial
 
 from saco_data.dataset.index import Index
-from saco_data.engine import gone_policy
+from saco_data.engine import gone_policy, reading
 from saco_data.engine.conclusion import conclude
 from saco_data.engine.early_checks import EarlyChecks
-from saco_data.engine.events import Ended, Event, Learned, Reporter, Result, Stages
+from saco_data.engine.events import Ended, Event, Learned, Listed, Reporter, Result, Stages
 from saco_data.engine.planner import IsDue, Planner
+from saco_data.engine.shard_road import ShardRoad, find_road
 from saco_data.engine.subset import Subset
 from saco_data.engine.subset_run import SubsetRun
 from saco_data.executors import Executor
 from saco_data.model.errors import Blocked, Incomplete
 from saco_data.model.reasons import Effect, State
 from saco_data.model.records import Outcome
-from saco_data.planning.decisions import SubsetPlan
+from saco_data.planning.decisions import Decision, SubsetPlan
 from saco_data.sources import Context
 from saco_data.sources.requirements import missing_raw_media
 from saco_data.state.ledger import Ledger, LedgerDamaged
@@ -74,6 +75,7 @@ class Pipeline:
         self._subsets: dict[str, Subset] = {}
         self._results: dict[str, Result] = {}
         self._indices: dict[str, Index] = {}
+        self._committed = time.monotonic()
 
     def run(self, subsets: Sequence[Subset]) -> dict[str, Result]:
         """Runs every subset to its end; returns the result of each.
@@ -128,12 +130,15 @@ class Pipeline:
                 self._conclude(subset)
                 return None
             checks = EarlyChecks(subset, self.executor)
-            index = self._read_index(subset, result, checks)
-            planned = self._planner.plan(subset, index, result)
+            road = self._find_road(subset)
+            index = self._read_index(subset, result, checks, road)
+            planned = self._planner.plan(subset, index, result, road.tried if road else ())
             result.steps = planned.steps
             self._indices[subset.id] = index
             self._planner.reserve_room(subset, planned)
             self.reporter.begin(result.steps)
+            if self._will_process(planned.steps):
+                self.executor.start()
             return SubsetRun(
                 subset,
                 planned.steps,
@@ -143,6 +148,7 @@ class Pipeline:
                 checks=checks,
                 post=self._events.put,
                 stop=self.stop,
+                road=road,
             )
         except LedgerDamaged:
             raise
@@ -155,7 +161,21 @@ class Pipeline:
             self._conclude(subset)
             return None
 
-    def _read_index(self, subset: Subset, result: Result, checks: EarlyChecks) -> Index:
+    def _will_process(self, steps: SubsetPlan) -> bool:
+        decisions = [Decision.PROCESS, Decision.ADOPT]
+        if self.stages.fetch:
+            decisions.append(Decision.FETCH)
+        return self.stages.process and any(map(steps.products, decisions))
+
+    def _find_road(self, subset: Subset) -> ShardRoad | None:
+        """The way by which nodes of a cluster take whole archives, where there is one."""
+        if subset.id in self._given:
+            return None
+        return find_road(subset, self.executor, self.stages, post=self._events.put, stop=self.stop)
+
+    def _read_index(
+        self, subset: Subset, result: Result, checks: EarlyChecks, road: ShardRoad | None
+    ) -> Index:
         """The index of a subset.
 
         While it is made from an archive, events are recorded, and files that were unpacked are
@@ -167,17 +187,24 @@ class Pipeline:
         if self.stages.process:
             context.unpacked = checks.start
         with ThreadPoolExecutor(1, thread_name_prefix="index") as pool:
-            reading = pool.submit(self._planner.read_index, subset, result, context)
+            index = pool.submit(self._planner.read_index, subset, result, context, road)
             try:
-                while not wait([reading], timeout=COMMIT_SECONDS).done:
+                while not wait([index], timeout=COMMIT_SECONDS).done:
                     self._drain(wait=False)
             except BaseException:
                 self.stop.set()
                 raise
-            return reading.result()
+            # The plan must know what nodes have done.
+            while not self._events.empty():
+                self._drain(wait=False)
+            return index.result()
 
     def _drain(self, *, wait: bool) -> None:
-        """Records the events that have arrived; with `wait`, waits until the next commit is due."""
+        """Records the events that have arrived; with `wait`, waits until the next commit is due.
+
+        A commit costs several syncs, so that short pieces of work share one: what it would lose
+        is on disk, and found there by the next run.
+        """
         due = time.monotonic() + COMMIT_SECONDS
         while True:
             try:
@@ -190,11 +217,16 @@ class Pipeline:
                 result.changes.add(self.ledger.record(event.outcomes))
                 _count(result, event.outcomes)
                 self.reporter.learned(event.subset, event.outcomes)
+            elif isinstance(event, Listed):
+                reading.read_annotations(self._subsets[event.subset], self.ledger)
+                self.reporter.begin(event.steps)
             else:
                 self._end(event)
             if time.monotonic() > due or not self._threads:
                 break
-        self.ledger.commit()
+        if time.monotonic() > self._committed + COMMIT_SECONDS:
+            self.ledger.commit()
+            self._committed = time.monotonic()
 
     def _end(self, event: Ended) -> None:
         self._threads.pop(event.subset).join()

@@ -10,6 +10,7 @@ from typing import Any
 from saco_data.dataset.index import Index
 from saco_data.engine import freshness, gone_policy, reading, verify
 from saco_data.engine.events import Reporter, Result, Stages
+from saco_data.engine.shard_road import ShardRoad
 from saco_data.engine.subset import Subset
 from saco_data.model.items import Item, SubsetFacts
 from saco_data.model.reasons import Reason, State
@@ -70,29 +71,41 @@ class Planner:
             return False
         return freshness.is_unchanged(subset, snapshot, lambda item: self.is_due(subset, item))
 
-    def read_index(self, subset: Subset, result: Result, context: Context) -> Index:
+    def read_index(
+        self,
+        subset: Subset,
+        result: Result,
+        context: Context,
+        road: ShardRoad | None = None,
+    ) -> Index:
         """The products given as a list, else those of the annotations, fetched if missing.
 
         A listing that is missing is made from the archive, which may take hours; `context.stop`
-        ends it.
+        ends it. `road`: has nodes read the archives.
         """
         given = self.indices.get(subset.id)
         if given is None and self.stages.fetch:
-            self._ensure_index(subset, context)
+            self._ensure_index(subset, context, road)
         path = subset.config.pristine if given is None else given.path
         # Before reading: a file that is replaced meanwhile then differs from its stamp.
         result.stamped = stamp(path)
         return given or subset.read_index()
 
-    def _ensure_index(self, subset: Subset, context: Context) -> None:
+    def _ensure_index(self, subset: Subset, context: Context, road: ShardRoad | None) -> None:
         if subset.manifest.is_listed:
-            if read := subset.source.write_listing(context):
+            read = road.write_listing() if road else subset.source.write_listing(context)
+            if read:
                 self.reporter.note(subset.id, f"listed: {', '.join(read)}")
         elif got := self._annotations.ensure(subset.config):
             self.reporter.note(subset.id, f"annotation file fetched from {got.origin}")
 
-    def plan(self, subset: Subset, index: Index, result: Result) -> Planned:
-        """The plan of a subset; updates the ledger to the present annotations."""
+    def plan(
+        self, subset: Subset, index: Index, result: Result, tried: Container[str] = ()
+    ) -> Planned:
+        """The plan of a subset; updates the ledger to the present annotations.
+
+        `tried`: products that failed in this run, and are not due again in it.
+        """
         restored = self.ledger.restore_rows(subset.id, index.products)
         snapshot = self.ledger.snapshot(subset.id, products=True, assets=True)
         facts, assets = snapshot.facts, snapshot.assets or {}
@@ -103,11 +116,11 @@ class Planner:
         other = self._other_meaning(subset, snapshot, index)
         reading.fill_facts(facts, index, result.stamped)
         # The subset counts as unfinished from here on, even if this run is stopped.
-        facts.ended = []
+        was_finished, facts.ended = bool(facts.ended), []
         view = gather_view(
             subset.source,
             known,
-            look_again=lambda item: self.is_due(subset, item),
+            look_again=lambda item: item.key not in tried and self.is_due(subset, item),
             renew=self.renew.get(subset.id, ()),
             other=other,
         )
@@ -118,7 +131,8 @@ class Planner:
         steps = plan.make(subset.id, index.products.values(), view)
         self._tell_of_links(subset, steps)
         self.ledger.archive_rows(subset.id, known.keys() - index.products.keys())
-        self.ledger.commit()
+        if was_finished:
+            self.ledger.commit()
         return Planned(index, steps, assets)
 
     def _tell_of_links(self, subset: Subset, steps: SubsetPlan) -> None:

@@ -105,7 +105,11 @@ def _as_table(rows: list[dict[str, Any]], schema: pyarrow.Schema) -> pyarrow.Tab
             unexpected_field_behavior="error",
         ),
     )
-    return table.cast(schema)
+    # Not `cast`, which loads the whole of pyarrow.compute.
+    seconds = [chunk.view(schema.field(retrieved).type) for chunk in table[retrieved].chunks]
+    return table.set_column(retrieved, schema.field(retrieved), seconds).replace_schema_metadata(
+        schema.metadata
+    )
 
 
 def _sign(ledger: Ledger, ids: Iterable[str]) -> dict[str, Any]:

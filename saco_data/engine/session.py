@@ -7,6 +7,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -123,7 +124,10 @@ def go(
                     if prelude:
                         prelude(ledger, pipeline.stop)
                     results = pipeline.run(bound)
-                    running.close()
+                    # Its processes end while the files about the run are written.
+                    closing = ThreadPoolExecutor(1, thread_name_prefix="closing")
+                    closed = closing.submit(running.close)
+                    closing.shutdown(wait=False)
                     is_processed = stages is None or stages.process
                     if bucket and indices is None and is_processed:
                         bucket.publish(ledger, bound, results, reporter, pipeline.stop)
@@ -137,6 +141,7 @@ def go(
                         partial_copy.complete_folders(settings, ledger, bound)
                     if all_stages and not stopping.asked:
                         provenance.write_all(settings, ledger)
+                closed.result()
                 break
             except LedgerDamaged as error:
                 running.close(now=True)

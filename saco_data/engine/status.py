@@ -14,6 +14,8 @@ from saco_data.config.settings import Settings
 from saco_data.dataset.pruned import removed_sha256
 from saco_data.engine import gone_policy
 from saco_data.engine.subset import Subset, bind
+from saco_data.executors.cluster import node_note
+from saco_data.executors.cluster.node_note import NodeNote
 from saco_data.model.errors import AnnotationError
 from saco_data.model.reasons import Reason, State
 from saco_data.model.snapshot import Snapshot
@@ -68,6 +70,8 @@ class Status:
     """The state of all selected subsets."""
 
     subsets: list[SubsetStatus] = field(default_factory=list)
+    # What the nodes of a cluster do, where a run uses one.
+    cluster: NodeNote | None = None
 
     @property
     def complete(self) -> bool:
@@ -80,6 +84,7 @@ class Status:
             "version": 1,
             "subsets": {each.subset: each.as_json() for each in self.subsets},
             "complete": self.complete,
+            **({"cluster": self.cluster.as_json()} if self.cluster else {}),
         }
 
 
@@ -94,7 +99,8 @@ def is_of_somebody_else(settings: Settings) -> bool:
 def read(settings: Settings, ledger: Ledger, names: Sequence[str]) -> Status:
     """The status of some subsets, from the ledger and file stamps."""
     subsets = bind(settings, names)
-    return Status([read_one(subset, ledger) for subset in subsets])
+    note = node_note.read(settings.state / "cluster")
+    return Status([read_one(subset, ledger) for subset in subsets], note)
 
 
 def read_one(subset: Subset, ledger: Ledger) -> SubsetStatus:

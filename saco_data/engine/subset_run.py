@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Generator, Iterable, Mapping
+from typing import TYPE_CHECKING
 
 from saco_data import sources
 from saco_data.engine import cleaning, verify
@@ -26,6 +27,9 @@ from saco_data.planning.decisions import Decision, SubsetPlan
 from saco_data.storage import folders
 from saco_data.storage.fetched import is_fetched
 
+if TYPE_CHECKING:
+    from saco_data.engine.shard_road import ShardRoad
+
 _log = logging.getLogger(__name__)
 
 
@@ -33,7 +37,9 @@ class SubsetRun:
     """The run of one subset. `post` hands events to the thread that writes the ledger.
 
     `assets`: what the ledger knows of the raw assets, by key. `checks`: what is known of raw files
-    that were just unpacked. `stop` is set when the run is to end early.
+    that were just unpacked. `stop` is set when the run is to end early. `road`: gives archives to
+    the nodes of a cluster. `shares_folders`: other machines work in the folders of the subset at
+    the same time, so that nothing is swept there.
     """
 
     def __init__(
@@ -47,6 +53,8 @@ class SubsetRun:
         checks: EarlyChecks,
         post: Callable[[Event], None],
         stop: threading.Event,
+        road: ShardRoad | None = None,
+        shares_folders: bool = False,
     ) -> None:
         self.subset = subset
         self.config = subset.config
@@ -55,6 +63,9 @@ class SubsetRun:
         self.stages = stages
         self.post = post
         self.stop = stop
+        self._assets = assets
+        self._road = road
+        self._shares_folders = shares_folders
         self.context = sources.Context(stop, {key: item.facts for key, item in assets.items()})
         self.recorder = Recorder(subset, plan, stages=stages, executor=executor, post=post)
         self.processing = Processing(self.recorder, self.context.known, checks)
@@ -66,11 +77,13 @@ class SubsetRun:
             self._run()
         except BaseException as raised:
             error = raised
-        self.post(Ended(self.subset.id, self.processing.error or error))
+        unlisted = self._road.error if self._road else None
+        self.post(Ended(self.subset.id, self.processing.error or error or unlisted))
 
     def _run(self) -> None:
         plan, processing = self.plan, self.processing
-        cleaning.sweep_subset(self.config)
+        if not self._shares_folders:
+            cleaning.sweep_subset(self.config, plan.left)
         self.recorder.record(step.outcome for step in plan.steps if step.outcome)
         wanted = [Decision.PROCESS] if self.stages.process else []
         if self.stages.fetch:
@@ -99,7 +112,7 @@ class SubsetRun:
             self.recorder.record_blocked([each.asset for each, _ in processing.damaged], blocked)
             raise
         finally:
-            if renewed or processing.damaged:
+            if (renewed or processing.damaged) and not self._shares_folders:
                 folders.sweep(self.config.raw_folder)
 
     def _set_aside(self, key: str, damage: str) -> bool:
@@ -159,6 +172,8 @@ class SubsetRun:
 
     def _fetch(self, assets: list[Asset]) -> None:
         """Fetches assets and submits each for processing; returns when all are processed."""
+        if self._road is not None:
+            assets = self._hand_out(self._road, assets)
         if not assets or self._has_to_end():
             return
         processing = self.processing
@@ -187,6 +202,22 @@ class SubsetRun:
             if isinstance(results, Generator):
                 results.close()
             processing.wait()
+
+    def _hand_out(self, road: ShardRoad, assets: list[Asset]) -> list[Asset]:
+        """Has nodes fetch what is in archives; returns the assets that are left for this machine.
+
+        These are on disk already, or in no archive.
+        """
+        absent = [each for each in assets if not self.source.raw_path(each.key).is_file()]
+        grouped = self.source.group_by_archive(absent)
+        handed = {asset.key: asset for members in grouped.values() for asset in members}
+        if handed and not self._has_to_end():
+            try:
+                road.fetch([*handed.values()], self.plan, self._assets)
+            except Blocked as blocked:
+                self.recorder.record_blocked(road.find_unanswered(handed.values()), blocked)
+                raise
+        return [each for each in assets if each.key not in handed]
 
     def _has_to_end(self) -> bool:
         return self.stop.is_set() or self.processing.error is not None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, runtime_checkable
 
 from saco_data.model.errors import UsageError
 from saco_data.model.reasons import Reason
@@ -22,6 +22,10 @@ class Executor(Protocol):
 
     width: int
 
+    def start(self) -> None:
+        """Gets workers ready, without waiting for them: tasks will come. Never raises."""
+        ...
+
     def submit(self, function: Callable[..., R], *arguments: Any, seconds: float) -> Future[R]:
         """Starts `function(*arguments)` and stops it after `seconds`; returns its result later.
 
@@ -34,6 +38,22 @@ class Executor(Protocol):
 
     def close(self, *, now: bool = False) -> None:
         """Waits until the started tasks are done; `now` stops and cancels them instead."""
+        ...
+
+
+@runtime_checkable
+class Nodes(Protocol):
+    """An executor of several machines, which can be given more than a single call."""
+
+    width: int
+
+    def submit_whole(self, function: Callable[..., R], *arguments: Any, label: str) -> Future[R]:
+        """Starts `function(executor, stop, *arguments)` on one node; returns its result later.
+
+        `executor`: the worker processes of that node. `stop`: an event that is set when the node
+        is to end. The call itself has no limit of time or memory. The future raises `NodeLost` or
+        what the function raised. `label` says in `saco status` what it is.
+        """
         ...
 
 

@@ -25,7 +25,7 @@ from saco_data.executors.messages import (
     Task,
     TimedOut,
 )
-from saco_data.model.errors import DiskFull, Incomplete
+from saco_data.model.errors import DiskFull, Incomplete, SacoError
 
 R = TypeVar("R")
 MEMORY_BYTES = 4 << 30
@@ -37,8 +37,8 @@ _PROGRAM = "from saco_data.executors.pool_host import main; main({}, {}, {}, {},
 class LocalExecutor:
     """A pool of `width` processes, each limited to `memory_bytes` of address space.
 
-    It starts with the first task, so that a run without work costs nothing. The pool runs in a
-    program of its own (see `pool_host`): workers never import the caller's main script.
+    It starts when tasks are announced or come, so that a run without work costs nothing. The pool
+    runs in a program of its own (see `pool_host`): workers never import the caller's main script.
     """
 
     def __init__(self, width: int, memory_bytes: int = MEMORY_BYTES) -> None:
@@ -47,6 +47,13 @@ class LocalExecutor:
         self._pool: _Pool | None = None
         self._is_closed = False
         self._starting = threading.Lock()
+
+    def start(self) -> None:
+        """See `Executor.start`."""
+        # What is wrong is told by the first task.
+        with self._starting, contextlib.suppress(OSError):
+            if self._pool is None and not self._is_closed:
+                self._pool = _Pool(self.width, self._memory)
 
     def submit(self, function: Callable[..., R], *arguments: Any, seconds: float) -> Future[R]:
         """See `Executor.submit`."""
@@ -60,6 +67,7 @@ class LocalExecutor:
             if self._pool is None or not self._pool.is_running:
                 self._pool = _Pool(self.width, self._memory)
             pool = self._pool
+            pool.wait_for_start()
         return pool.submit(payload, seconds)
 
     def close(self, *, now: bool = False) -> None:
@@ -71,7 +79,7 @@ class LocalExecutor:
 
 
 class _Pool:
-    """A running `pool_host`. Raises SacoError when no worker can start."""
+    """A `pool_host` that starts or runs. `is_running`: it may take tasks."""
 
     def __init__(self, width: int, memory_bytes: int) -> None:
         self.is_running = True
@@ -80,6 +88,8 @@ class _Pool:
         self._changing = threading.Lock()
         self._sending = threading.Lock()
         self._is_closing = False
+        self._starting = threading.Lock()
+        self._reader: threading.Thread | None = None
         self._connection, theirs = multiprocessing.Pipe()
         with theirs:
             arguments = (theirs.fileno(), os.getpid(), width, memory_bytes, START_SECONDS)
@@ -96,16 +106,23 @@ class _Pool:
                 )
             finally:
                 signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        try:
-            self._wait_for_start()
-        except BaseException:
-            self._connection.close()
-            self._reap()
-            raise
-        self._reader = threading.Thread(target=self._read, name="worker results", daemon=True)
-        self._reader.start()
 
-    def _wait_for_start(self) -> None:
+    def wait_for_start(self) -> None:
+        """Returns when a worker has started. Raises SacoError when none can."""
+        with self._starting:
+            if self._reader is not None or not self.is_running:
+                return
+            try:
+                self._receive_start()
+            except BaseException:
+                self.is_running = False
+                self._connection.close()
+                self._reap()
+                raise
+            self._reader = threading.Thread(target=self._read, name="worker results", daemon=True)
+            self._reader.start()
+
+    def _receive_start(self) -> None:
         problem = "no answer"
         try:
             if self._connection.poll(START_SECONDS + 1):
@@ -144,6 +161,11 @@ class _Pool:
         return future
 
     def close(self, *, now: bool) -> None:
+        # A program that is ended while it starts would complain.
+        with contextlib.suppress(SacoError):
+            self.wait_for_start()
+        if self._reader is None:
+            return
         self._is_closing = True
         # It may have ended already.
         with contextlib.suppress(OSError), self._sending:

@@ -37,7 +37,13 @@ from saco_data.executors.messages import (
 )
 
 # Imported once, before the workers are forked: a worker that died is quickly replaced.
-PRELOADED = ["saco_data.media.process", "saco_data.media.frames"]
+PRELOADED = [
+    "saco_data.media.process",
+    "saco_data.media.frames",
+    "saco_data.executors.pool_host",
+    "simplejpeg",
+    "PIL.JpegImagePlugin",
+]
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 STARTS = 3  # attempts to start a first worker
 END_SECONDS = 5.0

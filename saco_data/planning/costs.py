@@ -253,13 +253,15 @@ class _Tally:
 
     def _seconds(self, fetch: Size) -> float:
         rates = self._config.rates
-        requests = len(self._fetched) * self._source.requests_an_asset
-        request_seconds = requests / rates.requests_per_second if rates.requests_per_second else 0.0
+        gap = 1 / rates.requests_per_second if rates.requests_per_second else 0.0
+        pause = max(gap, sum(rates.sleep_seconds) / 2)
+        requests = self._source.requests_an_asset
         transfer_seconds = fetch.likely / LINE_RATE
-        pauses = len(self._fetched) * sum(rates.sleep_seconds) / 2
-        if pauses:  # sources with pauses fetch one asset after the other
-            return request_seconds + transfer_seconds + pauses
-        return max(request_seconds, transfer_seconds)
+        if self._source.is_one_by_one:
+            # The pause before an asset is longer than what its first request would wait.
+            waits = len(self._fetched) * (pause + (requests - 1) * gap)
+            return waits + transfer_seconds
+        return max(len(self._fetched) * requests * pause, transfer_seconds)
 
 
 def total(costs: Iterable[Costs]) -> tuple[Size, float]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import Path
 
 from saco_data.model.records import Asset, Outcome
 
@@ -42,6 +43,8 @@ class SubsetPlan:
     renewed: dict[str, str] = field(default_factory=dict)
     # Products that need no step, because nothing changed since the last run (`freshness`).
     settled: int = 0
+    # What killed runs left among the products; None where that was not looked for.
+    left: list[Path] | None = None
 
     def assets(self, *decisions: Decision) -> list[Asset]:
         """The assets with one of these decisions, in the order of the annotations."""

@@ -17,7 +17,7 @@ from saco_data.storage.names import UnsafeName
 
 def make(subset: str, products: Iterable[Product], view: View) -> SubsetPlan:
     """The plan of one subset, in the order of the annotations."""
-    plan = SubsetPlan(subset)
+    plan = SubsetPlan(subset, left=view.left)
     groups: dict[str, dict[Decision, list[Product]]] = {}
     for product in products:
         name = product.file_name

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from saco_data.model.items import Item
 from saco_data.model.reasons import State
@@ -31,7 +32,8 @@ class View:
     whose verdict "gone" counts. `frames`: whether products are frames of videos. `look_again`:
     whether an item that is not done is due for another look. `renew`: finished assets to fetch
     again, because the source has another version. `other`: products that were made for another
-    frame or size than the annotations give for their names now.
+    frame or size than the annotations give for their names now. `left`: what killed runs left among
+    the products; None where that was not looked for.
     """
 
     items: Mapping[str, Item]
@@ -44,6 +46,7 @@ class View:
     look_again: Callable[[Item], bool] = unless_gone
     renew: Container[str] = ()
     other: Container[str] = ()
+    left: list[Path] | None = None
 
 
 def gather_view(
@@ -55,6 +58,7 @@ def gather_view(
 ) -> View:
     """The input of the plan of a source's subset. Raises OutputError for unreadable folders."""
     images = source.config.images
+    listed, left = _list_products(source)
 
     def check_name(product: Product) -> None:
         safe_join(images, product.file_name)
@@ -62,7 +66,7 @@ def gather_view(
 
     return View(
         items=items,
-        sizes={**_published_sizes(source), **_list_products(source)},
+        sizes={**_published_sizes(source), **listed},
         key_of=source.key_of,
         check_name=check_name,
         raw_at_hand=lambda key: source.is_local() or source.raw_path(key).is_file(),
@@ -71,6 +75,7 @@ def gather_view(
         look_again=look_again,
         renew=renew,
         other=other,
+        left=left,
     )
 
 
@@ -82,12 +87,16 @@ def _published_sizes(source: Source) -> dict[str, int]:
     return {name: stamp.size for name, each in entries.items() if (stamp := each.stamp)}
 
 
-def _list_products(source: Source) -> dict[str, int]:
-    """The bytes of the product files on disk by name; a folder of frames counts as one file."""
+def _list_products(source: Source) -> tuple[dict[str, int], list[Path] | None]:
+    """The bytes of the product files on disk by name, and `View.left`.
+
+    A folder of frames counts as one file.
+    """
     images, own = source.config.images, source.manifest.every_fourth
     if own is None:
-        return list_files(images)
+        left: list[Path] = []
+        return list_files(images, left=left), left
     found = list_files(images, without=own.folder)
     with explain_errors(images):
         folders = picture_folders.sizes(images / own.folder)
-    return found | {f"{own.folder}/{name}": size for name, size in folders.items()}
+    return found | {f"{own.folder}/{name}": size for name, size in folders.items()}, None

@@ -200,11 +200,18 @@ def print_finding(finding: Finding) -> None:
 
 
 def print_status(status: Status) -> None:
-    """Prints the table of subsets on stdout; image-NPs and masks: those with a picture, of all.
+    """Prints the table of subsets on stdout, and what each node of a cluster does.
 
-    Where a terminal is too narrow for a line, image-NPs, masks and reasons stand below the table.
+    Image-NPs and masks: those with a picture, of all. Where a terminal is too narrow for a line,
+    image-NPs, masks and reasons stand below the table.
     """
     console = stdout()
+    _print_subsets(console, status)
+    for line in status.cluster.describe() if status.cluster else ():
+        console.print(readable("", line), markup=False, highlight=False, soft_wrap=True)
+
+
+def _print_subsets(console: Console, status: Status) -> None:
     wide = _status_table(status, wide=True)
     if not console.is_terminal or _natural_width(console, wide) <= console.width:
         console.print(wide)

@@ -10,7 +10,7 @@ from saco_data.dataset.pairs import Pairs, plain
 from saco_data.model.items import Item
 from saco_data.model.outside import without_secrets
 from saco_data.model.reasons import Reason
-from saco_data.report.packing import pack
+from saco_data.report.packing import Piece, compress, dump, join
 
 _REASONS = tuple(Reason)
 # A click must not fetch 70 GB.
@@ -82,23 +82,26 @@ class FileTable:
         ones before others.
         """
         order = list(range(len(self.name)))
-        text = self._pack(order, negatives=True, addresses=True)
-        if len(text) <= limit:
-            return text, ""
-        text, left_out = self._pack(order, negatives=True), ADDRESSES
-        if len(text) > limit:
-            text, left_out = self._pack(order, negatives=False), f"{ADDRESSES} and negative phrases"
-        if len(text) > limit:
-            order.sort(key=lambda at: _REASONS[self.reason[at]] is Reason.OK)
+        packed = self._pack(order)
+        for addresses, negatives, left_out in (
+            (True, True, ""),
+            (False, True, ADDRESSES),
+            (False, False, f"{ADDRESSES} and negative phrases"),
+        ):
+            text = packed.join(addresses=addresses, negatives=negatives)
+            if len(text) <= limit:
+                return text, _tell(left_out)
+        order.sort(key=lambda at: _REASONS[self.reason[at]] is Reason.OK)
         while len(text) > limit and order:
             # A tenth at least, so that the loop ends.
             kept = min(int(len(order) * limit / len(text)), len(order) * 9 // 10)
             del order[kept:]
-            left_out = f"{ADDRESSES}, negative phrases and {len(self.name) - kept:,} files"
-            text = self._pack(order, negatives=False)
-        return text, f"To keep the page small, the rows below lack {left_out}."
+            text = self._pack(order, bare=True).join(addresses=False, negatives=False)
+        lost = len(self.name) - len(order)
+        return text, _tell(f"{ADDRESSES}, negative phrases and {lost:,} files")
 
-    def _pack(self, order: list[int], *, negatives: bool, addresses: bool = False) -> str:
+    def _pack(self, order: list[int], *, bare: bool = False) -> _Packed:
+        """The rows in this order. `bare`: without addresses and negative phrases in any case."""
         subsets = list(dict.fromkeys(self.subset))
         index = {name: at for at, name in enumerate(subsets)}
         texts = list(self.texts)
@@ -107,6 +110,10 @@ class FileTable:
         def renumber(numbers: Iterable[int]) -> list[int]:
             """New numbers, without gaps where texts were left out."""
             return [kept.setdefault(number, len(kept)) for number in numbers]
+
+        def spell(numbers: Iterable[int]) -> str:
+            """JSON of texts without the brackets of the list."""
+            return dump([plain(texts[number]) for number in numbers])[1:-1]
 
         content: dict[str, Any] = {
             "subsets": subsets,
@@ -117,15 +124,57 @@ class FileTable:
             "detail": renumber(self.detail[at] for at in order),
             "bytes": [self.bytes[at] for at in order],
             "since": [self.since[at] for at in order],
-            "origin": [self.origin[at] if addresses else "" for at in order],
             "there": [self.there[at] for at in order],
             "folders": [self.folders.get(name, "") for name in subsets],
             "positive": [renumber(self.positive[at]) for at in order],
-            "negative": [renumber(self.negative[at]) if negatives else [] for at in order],
             "negatives": [len(self.negative[at]) for at in order],
-            "texts": [plain(texts[number]) for number in kept],
         }
-        return pack(content)
+        head = compress(f'{dump(content)[:-1]},"texts":[{spell(kept)}')
+        if bare:
+            return _Packed(len(order), head)
+        # Numbered last: the others keep their numbers where these are left out.
+        count = len(kept)
+        negative = [renumber(self.negative[at]) for at in order]
+        more = spell(list(kept)[count:])
+        return _Packed(
+            len(order),
+            head,
+            compress(("," if count and more else "") + more),
+            compress(dump(negative)),
+            compress(dump([self.origin[at] for at in order])),
+        )
+
+
+_NOTHING = compress("")
+
+
+@dataclass(frozen=True, slots=True)
+class _Packed:
+    """Rows, compressed in parts. `head`: all but what may be left out, up to its last text.
+
+    `more`: the texts of negative phrases only.
+    """
+
+    count: int
+    head: Piece
+    more: Piece = _NOTHING
+    negative: Piece = _NOTHING
+    addresses: Piece = _NOTHING
+
+    def join(self, *, addresses: bool, negatives: bool) -> str:
+        """The rows for the page, with empty addresses and negative phrases where not wanted."""
+        parts = [self.head]
+        if negatives:
+            parts.append(self.more)
+        parts += [compress('],"negative":')]
+        parts.append(self.negative if negatives else compress(dump([[]] * self.count)))
+        parts.append(compress(',"origin":'))
+        parts.append(self.addresses if addresses else compress(dump([""] * self.count)))
+        return join([*parts, compress("}")])
+
+
+def _tell(left_out: str) -> str:
+    return f"To keep the page small, the rows below lack {left_out}." if left_out else ""
 
 
 def _address(item: Item | None) -> str:

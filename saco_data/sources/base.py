@@ -29,6 +29,7 @@ from saco_data.storage.fetched import keep_note
 from saco_data.storage.names import UnsafeName, safe_join
 
 if TYPE_CHECKING:
+    from saco_data.dataset.listing import Found
     from saco_data.model.items import Item
     from saco_data.transports.http import Http
 
@@ -61,6 +62,9 @@ class Source(ABC):
 
     # Number of requests for one asset, to estimate time.
     requests_an_asset: ClassVar[float] = 1
+
+    # Whether an asset is asked for only when the one before has come: pauses and transfer add up.
+    is_one_by_one: ClassVar[bool] = False
 
     # A file name with characters that some file systems refuse; "" if there are none.
     awkward_name: ClassVar[str] = ""
@@ -183,9 +187,30 @@ class Source(ABC):
         size = (raw.bytes or 0) * len(archives) // (raw.shards or 1)
         return size, {"files": size}
 
+    def chooses_by_content(self) -> bool:
+        """Whether all archives must be listed before it is known which files are wanted."""
+        return False
+
     def unlisted(self) -> list[str]:
         """Those of the archives that the listing does not have yet."""
         return []
+
+    # Whether each archive can be read by another machine; see `group_by_archive`.
+    is_sharded: ClassVar[bool] = False
+
+    def group_by_archive(self, assets: Sequence[Asset]) -> dict[str, list[Asset]]:
+        """Assets by the name of the archive that holds them, without those that none holds.
+
+        Only for sources that are sharded.
+        """
+        return {}
+
+    def read_archive(self, archive: str, context: Context) -> Found:
+        """What an archive holds, for the listing; one that streams is unpacked as well.
+
+        Only for subsets whose archive is their index. Raises as `write_listing` does.
+        """
+        raise NotImplementedError(f"{self.name} has no listing")
 
     @abstractmethod
     def fetch(self, assets: Sequence[Asset], context: Context) -> Iterator[Arrival | Outcome]:

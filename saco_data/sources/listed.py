@@ -30,6 +30,7 @@ from saco_data.storage.names import UnsafeName, safe_join
 from saco_data.transports.base import Failure, Stopped
 
 if TYPE_CHECKING:
+    from saco_data.config.subset import SubsetConfig
     from saco_data.transports.archive import ArchiveDamaged, Member
     from saco_data.transports.http import Http
 
@@ -43,6 +44,13 @@ EXPIRED = (Reason.LINK_EXPIRED, Reason.UNAUTHORIZED)
 
 class ListedSource(ArchiveSource):
     """Archives named by a links file, a link, archives at hand or their unpacked folder."""
+
+    is_sharded = True
+
+    def __init__(self, config: SubsetConfig) -> None:
+        super().__init__(config)
+        # What `read_archive` found, for `fetch`: it may not stand in the listing yet.
+        self._just_read: dict[str, Found] = {}
 
     def key_of(self, product: Product) -> str:
         return product.file_name
@@ -81,10 +89,6 @@ class ListedSource(ArchiveSource):
         key = self.find_key(name)
         return key if key in wanted else None
 
-    def chooses_by_content(self) -> bool:
-        """Whether all archives must be listed before it is known which files are wanted."""
-        return False
-
     def tells(self, key: str) -> bool:
         """Whether the content of a member is needed for the listing; see `learn`."""
         return False
@@ -116,26 +120,42 @@ class ListedSource(ArchiveSource):
             folders.sweep(self.config.raw_folder)
         read = []
         for archive in missing:
-            found = self._read(archive, context)
-            if not found.names:
-                raise Blocked(
-                    "holds no file of this subset",
-                    item=archive,
-                    remedy=f"Correct `collections: {self.manifest.collection}` in the config",
-                    reason=Reason.RAW_MISSING,
-                )
-            listing.add(self.config.pristine, archive, found)
+            listing.add(self.config.pristine, archive, self.read_archive(archive, context))
             read.append(archive)
             if self._unpacks(archive):
                 break
         return read
+
+    def read_archive(self, archive: str, context: Context) -> Found:
+        found = self._read(archive, context)
+        if not found.names:
+            raise Blocked(
+                "holds no file of this subset",
+                item=archive,
+                remedy=f"Correct `collections: {self.manifest.collection}` in the config",
+                reason=Reason.RAW_MISSING,
+            )
+        self._just_read[archive] = found
+        return found
+
+    def group_by_archive(self, assets: Sequence[Asset]) -> dict[str, list[Asset]]:
+        by_key = {asset.key: asset for asset in assets}
+        grouped: dict[str, list[Asset]] = {}
+        for archive, found in self._find_listed().items():
+            # One that two archives hold is taken from the first.
+            if here := [by_key.pop(name) for name in sorted(found.names) if name in by_key]:
+                grouped[archive] = here
+        return grouped
+
+    def _find_listed(self) -> dict[str, Found]:
+        return {**listing.read_archives(self.config.pristine), **self._just_read}
 
     def fetch(self, assets: Sequence[Asset], context: Context) -> Iterator[Arrival | Outcome]:
         wanted = yield from self.yield_on_disk(assets)
         if not wanted:
             return
         self.require_raw()
-        for archive, found in listing.read_archives(self.config.pristine).items():
+        for archive, found in self._find_listed().items():
             here = {name: wanted[name] for name in found.names if name in wanted}
             if here:
                 yield from self._fetch_from(archive, here, context)

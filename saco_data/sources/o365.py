@@ -29,6 +29,11 @@ class PatchesSource(ArchiveSource):
     damaged costs only its own pictures, which are tried again in the next run.
     """
 
+    is_sharded = True
+
+    def group_by_archive(self, assets: Sequence[Asset]) -> dict[str, list[Asset]]:
+        return {patch: [*here.values()] for patch, here in group_by_patch(assets).items()}
+
     def unpacks(self) -> bool:
         return False
 

@@ -75,7 +75,8 @@ _CLOSED = {
 class Yt1bSource(Source):
     """Videos through yt-dlp, one at a time, with pauses."""
 
-    requests_an_asset = 4  # the page, the player, and the video in parts
+    requests_an_asset = 4  # the page, the player twice, the video
+    is_one_by_one = True
 
     probe_may_be_missing = True
 

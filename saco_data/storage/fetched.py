@@ -12,6 +12,10 @@ from pathlib import Path
 
 # The note of each raw folder that a source of this process uses.
 _notes: dict[Path, Path] = {}
+# The note that this process writes instead, where several machines fill one folder: two that append
+# to one file of a network disk could overwrite each other's lines.
+_own_notes: dict[Path, Path] = {}
+_OWN = ".shards"  # suffix of the folder, beside the note, of such notes
 
 
 def keep_note(folder: Path, note: Path) -> None:
@@ -19,12 +23,18 @@ def keep_note(folder: Path, note: Path) -> None:
     _notes[folder] = note
 
 
+def keep_own_note(folder: Path, name: str) -> None:
+    """From now on, this process records what it fetches into a folder in a note of this name."""
+    note = _notes[folder]
+    _own_notes[folder] = note.with_name(note.name + _OWN) / name
+
+
 def record(part: Path, path: Path) -> None:
     """Records that the complete file `part` was fetched and gets the name `path`."""
     folder = _raw_folder_of(path)
     if folder is None:
         return
-    note = _notes[folder]
+    note = _own_notes.get(folder, _notes[folder])
     note.parent.mkdir(parents=True, exist_ok=True)
     # Buffered: a write that the system shortens goes on, or fails.
     with note.open("ab") as file:
@@ -36,8 +46,11 @@ def is_fetched(path: Path) -> bool:
     folder = _raw_folder_of(path)
     if folder is None:
         return False
+    note = _notes[folder]
     try:
-        return _line(path.relative_to(folder), path) in _notes[folder].read_bytes()
+        line = _line(path.relative_to(folder), path)
+        own = note.with_name(note.name + _OWN)
+        return any(line in each.read_bytes() for each in (note, *own.glob("*")) if each.exists())
     except OSError:
         return False
 

@@ -6,7 +6,7 @@ import contextlib
 import os
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from zlib import crc32
 
@@ -50,11 +50,14 @@ def cache_folder(*parts: str) -> Path:
     return Path(base).joinpath("saco-data", *parts)
 
 
-def list_files(folder: Path, *, without: str | None = None) -> dict[str, int]:
+def list_files(
+    folder: Path, *, without: str | None = None, left: list[Path] | None = None
+) -> dict[str, int]:
     """The size in bytes of every file below a folder, by its name relative to the folder.
 
     Links to folders are not followed, and the folder `without` in it is left out. A missing folder
-    has no files. Raises OutputError if a folder cannot be read.
+    has no files. `left` takes in what `sweep_found` is to look at, which is not listed then. Raises
+    OutputError if a folder cannot be read.
     """
     sizes: dict[str, int] = {}
     pending = [""]
@@ -78,7 +81,11 @@ def list_files(folder: Path, *, without: str | None = None) -> dict[str, int]:
             ) from error
         for entry in entries:
             name = f"{prefix}{entry.name}"
-            if entry.is_dir(follow_symlinks=False):
+            is_folder = entry.is_dir(follow_symlinks=False)
+            if left is not None and _is_ours(entry.name, is_folder=is_folder):
+                left.append(Path(entry.path))
+                continue
+            if is_folder:
                 if name != without:
                     pending.append(f"{name}/")
                 continue
@@ -136,7 +143,12 @@ def sweep(folder: Path, *, below: bool = True, idle_seconds: float = 0) -> None:
     arrived. `idle_seconds`: leaves what was touched more recently, for folders that are written
     without the lock. What cannot be removed stays.
     """
-    for path in list(_list_ours(folder, below=below)):
+    sweep_found(list(_list_ours(folder, below=below)), idle_seconds=idle_seconds)
+
+
+def sweep_found(paths: Iterable[Path], *, idle_seconds: float = 0) -> None:
+    """As `sweep`, for files and folders that were found before (see `list_files`)."""
+    for path in paths:
         with contextlib.suppress(OSError):
             if idle_seconds and time.time() - _last_touched(path) < idle_seconds:
                 continue
@@ -160,16 +172,19 @@ def _list_ours(folder: Path, *, below: bool) -> Iterator[Path]:
         try:
             with os.scandir(here) as entries:
                 for entry in entries:
-                    name, is_folder = entry.name, entry.is_dir(follow_symlinks=False)
-                    ours = name in _STAGING or name.startswith(PROBE) or is_temporary(name)
-                    if is_folder and ours:
+                    is_folder = entry.is_dir(follow_symlinks=False)
+                    if _is_ours(entry.name, is_folder=is_folder):
                         yield Path(entry.path)
                     elif is_folder and below:
                         pending.append(Path(entry.path))
-                    elif not is_folder and name.startswith(".") and name.endswith(_OURS):
-                        yield Path(entry.path)
         except OSError:
             continue
+
+
+def _is_ours(name: str, *, is_folder: bool) -> bool:
+    if is_folder:
+        return name in _STAGING or name.startswith(PROBE) or is_temporary(name)
+    return name.startswith(".") and name.endswith(_OURS)
 
 
 def _is_note_without_part(path: Path) -> bool:

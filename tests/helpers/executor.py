@@ -14,6 +14,9 @@ class InlineExecutor:
 
     width = 1
 
+    def start(self) -> None:
+        """See `Executor.start`."""
+
     def submit(self, function: Callable[..., R], *arguments: Any, seconds: float) -> Future[R]:
         """See `Executor.submit`."""
         future: Future[R] = Future()

@@ -7,7 +7,9 @@ import logging
 import pickle
 import secrets
 import shutil
+import socket
 import threading
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -20,6 +22,7 @@ from distributed import Future as DaskFuture
 from distributed.deploy.spec import SpecCluster
 
 from saco_data.executors import NodeLost
+from saco_data.executors.cluster.node_note import NoteWriter, Work
 from saco_data.executors.cluster.worker import Answer, Expected, NodePool, run_task
 from saco_data.media import fixture
 from saco_data.model.errors import Incomplete
@@ -30,6 +33,8 @@ _log = logging.getLogger(__name__)
 MOST_BYTES = 32 << 10
 # How often a task is sent, when Dask has given it up or its node was refused.
 MOST_SENDS = 4
+# How often a cluster is started.
+STARTS = 3
 # So many refused nodes, none of them accepted: the cluster does not fit this installation.
 MOST_REFUSED = 3
 Start = Callable[[Path], tuple[SpecCluster | None, Client]]
@@ -42,7 +47,8 @@ class _Task:
     number: int
     name: str
     content: bytes | Path
-    seconds: float
+    # How long a worker process may take; None: a call that uses the pool of its node by itself.
+    seconds: float | None
     future: Future[Any]
     sends: int = 0
     running: DaskFuture[Any] | None = None
@@ -67,13 +73,34 @@ class ClusterExecutor:
         self._count = 0
         self._is_closed = False
         self._problem = ""
+        self._note: NoteWriter | None = None
+        self._hosts: dict[str, str] = {}
         self._refused: set[str] = set()
         self._accepted: set[str] = set()
         self._starting = threading.Lock()
         self._changed = threading.Condition()
 
+    def start(self) -> None:
+        """See `Executor.start`. Nodes may cost money or a queue's time: the first task asks."""
+
     def submit(self, function: Callable[..., R], *arguments: Any, seconds: float) -> Future[R]:
         """See `Executor.submit`."""
+        # What a task is for says more than its function, where it tells.
+        subset = getattr(arguments[0], "subset", None) if arguments else None
+        name = f"files of {subset}" if isinstance(subset, str) else function.__name__
+        return self._submit(function, arguments, seconds, name)
+
+    def submit_whole(self, function: Callable[..., R], *arguments: Any, label: str) -> Future[R]:
+        """See `Nodes.submit_whole`."""
+        return self._submit(function, arguments, None, label)
+
+    def _submit(
+        self,
+        function: Callable[..., R],
+        arguments: tuple[Any, ...],
+        seconds: float | None,
+        name: str,
+    ) -> Future[R]:
         future: Future[R] = Future()
         payload = pickle.dumps((function, arguments))
         with self._starting:
@@ -85,7 +112,7 @@ class ClusterExecutor:
         self._require_cluster()
         with self._changed:
             self._count += 1
-            task = _Task(self._count, function.__name__, payload, seconds, future)
+            task = _Task(self._count, name, payload, seconds, future)
             self._tasks[task.number] = task
         if len(payload) > MOST_BYTES:
             task.content = self._folder / "tasks" / str(task.number)
@@ -106,27 +133,60 @@ class ClusterExecutor:
         for task in unfinished:
             task.future.cancel()
         if client is not None:
+            if self._note:
+                self._note.close()
             self._stop(client)
 
     def _start(self) -> None:
         shutil.rmtree(self._folder, ignore_errors=True)
         self._folder.mkdir(mode=0o700, parents=True)
-        for name in ("logs", "tasks"):
-            (self._folder / name).mkdir()
+        (self._folder / "logs").mkdir()
         token_file = self._folder / "token"
         token_file.write_text(self._run)
         drawn = fixture.draw()
         expected = Expected(
             token_file, self._run, drawn, fixture.fingerprint(drawn), fixture.versions()
         )
-        cluster, client = self._start_cluster(self._folder)
-        self._cluster = cluster
-        try:
-            client.register_plugin(NodePool(self._run, expected))
-        except BaseException:
-            self._stop(client)
-            raise
-        self._client = client
+        self._client = self._start_nodes(NodePool(self._run, expected))
+        self._note = NoteWriter(self._folder, self._find_work)
+
+    def _start_nodes(self, pool: NodePool) -> Client:
+        """A client of the started cluster. Raises Incomplete where nodes are lost again and again.
+
+        Dask gives a cluster up that loses a node just when it is told what nodes are to run.
+        """
+        lost: BaseException | None = None
+        for _ in range(STARTS):
+            (self._folder / "tasks").mkdir()
+            self._cluster, client = self._start_cluster(self._folder)
+            try:
+                client.register_plugin(pool)
+                return client
+            except Exception as error:
+                self._stop(client)
+                lost = error
+            except BaseException:
+                self._stop(client)
+                raise
+        raise Incomplete("the cluster lost its nodes as it started", remedy="Run again") from lost
+
+    def _find_work(self) -> Work:
+        """How many tasks of each kind each node has, by the name of its machine."""
+        client = self._client
+        if client is None:
+            return {}
+        addresses = set(client.scheduler_info(n_workers=-1)["workers"])
+        if new := addresses - self._hosts.keys():
+            self._hosts |= client.run(socket.gethostname, workers=[*new], on_error="ignore")
+        work: dict[str, Counter[str]] = {}
+        for address, keys in client.processing().items():
+            here = work.setdefault(self._hosts.get(address, address), Counter())
+            for key in keys:
+                number = int(str(key).split("-")[-2])
+                with self._changed:
+                    task = self._tasks.get(number)
+                here.update([task.name] if task else [])
+        return work
 
     def _stop(self, client: Client) -> None:
         # Whatever is gone already needs no end.

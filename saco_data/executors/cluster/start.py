@@ -27,6 +27,7 @@ from saco_data.model.errors import Incomplete, UsageError
 START_SECONDS = 120
 DEATH_SECONDS = 60  # a node without its coordinator ends after so long
 STOP_SECONDS = 10.0
+LOOK_SECONDS = 1.0
 JOB_NAME = "saco-data"
 # Neither a dashboard nor the scheduler's pages: they would show the work to every user.
 _CLOSED = {
@@ -64,6 +65,11 @@ class LocalNode(ProcessInterface):
 
     async def start(self) -> None:
         """Starts the program; it connects to the scheduler by itself."""
+        self._launch()
+        self._watching = asyncio.create_task(self._keep_running())
+        await super().start()  # type: ignore[no-untyped-call]
+
+    def _launch(self) -> None:
         with self._log.open("ab") as log:
             # In a session of its own: Ctrl-C in the terminal is for the coordinator only.
             self._process = subprocess.Popen(
@@ -74,15 +80,26 @@ class LocalNode(ProcessInterface):
                 env={**os.environ, **python_path(), **_NODE},
                 start_new_session=True,
             )
-        await super().start()  # type: ignore[no-untyped-call]
+
+    async def _keep_running(self) -> None:
+        """Starts the program again when it has ended: Dask may wait for a lost one for ever."""
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            if self._process.poll() is not None:
+                self._kill()
+                self._launch()
+
+    def _kill(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
 
     async def close(self) -> None:
         """Ends the program and the worker below it."""
+        self._watching.cancel()
         self._process.terminate()
         with contextlib.suppress(subprocess.TimeoutExpired):
             await asyncio.to_thread(self._process.wait, STOP_SECONDS)
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self._process.pid, signal.SIGKILL)
+        self._kill()
         self._process.wait()
         await super().close()  # type: ignore[no-untyped-call]
 
@@ -110,7 +127,7 @@ def start_local(width: int, folder: Path) -> tuple[SpecCluster, Client]:
             security=security,
             silence_logs=logging.CRITICAL,
         )
-    # It starts a lost node again.
+    # Together with the node itself, which starts its program again.
     cluster.adapt(minimum=1, maximum=1)
     return cluster, _wait_for_node(Client(cluster), folder)
 

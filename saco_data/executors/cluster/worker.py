@@ -65,13 +65,18 @@ class NodePool(WorkerPlugin):
         self._checking = threading.Lock()
         self._refusal: str | None = None
         self._address = worker.address
+        self._stop = threading.Event()
 
     def teardown(self, worker: Worker) -> None:
         """Stops what runs."""
+        self._stop.set()
         self._pool.close(now=True)
 
-    def run(self, task: bytes | Path, seconds: float) -> Answer:
-        """The answer to a task, after a check of this node before its first."""
+    def run(self, task: bytes | Path, seconds: float | None) -> Answer:
+        """The answer to a task, after a check of this node before its first.
+
+        `seconds`: how long a worker process may take; None: the call uses the pool by itself.
+        """
         node = socket.gethostname()
         try:
             with self._checking:
@@ -79,13 +84,18 @@ class NodePool(WorkerPlugin):
                     self._refusal = self._find_difference()
             if self._refusal:
                 return Answer(node, self._address, refusal=self._refusal)
-            result = self._pool.submit(call, task, seconds=seconds).result()
+            if seconds is None:
+                result = call(task, self._pool, self._stop)
+            else:
+                result = self._pool.submit(call, task, seconds=seconds).result()
+            if self._stop.is_set():
+                raise NodeLost("its node was stopped")
             return Answer(node, self._address, payload=pickle.dumps(result))
         except CancelledError:
             lost = NodeLost("its node was stopped")
             return Answer(node, self._address, False, pickle.dumps(lost))
         except Exception as error:
-            return Answer(node, self._address, False, pickle.dumps(error))
+            return Answer(node, self._address, False, _pack(error))
 
     def _find_difference(self) -> str:
         """How this node differs from the coordinator in what it makes; "" if it does not."""
@@ -113,15 +123,25 @@ class NodePool(WorkerPlugin):
         return f"makes other bytes ({', '.join(steps)}; {', '.join(others) or 'equal versions'})"
 
 
-def run_task(pool: str, task: bytes | Path, seconds: float) -> Answer:
+def _pack(error: Exception) -> bytes:
+    """A pickled error; its kind and no more, where it cannot be pickled."""
+    try:
+        content = pickle.dumps(error)
+        pickle.loads(content)  # noqa: S301 - our own
+    except Exception:
+        return pickle.dumps(RuntimeError(f"{type(error).__name__} on a node"))
+    return content
+
+
+def run_task(pool: str, task: bytes | Path, seconds: float | None) -> Answer:
     """The function of every Dask task: has the pool of this node run a pickled call."""
     plugin: Any = get_worker().plugins[pool]
     assert isinstance(plugin, NodePool)
     return plugin.run(task, seconds)
 
 
-def call(task: bytes | Path) -> Any:
-    """Runs a pickled (function, arguments), which may lie in a file. Runs in a worker process."""
+def call(task: bytes | Path, *before: Any) -> Any:
+    """Runs a pickled (function, arguments), which may lie in a file; `before`: first arguments."""
     content = task.read_bytes() if isinstance(task, Path) else task
     function, arguments = pickle.loads(content)  # noqa: S301 - from the coordinator
-    return function(*arguments)
+    return function(*before, *arguments)

@@ -1,4 +1,4 @@
-"""Web addresses and signatures of S3 requests, made by boto3 with the usual keys and settings."""
+"""Web addresses and signatures of S3 requests, made by botocore with the usual keys."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-import boto3.session
 import botocore
+import botocore.session
 from botocore.auth import S3SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.config import Config
@@ -44,11 +44,12 @@ class Signer:
         if bool(access) != bool(secret):
             only = "aws_access_key_id" if access else "aws_secret_access_key"
             raise PartialCredentialsError(provider="config", cred_var=f"only {only}")
-        session = boto3.session.Session(
-            aws_access_key_id=access, aws_secret_access_key=secret, region_name=region
-        )
+        session = botocore.session.get_session()
+        if access and secret:
+            session.set_credentials(access, secret)
         # Unsigned: this client only knows the addresses.
-        self._addresses = session.client("s3", config=Config(signature_version=botocore.UNSIGNED))
+        config = Config(signature_version=botocore.UNSIGNED)
+        self._addresses = session.create_client("s3", region_name=region, config=config)
         self._credentials = session.get_credentials()
         named = self._addresses.meta.region_name
         self.region = "us-east-1" if named in (None, "aws-global") else str(named)
