@@ -1,6 +1,6 @@
 """Removes what killed runs left, in every folder that this tool writes to.
 
-`storage.folders.sweep` knows the names, this module the folders. Both functions need the lock.
+`storage.folders.sweep` knows the names, this module the folders. All functions need the lock.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def sweep_shared(settings: Settings) -> None:
 
 
 def sweep_subset(config: SubsetConfig, left: Iterable[Path] | None) -> None:
-    """Sweeps the folders of one subset: products, raw media, the official view.
+    """Sweeps the folders of one subset but that of raw media: products, the official view.
 
     `left`: what the plan found among the products (`planning.view`), which saves a walk of their
     many folders; None where it did not look.
@@ -48,6 +48,10 @@ def sweep_subset(config: SubsetConfig, left: Iterable[Path] | None) -> None:
         folders.sweep(config.images)
     else:
         folders.sweep_found(left)
-    for folder in (config.raw_folder, config.frames_view):
-        if folder is not None:
-            folders.sweep(folder)
+    if config.frames_view is not None:
+        folders.sweep(config.frames_view)
+
+
+def sweep_raw(config: SubsetConfig) -> None:
+    """Sweeps the folder of raw media. Before the plan: a raw file that is set aside comes back."""
+    folders.sweep(config.raw_folder)

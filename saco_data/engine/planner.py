@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from saco_data.dataset.index import Index
-from saco_data.engine import freshness, gone_policy, reading, verify
+from saco_data.engine import cleaning, freshness, gone_policy, reading, verify
 from saco_data.engine.events import Reporter, Result, Stages
 from saco_data.engine.shard_road import ShardRoad
 from saco_data.engine.subset import Subset
@@ -117,6 +117,7 @@ class Planner:
         reading.fill_facts(facts, index, result.stamped)
         # The subset counts as unfinished from here on, even if this run is stopped.
         was_finished, facts.ended = bool(facts.ended), []
+        cleaning.sweep_raw(subset.config)
         view = gather_view(
             subset.source,
             known,

@@ -69,6 +69,7 @@ class ShardRoad:
         if not missing:
             return []
         cleaning.sweep_subset(self.subset.config, None)
+        cleaning.sweep_raw(self.subset.config)
         read: list[str] = []
 
         def take(done: ShardDone) -> None:
@@ -107,6 +108,7 @@ class ShardRoad:
                 raise error
         finally:
             cleaning.sweep_subset(self.subset.config, None)
+            cleaning.sweep_raw(self.subset.config)
 
     def find_unanswered(self, assets: Iterable[Asset]) -> list[Asset]:
         """The assets of which no node said anything."""
@@ -191,11 +193,12 @@ def find_road(
     if not (isinstance(executor, Nodes) and stages == Stages() and subset.source.is_sharded):
         return None
     settings = subset.config.settings
+    if settings.file is None:
+        return None
     try:
-        assert settings.file is not None
         content = settings.file.read_bytes()
         read = config.parse(content.decode(), settings.file)
-    except (AssertionError, OSError, ValueError, SacoError):
+    except (OSError, ValueError, SacoError):
         return None
     same = replace(read, keys=read.keys.model_copy(update={"jobs": settings.keys.jobs}))
     is_same = (same.keys, same.by_subset, same.places) == (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -29,6 +30,7 @@ from tests.helpers.executor import InlineExecutor
 from tests.helpers.folders import config, tree
 from tests.helpers.miniatures import build_one
 from tests.helpers.pipeline import Notes, items
+from tests.helpers.stopping import die_at
 from tests.helpers.tiny_subset import (
     HOUR,
     NAMES,
@@ -365,3 +367,23 @@ def test_what_its_source_replaced_is_followed_and_what_was_damaged_is_repaired(
         done = module.sync(settings, ["droid"], Notes(), full=True, executor=InlineExecutor())
         changes = done.results["droid"].changes
         assert (changes.replaced(), len(changes.repaired())) == ([], 1)
+
+
+@pytest.mark.parametrize("point", range(16))
+def test_a_damaged_raw_file_makes_no_product_after_a_kill(remote: RemoteSubset, point: int) -> None:
+    """A run that is killed had set the raw file aside; it comes back, and is still damaged."""
+    remote.prepare()
+    product = remote.product(LOST)
+    times, content = product.stat(), bytearray(product.read_bytes())
+    content[300] ^= 0xFF
+    product.write_bytes(content)  # and with it the raw file, of which it is a hard link
+    os.utime(product, ns=(times.st_atime_ns, times.st_mtime_ns))
+    child = os.fork()
+    if child == 0:
+        die_at(point)
+        with contextlib.suppress(BaseException):
+            remote.sync()
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert remote.sync(full=True).code == 0
+    assert product.read_bytes() == PICTURES[LOST]
