@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 
 
 def suggest(word: str, known: Iterable[str], *, cutoff: float = 0.6) -> str:
     """`Did you mean 'geode'?`, or "" where no known name is near. Ignores case, `-` and `_`."""
+    import difflib
+
     names: dict[str, str] = {}
     for each in known:
         names.setdefault(_plain(each), each)

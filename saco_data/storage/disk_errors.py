@@ -6,7 +6,6 @@ import contextlib
 import errno
 import os
 import re
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -133,6 +132,8 @@ def describe_system_error(error: BaseException) -> SacoError | None:
 def _takes_new_names(folder: Path) -> bool:
     """Whether a file can be made in a folder: not in /proc, or where an automounter makes names."""
     try:
+        import tempfile  # late: every command imports this module
+
         with tempfile.TemporaryFile(dir=folder):
             return True
     except OSError:
