@@ -50,11 +50,15 @@ def read(text: str, file: Path | None) -> tuple[dict[str, Any], Where]:
     Raises ConfigError for text that is not a YAML mapping, and for a key that is given twice.
     """
     name = str(file or "config")
+    lines: dict[str, int] = {}
     try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        loader = _Loader(text)
+        node = loader.get_single_node()
         if node is not None:
             _check_size(node, name)
-        content = yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader
+        if isinstance(node, yaml.MappingNode):
+            _note_lines(node, "", lines, name)
+        content = None if node is None else loader.construct_document(node)
     except RecursionError:
         raise ConfigError(
             "is nested too deep", item=f"{name}:1", remedy="Write lines of the form `key: value`"
@@ -71,12 +75,10 @@ def read(text: str, file: Path | None) -> tuple[dict[str, Any], Where]:
         ) from error
     if content is None:
         return {}, Where(file, {})
-    if not isinstance(content, dict) or not isinstance(node, yaml.MappingNode):
+    if not isinstance(content, dict):
         raise ConfigError(
             "is not a YAML mapping", item=f"{name}:1", remedy="Write lines of the form `key: value`"
         )
-    lines: dict[str, int] = {}
-    _note_lines(node, "", lines, name)
     return content, Where(file, lines)
 
 
