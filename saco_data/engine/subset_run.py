@@ -126,16 +126,20 @@ class SubsetRun:
         if not path.exists():
             return True
         what = damage or "its source has another version"
-        if is_fetched(path):
-            is_possible = folders.park_old_raw(path)
-            then = "kept until another copy has arrived" if damage else ""
-        else:
-            then = "left as it is, because saco-data did not fetch it; another copy goes to "
-            try:
+        # The folder of other copies is ours, whatever became of its files.
+        is_beside = path.is_relative_to(self.config.raw_folder / sources.BESIDE)
+        then = "kept until another copy has arrived" if damage else ""
+        try:
+            if is_beside:
+                self.source.fetch_beside(key)
+            if is_beside or is_fetched(path):
+                is_possible = folders.park_old_raw(path)
+            else:
+                then = "left as it is, because saco-data did not fetch it; another copy goes to "
                 then += str(self.source.fetch_beside(key))
                 is_possible = True
-            except OSError:
-                is_possible = False
+        except OSError:
+            is_possible = False
         if not is_possible:
             then = "left as it is, because its folder cannot be written"
         if then:

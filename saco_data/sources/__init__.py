@@ -7,12 +7,12 @@ from importlib import metadata
 from typing import TYPE_CHECKING
 
 from saco_data.model.errors import ManifestError
-from saco_data.sources.base import Context, Source
+from saco_data.sources.base import BESIDE, Context, Source
 
 if TYPE_CHECKING:
     from saco_data.config.subset import SubsetConfig
 
-__all__ = ["Context", "Source", "make"]
+__all__ = ["BESIDE", "Context", "Source", "make"]
 
 ENTRY_POINTS = "saco_data.sources"
 # The classes of this package by the name that a manifest gives (`source:`).

@@ -108,12 +108,12 @@ class Source(ABC):
 
         Returns the path of that copy. Raises OSError where its folder cannot be written.
         """
-        path, folder = self.raw_path(key), self.config.raw_folder / BESIDE
+        folder = self.config.raw_folder / BESIDE
         folder.mkdir(parents=True, exist_ok=True)
         if not os.access(folder, os.W_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
         self._has_beside = True
-        self._unusable.add(path)
+        self._unusable.add(safe_join(self.config.raw_folder, key))
         return self.raw_path(key)
 
     def location(self) -> str:

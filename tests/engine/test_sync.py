@@ -387,3 +387,24 @@ def test_a_damaged_raw_file_makes_no_product_after_a_kill(remote: RemoteSubset, 
     os.waitpid(child, 0)
     assert remote.sync(full=True).code == 0
     assert product.read_bytes() == PICTURES[LOST]
+
+
+@pytest.mark.parametrize("how", ["flipped", "cut"])
+def test_the_other_copy_of_a_users_file_is_replaced_when_it_rots(
+    remote: RemoteSubset, how: str
+) -> None:
+    """The file of the user stays as it is, unusable; what was fetched beside it is ours."""
+    raw = remote.settings.subset(SUBSET).raw_folder
+    remote.prepare()
+    (raw / LOST).write_bytes(b"the user's")
+    remote.product(LOST).unlink()
+    assert remote.prepare().code == 0
+    for _ in range(2):
+        product = remote.product(LOST)
+        times, content = product.stat(), bytearray(product.read_bytes())
+        content[300] ^= 0xFF
+        product.write_bytes(content if how == "flipped" else content[:-100])
+        os.utime(product, ns=(times.st_atime_ns, times.st_mtime_ns))
+        assert remote.sync(full=True).code == 0
+        assert product.read_bytes() == PICTURES[LOST]
+    assert (raw / LOST).read_bytes() == b"the user's"
