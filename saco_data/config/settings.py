@@ -28,7 +28,6 @@ from saco_data.model.errors import ConfigError, DiskTrouble, ManifestError, Usag
 from saco_data.model.suggest import suggest
 
 FILE_NAME = "CONFIG_FRAMES.yaml"
-_SCHEMES = ("https://", "http://", "s3://", "gs://")
 # Keys under `endpoints` that belong to no single subset: the annotation hub, Roboflow's REST API.
 _OTHER_ENDPOINTS = ("hub", "roboflow")
 
@@ -263,11 +262,6 @@ def _check_values(settings: Settings, where: Where) -> None:
             if key not in allowed:
                 hint = suggest(key, allowed) or _list_choices(allowed)
                 raise where.error(f"{name}.{key}", "unknown name", hint)
-    for name, url in keys.endpoints.items():
-        is_index = name.endswith("_index")  # may be a file as well
-        if not is_index and not url.lower().startswith(_SCHEMES):
-            problem = f"{without_user(url)!r} is not an address"
-            raise where.error(f"endpoints.{name}", problem, f"Begin it with {', '.join(_SCHEMES)}")
     if DEFAULT_COLLECTION in keys.collections:
         raise where.error(
             f"collections.{DEFAULT_COLLECTION}",

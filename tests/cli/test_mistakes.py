@@ -104,18 +104,6 @@ MISTAKES = {
         ("collection.yaml", "is missing", "`manifests`"),
         text="collections: {mine: {manifests: nope}}\n",
     ),
-    "endpoint without a scheme": Mistake(
-        "status",
-        2,
-        ("endpoints.nga_iiif", "'nope'", "https://"),
-        text="endpoints: {nga_iiif: nope}\n",
-    ),
-    "endpoint of another scheme": Mistake(
-        "status",
-        2,
-        ("endpoints.droid_https", "'ftp://a'", "https://"),
-        text="endpoints: {droid_https: 'ftp://a'}\n",
-    ),
     "range of shards from high to low": Mistake(
         "plan sa-v/train",
         2,

@@ -143,7 +143,7 @@ def test_no_secret_is_in_any_output(tmp_path: Path, saco: Saco, way: str) -> Non
         given |= {"hub": f"{root[0]}/hub", "roboflow": f"{root[0]}/roboflow"}
         if not alive:
             given |= {
-                name: re.sub(r"(https?://)[^/]+", r"\1127.0.0.1:9", url)
+                name: re.sub(r"(https?://)[^/]+", r"\g<1>127.0.0.1:9", url)
                 for name, url in given.items()
             }
         else:  # nothing leaves this machine

@@ -175,7 +175,7 @@ def test_the_page_shows_when_each_object_is_in_sight(settings: Settings, name: s
     assert html.count('class="plot timeline"') == len(found)
     # As many coloured parts as there are sights.
     sights = sum(sum(seen) for each in found for _, seen in each.tracks)
-    assert len(re.findall(r'<rect [^>]*height="12"', html)) == sights > 0
+    assert len(re.findall(r'<rect [^>]*height="18" fill', html)) == sights > 0
 
 
 def test_a_video_without_pictures_is_decoded_for_the_preview(settings: Settings) -> None:
