@@ -165,7 +165,7 @@ def check_one(
         # A disk in trouble is no mistake in the config.
         assert code != 2 or what.what not in TROUBLE, history
     code = there.run(settings, "prepare", subset)
-    assert code == 0, history
+    assert code == 0, (history, there.talk)
     found = files_of(folder)
     different = {name for name in found if found[name] != calm.files.get(name)}
     if any(each[1].family == "unlink" for each in history):
