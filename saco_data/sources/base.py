@@ -108,12 +108,14 @@ class Source(ABC):
 
         Returns the path of that copy. Raises OSError where its folder cannot be written.
         """
-        folder = self.config.raw_folder / BESIDE
+        path, folder = self.raw_path(key), self.config.raw_folder / BESIDE
         folder.mkdir(parents=True, exist_ok=True)
         if not os.access(folder, os.W_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
         self._has_beside = True
-        self._unusable.add(safe_join(self.config.raw_folder, key))
+        if path.is_relative_to(folder):
+            path = self.config.raw_folder / path.relative_to(folder)
+        self._unusable.add(path)
         return self.raw_path(key)
 
     def location(self) -> str:

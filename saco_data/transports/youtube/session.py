@@ -145,7 +145,14 @@ class YoutubeSession:
             return Reply(video_id, *refusal)
         info = downloader.process_ie_result(found, download=False)
         part = Path(downloader.prepare_filename(info))
-        downloader.process_info(info)
+        try:
+            downloader.process_info(info)
+        except YoutubeDLError as error:
+            if not _is_past_the_end(error):
+                raise
+            # All of it is there, but it did not get its name: it begins anew.
+            part.with_name(f"{part.name}.part").unlink(missing_ok=True)
+            downloader.process_info(info)
         reason, detail, facts = self._check(part, info)
         if reason is not Reason.OK:
             return Reply(video_id, reason, detail)
@@ -262,6 +269,12 @@ def _unusable(path: Path, what: str, remedy: str) -> Blocked:
         remedy=remedy,
         reason=Reason.CREDENTIALS_MISSING,
     )
+
+
+def _is_past_the_end(error: YoutubeDLError) -> bool:
+    """Whether a part was to be resumed behind its last byte (HTTP 416)."""
+    cause = (getattr(error, "exc_info", None) or (None, None))[1]
+    return getattr(cause, "status", None) == 416
 
 
 def _raise_if_disk(error: Exception, to: Path) -> None:

@@ -124,6 +124,19 @@ def test_kill_9_in_mid_download_then_resume(start: Start, mp4: Path, tmp_path: P
     assert to.read_bytes() == mp4.read_bytes()
 
 
+def test_a_part_that_is_whole_gets_its_name(start: Start, mp4: Path, tmp_path: Path) -> None:
+    """A run that was killed, or met a disk in trouble, before its file got its name."""
+    start({GOOD: Video(mp4)})
+    to = tmp_path / "v.mp4"
+    folder = tmp_path / ".partial"
+    folder.mkdir()
+    size = mp4.stat().st_size
+    (folder / f"video_{GOOD}.136-{size}.mp4.part").write_bytes(mp4.read_bytes())
+    assert fetch(GOOD, to).reason is Reason.OK
+    assert to.read_bytes() == mp4.read_bytes()
+    assert not folder.exists()
+
+
 def test_a_part_of_another_version_is_not_continued(
     start: Start, mp4: Path, tmp_path: Path
 ) -> None:
