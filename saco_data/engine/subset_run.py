@@ -113,7 +113,7 @@ class SubsetRun:
             raise
         finally:
             if (renewed or processing.damaged) and not self._shares_folders:
-                folders.sweep(self.config.raw_folder)
+                cleaning.sweep_raw(self.config)
 
     def _set_aside(self, key: str, damage: str) -> bool:
         """Makes place for another copy of a raw file; returns whether that is possible.

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import re
 import threading
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -21,13 +20,14 @@ from saco_data.dataset.listing import Found
 from saco_data.model.errors import Blocked, Incomplete
 from saco_data.model.reasons import Reason
 from saco_data.model.records import Arrival, Asset, Outcome, Product
+from saco_data.sources import checksums
 from saco_data.sources.archives import ArchiveSource
 from saco_data.sources.base import Context
 from saco_data.sources.sav import find_link
 from saco_data.storage import folders
 from saco_data.storage.background import Background
 from saco_data.storage.names import UnsafeName, safe_join
-from saco_data.transports.base import Failure, Stopped
+from saco_data.transports.base import Stopped
 
 if TYPE_CHECKING:
     from saco_data.config.subset import SubsetConfig
@@ -36,9 +36,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# Lists as `md5sum` and `sha256sum` write them.
-CHECKSUMS = ("sav_md5sum.chk", "sav_sha256sum.chk")
-CHECKSUMS_LIMIT = 1 << 20  # bytes
 EXPIRED = (Reason.LINK_EXPIRED, Reason.UNAUTHORIZED)
 
 
@@ -346,24 +343,7 @@ class ListedSource(ArchiveSource):
         )
 
     def _find_checksum(self, http: Http | None, archive: str) -> str | None:
-        """The published md5 or sha256 of an archive; None where no list is at hand."""
-        for name in CHECKSUMS:
-            content = self._read_checksums(http, archive, name)
-            if found := find_checksum(content.decode(errors="replace"), archive):
-                return found
-        return None
-
-    def _read_checksums(self, http: Http | None, archive: str, name: str) -> bytes:
-        links, given = self.config.links_file, self.config.raw
-        try:
-            if isinstance(given, Path):
-                folder = given if given.is_dir() else given.parent
-                return (folder / name).read_bytes()[:CHECKSUMS_LIMIT]
-            if given or links is None or http is None:
-                return b""
-            return http.get(find_link(links, name), limit_bytes=CHECKSUMS_LIMIT)
-        except (OSError, Blocked, Failure):
-            return b""
+        return checksums.find_published(archive, self.config.raw, self.config.links_file, http)
 
     @contextlib.contextmanager
     def _asking_for_links(self) -> Iterator[None]:
@@ -393,12 +373,3 @@ def _open(raw: str | Path | None, http: Http | None, stop: threading.Event | Non
 
 def _checkpoint(archive: str) -> str:
     return f".{archive}.archive-index"
-
-
-def find_checksum(text: str, archive: str) -> str | None:
-    """The digest of a file in the output of `md5sum` or `sha256sum`; None if it is not listed."""
-    for line in text.splitlines():
-        match = re.fullmatch(r"([0-9a-fA-F]{32}|[0-9a-fA-F]{64})[ *]+(?:.*/)?([^/]+)", line.strip())
-        if match and match[2] == archive:
-            return match[1].lower()
-    return None

@@ -19,7 +19,8 @@ from saco_data.sandbox.links_cdn import LinksCdn
 from saco_data.sandbox.miniature import build, build_subset, serve
 from saco_data.sandbox.mounts import Mounts
 from saco_data.sandbox.packing import pack_tar
-from saco_data.sources.listed import ListedSource, find_checksum
+from saco_data.sources.checksums import find_checksum
+from saco_data.sources.listed import ListedSource
 from saco_data.transports.archive import raw as archive_raw
 from saco_data.transports.archive.stream import Plain
 from tests.conftest import Saco
