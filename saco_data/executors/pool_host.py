@@ -78,6 +78,8 @@ class _Host:
         self._memory_bytes = memory_bytes
         self._sending = threading.Lock()
         self._is_broken = threading.Event()
+        self._tasks: dict[int, Task] = {}  # those without an answer
+        self._replacements = STARTS - 1
         self._make_pool()
 
     def _make_pool(self) -> None:
@@ -124,14 +126,33 @@ class _Host:
 
     def _next_request(self, seconds: float) -> Task | Close | None:
         """The next request, None if none came in time, `Close` if none can come any more."""
-        if os.getppid() != self._caller or self._is_broken.is_set():
+        if os.getppid() != self._caller:
+            return Close(now=True)
+        if self._is_broken.is_set() and not self._replace_pool():
             return Close(now=True)
         try:
             return self._connection.recv() if self._connection.poll(seconds) else None
         except (EOFError, OSError):
             return Close(now=True)
 
+    def _replace_pool(self) -> bool:
+        """Gives all tasks to a new pool; False where too many broke down.
+
+        A pool breaks down when a worker dies while none has a task: just after it started, say.
+        """
+        if not self._replacements:
+            return False
+        self._replacements -= 1
+        self._pool.stop()  # type: ignore[no-untyped-call]
+        self._pool.join()
+        self._is_broken.clear()
+        self._make_pool()
+        for task in list(self._tasks.values()):
+            self._start(task)
+        return True
+
     def _start(self, task: Task) -> None:
+        self._tasks[task.number] = task
         try:
             future = self._pool.schedule(_run, args=[task.payload], timeout=task.seconds)
         except RuntimeError:
@@ -144,14 +165,16 @@ class _Host:
         if future.cancelled():
             return
         error = future.exception()
+        if isinstance(error, BrokenProcessPool):
+            self._is_broken.set()
+            return
+        self._tasks.pop(number, None)
         if error is None:
             self._send(Returned(number, future.result()))
         elif isinstance(error, TimeoutError):
             self._send(TimedOut(number))
         elif isinstance(error, ProcessExpired):
             self._send(Died(number, error.exitcode))
-        elif isinstance(error, BrokenProcessPool):
-            self._is_broken.set()
         else:
             self._send(Returned(number, _pickle_error(error)))
 

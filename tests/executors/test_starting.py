@@ -5,17 +5,17 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
-from saco_data.executors import WorkerLost
 from saco_data.executors.local import LocalExecutor
 from tests.helpers.tiny_subset import SUBSET, TinySubset
 
 SACO = str(Path(sys.executable).with_name("saco"))
 DYING = """
-import os
+import os, time
 from saco_data.executors import pool_host
 usual = pool_host._prepare_worker
 
@@ -24,6 +24,7 @@ def prepare(*arguments):
         os.close(os.open({flag!r}, os.O_CREAT | os.O_EXCL))
     except FileExistsError:
         return usual(*arguments)
+    time.sleep({pause})
     os._exit(9)
 """
 PROGRAM = (
@@ -32,25 +33,22 @@ PROGRAM = (
 )
 
 
-@pytest.mark.parametrize("width", [1, 3])
+@pytest.mark.parametrize(("width", "pause"), [(1, 0), (3, 0), (3, 1)])
 def test_a_worker_that_dies_at_the_start_is_replaced(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, width: int
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, width: int, pause: int
 ) -> None:
+    """With a pause, it dies after the others have started, while none has a task."""
     flag = tmp_path / "died"
-    (tmp_path / "dying_worker.py").write_text(DYING.format(flag=str(flag)))
+    (tmp_path / "dying_worker.py").write_text(DYING.format(flag=str(flag), pause=pause))
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setattr("saco_data.executors.local._PROGRAM", PROGRAM)
     executor = LocalExecutor(width)
     try:
         futures = [executor.submit(os.getpid, seconds=60) for _ in range(5)]
-        done = []
-        for future in futures:
-            try:
-                done.append(future.result())
-            except WorkerLost:
-                # One that dies after another has started breaks the pool; a new one takes over.
-                done.append(executor.submit(os.getpid, seconds=60).result())
-        assert all(each > 0 for each in done)
+        assert all(future.result() > 0 for future in futures)
+        time.sleep(2 * pause)
+        futures = [executor.submit(os.getpid, seconds=60) for _ in range(5)]
+        assert all(future.result() > 0 for future in futures)
     finally:
         executor.close()
     assert flag.exists()
