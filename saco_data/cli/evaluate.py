@@ -214,7 +214,7 @@ def _show(
 
         files.write_if_changed(to, json.dumps(result.as_json(items=True)).encode())
     if as_json:
-        click.echo(json.dumps(result.as_json(), indent=1))
+        print_json(result.as_json())
     elif kind:
         click.echo(tables.as_table(result, kind, with_published=published))
     else:
