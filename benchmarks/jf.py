@@ -3,7 +3,7 @@
 "Plain" is our own plain reimplementation of what the official evaluator does: Pillow reads whole
 frames, numpy and OpenCV compare them. Both count the same folders in the SA-V layout, reading of
 the PNG files included; their numbers must be equal. CPU seconds (user + system) of one process,
-the least of all rounds, beside the limit of any tool: OpenCV reads the same PNG files. Then wall
+the least of all rounds, beside what OpenCV takes to read the same PNG files whole. Then wall
 and CPU seconds of ours on one and on two processes, for as many pairs as SA-V val has: the start
 of the processes, half a second, is part of it.
 """
@@ -42,7 +42,7 @@ def main() -> None:
     cv2.setNumThreads(1)  # or its threads would be counted as time of the plain way
     print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")
     print("CPU milliseconds a frame and object:")
-    print("| size | PNG written by | plain | ours | ratio | limit | ours to that |")
+    print("| size | PNG written by | plain | ours | ratio | OpenCV reads | ours to that |")
     print("|---|---|--:|--:|--:|--:|--:|")
     with tempfile.TemporaryDirectory() as name:
         for size, shape in SIZES.items():
