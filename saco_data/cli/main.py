@@ -105,7 +105,7 @@ def main() -> None:
     # matrices.
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     # Imports make up most of a short run and leave nothing to collect: look very rarely.
-    gc.set_threshold(200_000, 20, 20)
+    gc.set_threshold(500_000, 20, 20)
     try:
         saco.main(prog_name="saco", standalone_mode=False)
         code = 0
