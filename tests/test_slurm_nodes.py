@@ -218,7 +218,8 @@ def test_faults_under_slurm(nodes: Slurm, tmp_path: Path, bucket_server: S3Serve
             "coordinator": field.kill_coordinator,
             "bucket": field.stop_bucket,
         }
-        survive(field, 20, kinds)
+        # Nodes need some seconds to come: sooner there is none to cancel.
+        assert survive(field, 20, kinds, seconds=12)["job"]
     wait_until(lambda: not running(nodes))
 
 

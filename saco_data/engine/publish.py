@@ -101,7 +101,7 @@ class _Publication:
         self.result.inventory = Inventory(self._header(files), entries)
         self._write_inventory(self.result.inventory)
         if self.before is not None:
-            self.store.delete(_find_left_over(self.before[0], self.result.inventory))
+            self.store.delete(find_left_over(self.before[0], self.result.inventory))
         return self.result
 
     def _put_product(self, item: Item) -> Entry | None:
@@ -234,14 +234,15 @@ def _entry(name: str, stamp: Stamp, sha256: str) -> Entry:
     return Entry(name, Reason.OK.value, size=stamp.size, sha256=sha256, tag=stamp.tag)
 
 
-def _find_left_over(old: Inventory, new: Inventory) -> list[str]:
+def find_left_over(old: Inventory, new: Inventory) -> list[str]:
     """Annotation files, and pictures in folders, that are no longer part of what is published."""
-    is_now = {key for key, _ in new.objects()}
-    was = {each.name for each in old.header.files}
+    left = {each.name for each in old.header.files} - {each.name for each in new.header.files}
     for name, entry in new.entries.items():
-        if entry.pictures and name in old.entries:
-            was |= {key for key, _ in old.objects_of(old.entries[name])}
-    return sorted(was - is_now)
+        was = old.entries.get(name)
+        if was and entry.pictures and was.pictures != entry.pictures:
+            now = {key for key, _ in new.objects_of(entry)}
+            left |= {key for key, _ in old.objects_of(was)} - now
+    return sorted(left)
 
 
 def _annotation_files(subset: Subset) -> Iterator[Path]:

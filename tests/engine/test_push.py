@@ -10,6 +10,7 @@ import pytest
 
 import saco_data
 from saco_data.engine import published
+from saco_data.engine.publish import find_left_over
 from saco_data.engine.push import push
 from saco_data.model.errors import Incomplete, OutputError, UsageError
 from saco_data.model.reasons import Reason, State
@@ -171,6 +172,26 @@ def test_frames_of_training_videos_are_published_one_by_one(tmp_path: Path, plac
     push(settings, place, [TRAIN])
     assert not published.verify(store, [TRAIN])[0].faults
     assert {name: store.read(name) for name, _ in store.list("sav_train/")} == files
+
+
+def test_pictures_that_a_folder_no_longer_has_are_left_over(small: TinySubset, place: str) -> None:
+    push(small.settings, place, [SUBSET])
+    found = inventory.read(open_store(place), SUBSET)
+    assert found is not None
+    header = found[0].header
+    old, new = (
+        inventory.Inventory(
+            header,
+            {
+                "v": inventory.Entry(
+                    "v", "ok", pictures=[inventory.Entry(f"{n}.jpg", "ok") for n in range(count)]
+                )
+            },
+        )
+        for count in (4, 2)
+    )
+    assert find_left_over(old, new) == [f"images/{SUBSET}/v/{n}.jpg" for n in (2, 3)]
+    assert find_left_over(new, old) == [] == find_left_over(old, old)
 
 
 def test_two_machines_publish_the_halves_of_a_subset(tmp_path: Path, place: str) -> None:

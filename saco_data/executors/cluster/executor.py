@@ -200,9 +200,11 @@ class ClusterExecutor:
                 whole = [task for task in self._tasks.values() if task.is_whole]
             if whole or has_asked:
                 has_asked = bool(whole)
-                # A scheduler that does not answer now may answer at the next look.
-                with contextlib.suppress(Exception):
+                try:
                     self._place(client, whole)
+                except Exception as error:
+                    # A scheduler that does not answer now may answer at the next look.
+                    _log.info("no archive is given to a node now (%s)", type(error).__name__)
             self._look.wait(LOOK_SECONDS)
             self._look.clear()
 
