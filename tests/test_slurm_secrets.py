@@ -31,7 +31,7 @@ from distributed.security import Security
 from saco_data.config.settings import FILE_NAME
 from saco_data.engine import published
 from saco_data.sandbox.demo import SUBSETS
-from saco_data.sandbox.links_cdn import PREFIX, LinksCdn
+from saco_data.sandbox.links_cdn import LinksCdn
 from saco_data.sandbox.miniature import build, serve
 from saco_data.sandbox.s3 import S3Server
 from saco_data.storage.store import open_store
@@ -247,11 +247,11 @@ def test_no_secret_is_anywhere_on_a_cluster(slurm: Slurm, tmp_path: Path) -> Non
         tasks = ("files of droid", f"{TRAIN} sav_", *ARGUMENTS)
         assert not [what for what in (*places, *tasks, "page 404") if not watch.seen[what]]
         # Nodes needed link and password: all requests for archives went through the proxy.
-        asked = {name: count for name, count in mounts.server.requests.items() if PREFIX in name}
+        asked = {name: count for name, count in mounts.server.requests.items() if "/links/" in name}
         forwarded = {f"/{name}": count for name, count in proxy.requests.items()}
         assert asked and {name: forwarded.get(name) for name in asked} == asked
         assert not proxy.refused
-        for url, code in ((f"{mounts.server.url}{PREFIX}sav_000.tar?oh=2", 403), (proxy.url, 407)):
+        for url, code in ((f"{mounts.server.url}/links/sav_000.tar?oh=2", 403), (proxy.url, 407)):
             with pytest.raises(urllib.error.HTTPError, match=str(code)):
                 DIRECT.open(re.sub("//me:.*@", "//", url))
         secret = {tmp_path / FILE_NAME, links, silver_links, private, tmp_path / "cookies.txt"}
