@@ -60,6 +60,7 @@ class Choice:
         from saco_data.evaluation import naming
         from saco_data.model.errors import UsageError
 
+        naming.require_files(self.truths)
         found = naming.find(words, self.manifests(), self.subset, self.iou, bool(self.truths))
         tasks = [self._task(path, manifest) for path, manifest in found]
         names = [each.name for each in tasks]
@@ -76,7 +77,6 @@ class Choice:
         from saco_data.evaluation.files import Task
 
         if self.truths:
-            naming.require_files(self.truths)
             truth = self.truths[0]
             manifest = manifest or naming.of_annotation_file(truth, self.manifests())
             name = manifest.id if manifest else truth.stem

@@ -66,6 +66,9 @@ def evaluate_masks(
     from saco_data.model.errors import UsageError
     from saco_data.storage import files
 
+    for place in (*words, *map(str, truths)):
+        if not Path(place).exists():
+            raise UsageError("there is no such folder", item=place, remedy="Name a folder of masks")
     if not is_folders(words, truths):
         raise UsageError(
             "J&F compares one folder of masks with one folder of ground truth",

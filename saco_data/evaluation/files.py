@@ -37,7 +37,7 @@ class Task:
     @property
     def ran_file(self) -> Path | None:
         """The file of ids that the model ran on: the one that is named, or the one beside."""
-        beside = self.predictions.with_name(self.predictions.name + RAN)
+        beside = self.predictions.parent / (self.predictions.name + RAN)
         return self.ran or (beside if beside.is_file() else None)
 
 

@@ -32,6 +32,8 @@ def find(
     for word in words:
         name, equals, rest = word.partition("=")
         if equals and not Path(word).exists():
+            if not rest:
+                raise UsageError("names no file", item=word, remedy=f"Write {word}FILE")
             found.append((Path(rest), _manifest(name, manifests)))
             continue
         path = Path(word)
@@ -102,7 +104,7 @@ def require_files(truths: Sequence[Path]) -> None:
             )
         if not path.exists():
             raise UsageError(
-                "there is no such file", item=str(path), remedy="Name the ground truth's file"
+                "there is no such file", item=str(path), remedy="Name the ground truth behind --gt"
             )
 
 

@@ -76,6 +76,16 @@ MISTAKES = {
         ("nope.json", "there is no such file"),
         files={"p.json": "[]"},
     ),
+    "folder of masks against what is not there": Mistake(
+        "eval p --gt nope", 2, ("nope: there is no such file", "--gt"), before=_mask_folders
+    ),
+    "J&F of what is not there": Mistake(
+        "eval p --gt nope --metric jf", 2, ("nope: there is no such folder",), before=_mask_folders
+    ),
+    "prediction without a file": Mistake("eval geode=", 2, ("names no file", "geode=FILE")),
+    "this folder as prediction": Mistake(
+        "eval geode=.", 2, (".: cannot be read", "Name a prediction file"), before=_geode
+    ),
     "folder as ground truth": Mistake(
         "eval p.json --gt .", 2, ("is a folder", "annotation file"), files={"p.json": "[]"}
     ),
