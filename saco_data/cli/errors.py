@@ -12,7 +12,10 @@ from saco_data.model.errors import SacoError, UsageError
 from saco_data.model.suggest import suggest
 
 # What is written in the hope that it exists, and what does the same here.
-_INSTEAD = {"--dry-run": "`saco plan` shows what a run would do, and downloads nothing"}
+_INSTEAD = {
+    "--dry-run": "`saco plan` shows what a run would do, and downloads nothing",
+    "--subset": "Name subsets without an option: `saco prepare geode nga`",
+}
 
 
 def tell(error: SacoError) -> int:

@@ -51,7 +51,10 @@ class Lazy(click.Group):
 
 
 @click.group(
-    cls=Lazy, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80}
+    cls=Lazy,
+    invoke_without_command=True,
+    subcommand_metavar="COMMAND [ARGS]...",
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 80},
 )
 @click.version_option(package_name="saco-data")
 @click.pass_context
@@ -67,6 +70,11 @@ def saco(
 
     No SUBSET means all ten. Example: saco prepare geode sav
     """
+    if context.invoked_subcommand is None:
+        if as_json:
+            raise click.UsageError("Missing command", context)
+        click.echo(context.get_help(), err=True)
+        context.exit(2)
     context.obj = Options(config, quiet, verbose, jobs, as_json)
     # Its warnings about retries would break into the progress display.
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)

@@ -132,7 +132,8 @@ def find(start: Path | None = None) -> Path:
             return folder / FILE_NAME
     raise UsageError(
         f"no {FILE_NAME} in this folder or a parent",
-        remedy="Run from the folder that has it, or name it: `saco --config FILE`, or SACO_CONFIG",
+        remedy="Write one with `saco init`, run from the folder that has it, or name it: "
+        "`saco --config FILE`, or SACO_CONFIG",
     )
 
 

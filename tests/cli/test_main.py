@@ -76,6 +76,14 @@ def test_help_fits_a_terminal_and_gives_an_example(saco: Saco, command: str) -> 
     assert "Example" in done.stdout
 
 
+def test_without_a_command_the_help_is_shown(tmp_path: Path, saco: Saco) -> None:
+    done = saco(cwd=tmp_path)
+    assert done.returncode == 2 and done.stdout == ""
+    assert done.stderr == saco("--help", cwd=tmp_path).stdout
+    error = json.loads(saco("--json", cwd=tmp_path).stdout)["error"]
+    assert (error["what"], error["remedy"]) == ("Missing command", "See `saco --help`")
+
+
 def test_help_loads_nothing_heavy() -> None:
     code = (
         "import sys, saco_data.cli.main as c\n"

@@ -133,9 +133,12 @@ MISTAKES = {
     "command": Mistake("prepar", 2, ("No such command: 'prepar'", "Did you mean 'prepare'?")),
     "option": Mistake("status --jason", 2, ("--jason", "Did you mean '--json'?")),
     "dry run": Mistake("prepare --dry-run", 2, ("--dry-run", "`saco plan` shows what")),
+    "subset as an option": Mistake(
+        "prepare --subset geode", 2, ("--subset", "without an option: `saco prepare geode nga`")
+    ),
     "no item": Mistake("history", 2, ("ITEM", "See `saco history --help`")),
     "number": Mistake("plan --jobs 0", 2, ("--jobs", "See `saco plan --help`")),
-    "no config": Mistake("status", 2, ("no CONFIG_FRAMES.yaml", "--config"), before=_no_config),
+    "no config": Mistake("status", 2, ("no CONFIG_FRAMES.yaml", "`saco init`", "--config"), before=_no_config),
     "config that is not there": Mistake(
         "status --config none.yaml", 2, ("none.yaml", "Give the path of a config")
     ),
