@@ -74,7 +74,7 @@ def saco(
         if as_json:
             raise click.UsageError("Missing command", context)
         click.echo(context.get_help(), err=True)
-        context.exit(2)
+        sys.exit(2)
     context.obj = Options(config, quiet, verbose, jobs, as_json)
     # Its warnings about retries would break into the progress display.
     logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
