@@ -102,6 +102,16 @@ KINDS: dict[str, tuple[bool, str, str]] = {
         "Write boxes as fractions, or let --lenient make them",
     ),
     "duplicate": (False, "is written twice: counted as a false positive", "Write each mask once"),
+    "no_entries": (
+        False,
+        "the file is an empty list: all counts as not found",
+        "Did the model run?",
+    ),
+    "low_scores": (
+        False,
+        "all have a score below 0.5, and none counts",
+        "Write probabilities; scale them so that 0.5 is the cut",
+    ),
     "pixel_box_converted": (False, "had a box in pixels: converted to fractions", ""),
     "dropped": (False, "was dropped, because --lenient asks for it", ""),
 }
@@ -131,7 +141,8 @@ class Finding(msgspec.Struct, omit_defaults=True):
         note = f" {self.note}." if self.note else ""
         remedy = f" {remedy}{'' if remedy.endswith('?') else '.'}" if remedy else ""
         more = "" if self.count <= len(self.first) else ", ..."
-        return f"{number}: {what}. {places}{more}.{note}{remedy}"
+        where = f" {places}{more}." if places else ""
+        return f"{number}: {what}.{where}{note}{remedy}"
 
     def as_json(self) -> dict[str, Any]:
         """Plain data: `kind`, `error`, `count`, `first`, `message`."""
@@ -158,6 +169,10 @@ class Findings:
         if len(found.first) < SHOWN:
             image = image if isinstance(image, int | float | str | None) else str(image)
             found.first.append((position, image))
+
+    def add_of_file(self, kind: str, count: int) -> None:
+        """A fault that so many entries have together, without a place."""
+        self._by_kind[kind] = Finding(kind, count, [])
 
     def get(self, kind: str) -> Finding | None:
         """What is found of a kind, if anything."""

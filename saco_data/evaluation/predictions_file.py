@@ -7,7 +7,6 @@ other entry is read again as plain data, and each entry is looked at by itself.
 from __future__ import annotations
 
 import itertools
-import json
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -17,8 +16,8 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from saco_data.evaluation import rle_check
-from saco_data.evaluation.entry_check import Checker
+from saco_data.evaluation import not_json, rle_check
+from saco_data.evaluation.entry_check import MAX_EMPTY, Checker
 from saco_data.evaluation.files import Elsewhere
 from saco_data.evaluation.findings import Findings, PredictionError, refuse
 from saco_data.evaluation.ground_truth import GroundTruth, Shape
@@ -78,6 +77,10 @@ def read(
             reader.take(first, batch)
         found.entries = first + len(batch)
     _name_owners(found.findings, elsewhere)
+    if not found.entries:
+        found.findings.add_of_file("no_entries", 0)
+    elif reader.low and not reader.high:
+        found.findings.add_of_file("low_scores", reader.low)
     if found.findings.errors and not lenient:
         raise refuse(path, found.findings.all())
     if len(categories) > 1:
@@ -107,6 +110,8 @@ class _Reader:
     categories: frozenset[Any]
     lenient: bool
     check: bool
+    low: int = 0  # entries with a score below the threshold
+    high: int = 0
     _seen: dict[int, dict[int, tuple[Any, ...] | set[Any]]] = field(default_factory=dict)
 
     def take(self, first: int, batch: list[_Entry]) -> None:
@@ -143,7 +148,7 @@ class _Reader:
             if boxes:
                 box = None if each.bbox is msgspec.UNSET else each.bbox
                 shape = self.checker.box(number, each.image_id, at, box, rle)
-            elif rle["size"] != size or not rle["counts"]:
+            elif rle["size"] != size or len(rle["counts"]) <= MAX_EMPTY:
                 self.checker.look_at_size(number, each.image_id, at, rle)
             self._keep(number, each.image_id, at, each.category_id, each.score, shape)
 
@@ -174,7 +179,9 @@ class _Reader:
         self, number: int, image: Any, at: int, category: Any, score: float, shape: Shape
     ) -> None:
         if not score >= THRESHOLD:  # nor is NaN
+            self.low += score < THRESHOLD
             return
+        self.high += 1
         group = self.found.shapes.setdefault(at, [])
         if group:
             seen = self._seen.setdefault(at, {})
@@ -238,17 +245,12 @@ def _decoded(text: memoryview, decode: Callable[[memoryview], list[_Entry]]) -> 
 
 
 def _whole_file(path: Path) -> Any:
+    content = path.read_bytes()
     try:
-        return untrusted_json.parse(path.read_bytes())
+        return untrusted_json.parse(content)
     except ValueError as error:
-        where = str(error)
-        if isinstance(error, json.JSONDecodeError) and error.msg == "Extra data":
-            where = f"{where}; one object a line is not a list"
-        raise PredictionError(
-            f"is not whole JSON ({where})",
-            item=str(path),
-            remedy="Write the file again: a list of objects, one for each mask",
-        ) from error
+        what, remedy = not_json.describe(content, error)
+        raise PredictionError(what, item=str(path), remedy=remedy) from error
 
 
 def _name(value: Any) -> str:

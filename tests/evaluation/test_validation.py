@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
+import json
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +14,7 @@ import pytest
 from saco_data.evaluation.files import Options, Task, check_one, evaluate_one
 from saco_data.evaluation.findings import PredictionError
 from tests.evaluation.made import HEIGHT, WIDTH, entry, truth, write
+from tests.helpers.rle import encode
 
 MASK = np.zeros((HEIGHT, WIDTH), bool)
 MASK[2:6, 3:9] = True
@@ -58,6 +62,8 @@ def test_all_errors_are_found_at_once_the_first_five_of_each(tmp_path: Path) -> 
         ({"segmentation": SWAPPED}, "size_swapped"),
         ({"segmentation": {"size": [4, 4], "counts": "88"}}, "size_differs"),
         ({"segmentation": {"size": [HEIGHT, WIDTH], "counts": ""}}, "empty_mask"),
+        ({"segmentation": encode(np.zeros((HEIGHT, WIDTH), bool))}, "empty_mask"),
+        ({"segmentation": [[0, 0, 1, 0, 0, 1, 0, 0]]}, "empty_mask"),
     ],
 )
 def test_what_is_taken_in_silence_elsewhere_is_a_warning(
@@ -129,3 +135,43 @@ def test_huge_sizes_are_refused(tmp_path: Path) -> None:
         segmentation = {"size": [side, side], "counts": "44"}
         with pytest.raises(PredictionError, match="not that of a picture"):
             run(tmp_path, [entry(10, MASK, segmentation=segmentation)])
+
+
+def test_a_file_of_which_nothing_counts_is_a_warning(tmp_path: Path) -> None:
+    (empty,) = run(tmp_path, []).findings
+    assert empty.in_words() == (
+        "0 entries: the file is an empty list: all counts as not found. Did the model run?"
+    )
+    low = [entry(10, MASK, score=-1.5), entry(11, MASK, score=0.49)]
+    (warning,) = run(tmp_path, low).findings
+    assert (warning.kind, warning.count) == ("low_scores", 2)
+    assert warning.in_words().startswith("2 entries: all have a score below 0.5, and none counts. ")
+    assert not run(tmp_path, [*low, entry(12, MASK, score=0.5)]).findings
+
+
+ENTRY = json.dumps(entry(10, MASK)).encode()
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "is empty. Write the file again"),
+        (b" \n", "is empty"),
+        (gzip.compress(b"[" + ENTRY + b"]"), "is compressed (gzip). Unpack it with `gzip -d`"),
+        (ENTRY + b"\n" + ENTRY + b"\n", "has one object a line, not one list. Put the lines"),
+        (b"image_id,score\n10,0.9\n", "is not JSON (a table such as CSV?). Write a COCO result"),
+        (b"<!doctype html><title>Log in</title>", "is a web page or XML"),
+        (pickle.dumps([1]), "is binary (a pickle?). Write a COCO result file as JSON"),
+        (b"PK\x03\x04\x14", "is a zip file"),
+        (b"[" + ENTRY[:-9], "is not whole JSON ("),
+        (b"[" + ENTRY + b"]]", "is not whole JSON (Extra data"),
+    ],
+)
+def test_a_file_that_is_not_json_is_told_by_what_it_is(
+    tmp_path: Path, content: bytes, said: str
+) -> None:
+    gt, pred = write(tmp_path / "gt.json", TRUTH), tmp_path / "pred.json"
+    pred.write_bytes(content)
+    with pytest.raises(PredictionError) as caught:
+        check_one(Task("x", pred, (gt,)), Options(remember=False))
+    assert str(caught.value).startswith(f"{pred}: {said}")
