@@ -61,9 +61,16 @@ class Predictions:
     def add(self, item: Item, masks: ArrayLike, scores: Sequence[float] | ArrayLike) -> None:
         """The masks of an item, bool [n, height, width], and their scores, n numbers of 0 to 1.
 
+        Of numbers, those above 0 are mask, as of the logits of SAM; probabilities are refused.
         Scores are rounded to five digits, as the official dumper does; from 0.5 on they count.
         """
         masks = np.asarray(masks)
+        if _are_probabilities(masks):
+            raise self._wrong(
+                item,
+                "the masks hold fractions such as probabilities, and all above 0 would be mask",
+                "Give bool: `masks > 0.5`",
+            )
         masks = masks if masks.dtype == bool else masks > 0
         values = np.asarray(scores, float).reshape(-1)
         shape = (len(values), item.height, item.width)
@@ -114,3 +121,10 @@ class Predictions:
 
     def _wrong(self, item: Item, what: str, remedy: str) -> UsageError:
         return UsageError(what, item=f"{self.path}: image id {item.id!r}", remedy=remedy)
+
+
+def _are_probabilities(masks: np.ndarray[Any, Any]) -> bool:
+    """Whether these are fractions from 0 to 1: neither 0 and 1 alone nor logits."""
+    if masks.dtype.kind != "f" or not masks.size or masks.min() < 0 or masks.max() > 1:
+        return False
+    return bool(((masks > 0) & (masks < 1)).any())

@@ -189,6 +189,7 @@ def test_predictions_appear_whole_or_not_at_all(tmp_path: Path) -> None:
         (mask, [0.5, 0.6], "the masks have the shape"),
         (mask, [90], "not from 0 to 1"),
         (mask[:, :-1], [0.5], "the masks have the shape"),
+        (mask * np.float32(0.3), [0.5], "hold fractions such as probabilities"),
     ):
         with pytest.raises(UsageError, match=said), saco_api.Predictions(path) as out:
             out.nothing(second)
@@ -202,3 +203,18 @@ def test_predictions_appear_whole_or_not_at_all(tmp_path: Path) -> None:
     with saco_api.Predictions(path) as out:
         out.nothing(item)
     assert json.loads(path.read_text()) == []
+
+
+def test_masks_as_numbers_are_above_0(tmp_path: Path) -> None:
+    content, _ = some(2, count=20)
+    (tmp_path / "annotations").mkdir()
+    write(tmp_path / "annotations" / "silver_nga_art_merged_test.json", content)
+    item = saco_api.load(tmp_path)["nga"][0]
+    mask = np.zeros((1, item.height, item.width), bool)
+    mask[0, 2:5, 3:7] = True
+    written = []
+    for masks in (mask, mask.astype(np.float32), mask * np.uint8(255), np.where(mask, 0.4, -7.0)):
+        with saco_api.Predictions(tmp_path / "mine.json") as out:
+            out.add(item, masks, [0.5])
+        written.append((tmp_path / "mine.json").read_bytes())
+    assert len(set(written)) == 1 and b'"area": 0.0625' in written[0]
