@@ -80,6 +80,13 @@ def load(source: Config = None) -> Dataset:
             for each in registry.builtin().manifests
         }
         item = str(root)
+    elif isinstance(source, str | Path) and not Path(source).exists():
+        raise UsageError(
+            "there is no such folder",
+            item=str(Path(source).absolute()),
+            remedy="Name the folder of a prepared copy (it has images/ and annotations/), "
+            "or a config",
+        )
     else:
         settings = read_config(source)
         subsets = [settings.subset(name) for name in settings.registry.ids]
@@ -191,6 +198,12 @@ def evaluate(
         copy = files.annotations if files.whole else None
     elif isinstance(ground_truth, str | Path):
         paths = [Path(ground_truth)]
+    elif isinstance(ground_truth, Dataset):
+        raise UsageError(
+            "a whole copy is no ground truth of a prediction file",
+            item=str(predictions),
+            remedy=f"Give one of its subsets: [{min(ground_truth)!r}], for example",
+        )
     else:
         paths = [Path(each) for each in ground_truth]
     if not isinstance(ground_truth, Subset):

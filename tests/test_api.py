@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -35,6 +36,15 @@ def test_from_nothing_to_pictures(tiny: TinySubset, capfd: pytest.CaptureFixture
 def test_a_folder_without_a_copy_is_told(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no prepared subset"):
         saco.load(tmp_path)
+    with pytest.raises(UsageError, match=r"silvr: there is no such folder\. Name the folder of a"):
+        saco.load(tmp_path / "silvr")
+
+
+def test_a_whole_copy_is_no_ground_truth(tiny: TinySubset, tmp_path: Path) -> None:
+    saco.prepare(tiny.settings.file, SUBSET)
+    copy: Any = saco.load(tiny.settings.silver)
+    with pytest.raises(UsageError, match=rf"mine.json: a whole copy .* subsets: \['{SUBSET}'\]"):
+        saco.evaluate(tmp_path / "mine.json", copy)
 
 
 def test_the_import_is_quick_and_names_are_listed() -> None:

@@ -89,4 +89,9 @@ def evaluate_masks(
     content = {"version": 1, "subsets": {name: result.as_json()}}
     if to is not None:
         files.write_if_changed(to.absolute(), json.dumps(content, indent=1).encode())
-    click.echo(json.dumps(content, indent=1) if as_json else str(result))
+    if as_json:
+        click.echo(json.dumps(content, indent=1))
+        return
+    click.echo(str(result))
+    for note in result.remarks:
+        click.echo(f"note: {note}", err=True)

@@ -85,14 +85,8 @@ def _evaluate(options: argparse.Namespace) -> None:
     finally:
         if executor:
             executor.close(now=not is_done)
-    for note in result.notes:
+    for note in result.remarks:
         print(f"note: {note}", file=sys.stderr)
-    for score in result.empty:
-        print(
-            f"note: {score.video}/{score.object} is in no counted frame of the ground truth and"
-            f" has no number; the prediction has it in {score.predicted}",
-            file=sys.stderr,
-        )
     table, number = result.as_csv(), result.official
     if not options.quiet:
         print(table.replace(",", " "))

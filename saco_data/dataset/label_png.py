@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 from zlib_ng import zlib_ng
 
 from saco_data.dataset.patch import Labels, Patch, cut
@@ -84,6 +84,8 @@ def _read_by_pillow(content: bytes) -> Patch:
     try:
         with Image.open(io.BytesIO(content), formats=["PNG"]) as image:
             values = np.array(image)
+    except UnidentifiedImageError as error:  # its text has an address in memory
+        raise LabelError("cannot be decoded (cut, or not a PNG)") from error
     except Exception as error:
         # For untrusted bytes Pillow raises many kinds of exceptions.
         raise LabelError(f"cannot be decoded ({error})") from error

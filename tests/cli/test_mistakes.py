@@ -138,7 +138,9 @@ MISTAKES = {
     ),
     "no item": Mistake("history", 2, ("ITEM", "See `saco history --help`")),
     "number": Mistake("plan --jobs 0", 2, ("--jobs", "See `saco plan --help`")),
-    "no config": Mistake("status", 2, ("no CONFIG_FRAMES.yaml", "`saco init`", "--config"), before=_no_config),
+    "no config": Mistake(
+        "status", 2, ("no CONFIG_FRAMES.yaml", "`saco init`", "--config"), before=_no_config
+    ),
     "config that is not there": Mistake(
         "status --config none.yaml", 2, ("none.yaml", "Give the path of a config")
     ),

@@ -146,18 +146,28 @@ def _scan_track(
         what = "no folder in the predictions"
         is_other = name is not None and _has_png(Path(prediction, video))
         detail = "there are label maps instead, the ground truth has a folder an object"
-        found.faults.append(Fault(what, where, detail if is_other else ""))
+        if not is_other and name is not None:
+            objects = _list(f"{truth}/{video}")[0]
+            detail = _name_other(_list(f"{prediction}/{video}")[0], objects)
+        found.faults.append(Fault(what, where, detail))
         return
+    other = _name_other(here, frames)
     for frame in counted:
         path = f"{where}/{frame}"
         if frame not in here:
-            found.faults.append(Fault("no such frame in the predictions", path))
+            found.faults.append(Fault("no such frame in the predictions", path, other))
             continue
         true = _check_header(found, track.truth, frame, f"ground truth {path}")
         predicted = _check_header(found, track.prediction, frame, f"prediction {path}")
         if true and predicted and (true.width, true.height) != (predicted.width, predicted.height):
             sizes = f"{predicted.width} x {predicted.height}, not {true.width} x {true.height}"
             found.faults.append(Fault("wrong size", f"prediction {path}", sizes))
+
+
+def _name_other(names: Iterable[str], known: Sequence[str]) -> str:
+    """The first name that the ground truth does not have, in words; "" if there is none."""
+    others = sorted({name for name in names if not name.startswith(".")} - set(known))
+    return f"there is {others[0]}, which the ground truth does not have" if others else ""
 
 
 def _check_header(found: Scan, folder: str, frame: str, where: str) -> Header | None:

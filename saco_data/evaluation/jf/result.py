@@ -43,6 +43,16 @@ class Result:
         return {"JF": float((j.mean() + f.mean()) / 2), "J": float(j.mean()), "F": float(f.mean())}
 
     @property
+    def remarks(self) -> list[str]:
+        """The notes, and a line for each object that has no number."""
+        empty = [
+            f"{score.video}/{score.object} is in no counted frame of the ground truth and"
+            f" has no number; the prediction has it in {score.predicted}"
+            for score in self.empty
+        ]
+        return [*self.notes, *empty]
+
+    @property
     def objects(self) -> dict[str, dict[str, list[float]]]:
         """[J, F] by video and object; a video without counted objects is there too."""
         by_video: dict[str, dict[str, list[float]]] = {video: {} for video in self.empty_videos}
