@@ -19,6 +19,8 @@ _PLACEHOLDER = re.compile(r"<[A-Z][A-Z0-9_ -]*>")
 _ADDRESS = re.compile(
     r"(https?|s3[an]?|gs|gcs|az|adl|abfss?|wasbs?|hdfs|oss|r2|b2|swift|file)://", re.IGNORECASE
 )
+# The same with a slash too few or no bucket behind it.
+_SLIP = re.compile(r"(https?|s3|gs):(/?[^/]|//$)", re.IGNORECASE)
 _BUCKET = re.compile(r"(s3|gs)://[^/]", re.IGNORECASE)
 # Keys that name a path, and cannot be a URL either; and those that may be a URL too.
 _ONLY_PATH = re.compile(
@@ -70,9 +72,10 @@ def read(text: str, file: Path | None) -> tuple[dict[str, Any], Where]:
         written = text.splitlines()[line - 1 : line]
         key = re.match(r"\s*([\w.-]+)\s*:", written[0]) if written else None
         item = f"{name}:{line}: {key[1]}" if key else f"{name}:{line}"
-        raise ConfigError(
-            f"is not YAML ({problem})", item=item, remedy="Correct that line"
-        ) from error
+        remedy = "Correct that line"
+        if r"'\t'" in problem:
+            problem, remedy = "there is a tab", "Write blanks in its place: YAML takes no tabs"
+        raise ConfigError(f"is not YAML ({problem})", item=item, remedy=remedy) from error
     if content is None:
         return {}, Where(file, {})
     if not isinstance(content, dict):
@@ -170,8 +173,15 @@ def expand(value: Any, key: str, where: Where) -> Any:
         return value.rstrip("/")
     if is_url(value) and not _ONLY_PATH.fullmatch(key):
         return value  # a signed URL may contain a dollar sign
+    is_path = _ONLY_PATH.fullmatch(key) or _RAW.fullmatch(key)
+    if is_path and (slip := _SLIP.match(value)):
+        raise where.error(
+            key,
+            f"{value!r} is no address",
+            f"Write {slip[1].lower()}://, then the bucket or server, then the path",
+        )
     address = _ADDRESS.match(value)
-    if address and (_ONLY_PATH.fullmatch(key) or _RAW.fullmatch(key)):
+    if address and is_path:
         raise where.error(
             key,
             f"{address[0]} is an address, and a path is needed: a bucket is only possible as "

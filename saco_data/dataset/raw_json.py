@@ -196,5 +196,11 @@ def _split(text: bytes) -> dict[str, msgspec.Raw]:
 def _invalid(path: Path, place: str, error: msgspec.ValidationError) -> AnnotationError:
     """msgspec's complaint with the place in the file."""
     said = str(error)
+    if not place and "got `array`" in said:
+        return AnnotationError(
+            "is a list, as prediction files are, and no annotation file",
+            item=str(path),
+            remedy="Name the annotation file, or get it again with `saco annotations`",
+        )
     what = said.replace("$", place) if "`$" in said else f"{said} - at `{place or 'the top'}`"
     return AnnotationError(what, item=str(path), remedy=_CORRECT)

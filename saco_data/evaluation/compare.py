@@ -182,7 +182,7 @@ def read_items(path: Path, content: dict[str, Any]) -> dict[str, tuple[Items, li
             found[name] = (items_of(record), [sha] if isinstance(sha, str) else list(sha))
     except (KeyError, TypeError, AttributeError, msgspec.ValidationError) as error:
         raise UsageError(
-            f"holds no counts of image-NPs ({error})",
+            "holds no counts of image-NPs",
             item=str(path),
             remedy="Write it with `saco eval PRED --to FILE`",
         ) from error

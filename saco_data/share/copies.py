@@ -72,8 +72,11 @@ def _load_card(path: Path, known: Container[str]) -> Copy:
             if subset in known
         }
         digests = {name: str(content["subsets"][name]["annotation_sha256"]) for name in entries}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UsageError(f"is not a card ({error})", item=str(path), remedy=_REMEDY) from error
+    except OSError as error:
+        what = f"is not a card ({error.strerror})"
+        raise UsageError(what, item=str(path), remedy=_REMEDY) from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UsageError("is not a card", item=str(path), remedy=_REMEDY) from error
     names = {}
     for subset, (keep_list, digest) in entries.items():
         try:

@@ -86,6 +86,21 @@ MISTAKES = {
     "this folder as prediction": Mistake(
         "eval geode=.", 2, (".: cannot be read", "Name a prediction file"), before=_geode
     ),
+    "prediction as ground truth": Mistake(
+        "eval p.json --gt q.json",
+        4,
+        ("q.json: is a list, as prediction files are", "Name the annotation file"),
+        files={"p.json": "[]", "q.json": "[]"},
+    ),
+    "prediction in place of a result": Mistake(
+        "report --eval p.json",
+        2,
+        ("p.json: holds no counts of image-NPs. Write it with `saco eval PRED --to FILE`",),
+        files={"p.json": '[{"image_id": 1}]'},
+    ),
+    "prediction in place of a card": Mistake(
+        "intersect p.json", 2, ("p.json: is not a card. Give the",), files={"p.json": "[]"}
+    ),
     "folder as ground truth": Mistake(
         "eval p.json --gt .", 2, ("is a folder", "annotation file"), files={"p.json": "[]"}
     ),
@@ -170,6 +185,30 @@ MISTAKES = {
         text="limits: {nga: {concurrency: 0}}\n",
     ),
     "no YAML": Mistake("status", 2, (":2: is not YAML", "Correct that line"), text="a: [\n"),
+    "tab": Mistake(
+        "status",
+        2,
+        (":2: nga: is not YAML (there is a tab)", "Write blanks"),
+        text="limits:\n\tnga: {concurrency: 2}\n",
+    ),
+    "bucket with a slash too few": Mistake(
+        "status",
+        2,
+        (":1: silver_path: 's3:/bucket/x' is no address", "Write s3://, then the bucket"),
+        text="silver_path: s3:/bucket/x\n",
+    ),
+    "address without a bucket": Mistake(
+        "status",
+        2,
+        ("silver_path: 'gs://' is no address", "gs://, then"),
+        text="silver_path: gs://",
+    ),
+    "address with a slash too few": Mistake(
+        "status",
+        2,
+        (":1: geode_raw: 'http:/host/geode.zip' is no address", "Write http://"),
+        text="geode_raw: http:/host/geode.zip\n",
+    ),
     "placeholder": Mistake(
         "status",
         2,
@@ -237,7 +276,9 @@ MISTAKES = {
         before=_closed,
     ),
     "unknown item": Mistake("history x.jpg", 2, ("x.jpg: is not in the ledger", "`saco prepare`")),
-    "card": Mistake("intersect nowhere", 2, ("nowhere: is not a card", "`saco card` wrote")),
+    "card": Mistake(
+        "intersect nowhere", 2, ("nowhere: is not a card (No such file", "`saco card` wrote")
+    ),
     "folder of annotations": Mistake(
         "annotations nga --from nowhere", 2, ("nowhere: is neither", "Name one of them")
     ),
