@@ -274,6 +274,11 @@ def _check_values(settings: Settings, where: Where) -> None:
         if client not in choices:
             hint = _list_choices(choices) if choices else "Remove it: there is only one way"
             raise where.error(f"transport.{subset}", f"unknown transport {client!r}", hint)
+    for name, address in keys.endpoints.items():
+        is_file = os.path.isfile(settings.path(address))  # noqa: PTH113 - it may be no path
+        if address and "://" not in address and not is_file:
+            problem = f"{without_user(address)!r} is neither a URL nor a file that is there"
+            raise where.error(f"endpoints.{name}", problem, "Write the whole URL: https://...")
     _check_executor(keys, where)
     if settings.annotations.resolve() == (settings.silver / "annotations").resolve():
         raise where.error(

@@ -185,6 +185,12 @@ MISTAKES = {
         text="limits: {nga: {concurrency: 0}}\n",
     ),
     "no YAML": Mistake("status", 2, (":2: is not YAML", "Correct that line"), text="a: [\n"),
+    "endpoint that is no URL": Mistake(
+        "status",
+        2,
+        (":1: endpoints.nga_iiif: 'example.org/iiif' is neither a URL nor a file", "https://"),
+        text="endpoints: {nga_iiif: example.org/iiif}\n",
+    ),
     "tab": Mistake(
         "status",
         2,
