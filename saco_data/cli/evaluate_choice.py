@@ -78,7 +78,7 @@ class Choice:
 
         if self.truths:
             truth = self.truths[0]
-            manifest = manifest or naming.of_annotation_file(truth, self.manifests())
+            manifest = naming.of_annotation_file(truth, self.manifests()) or manifest
             name = manifest.id if manifest else truth.stem
             published = manifest.annotations.evaluated if manifest else None
             return Task(name, path, self.truths, None, published, self.ran)

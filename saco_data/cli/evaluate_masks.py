@@ -66,7 +66,7 @@ def evaluate_masks(
     from saco_data.model.errors import UsageError
     from saco_data.storage import files
 
-    for place in (*words, *map(str, truths)):
+    for place in map(str, truths):
         if not Path(place).exists():
             raise UsageError("there is no such folder", item=place, remedy="Name a folder of masks")
     if not is_folders(words, truths):

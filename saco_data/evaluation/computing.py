@@ -29,7 +29,11 @@ def compute(task: Task, options: Options, elsewhere: Elsewhere | None) -> Subset
         ran = coverage.read_ran(task.ran_file) if task.ran_file else None
         here = coverage.here_of(truths[0], task.copy, ran)
         items = counting.items_of(truths, predicted, here, options.jobs)
-        return _result(task, options, truths, predicted, items)
+        result = _result(task, options, truths, predicted, items)
+        if ran is not None and task.ran_file:
+            name = str(task.ran_file)
+            result.notes += coverage.doubts(truths[0], ran, predicted.predicted, name)
+        return result
 
 
 def validate(task: Task, options: Options, elsewhere: Elsewhere | None) -> list[Finding]:

@@ -64,6 +64,23 @@ def ids_in(path: Path) -> list[Any]:
     return [pair.id for _, pair in raw_json.read(path).pairs()]
 
 
+def doubts(truth: GroundTruth, ran: Sequence[Any], predicted: set[int], name: str) -> list[str]:
+    """Why a list of ids that the model ran on (`name`: its file) may be of something else.
+
+    `predicted`: positions of the image-NPs that have predictions.
+    """
+    positions = truth.ids.positions(list(ran))
+    found = []
+    if unknown := int((positions < 0).sum()):
+        found.append(f"{unknown:,} of {len(ran):,} ids in {name} are not in the ground truth")
+    if others := len(predicted - set(positions.tolist())):
+        found.append(
+            f"{others:,} image-NPs have predictions and are not in {name}: it seems to be of "
+            "another run; remove it, or give the right one with --ran"
+        )
+    return found
+
+
 def read_ran(path: Path) -> list[Any]:
     """The ids that a model ran on: a JSON list, `{"image_ids": [...]}`, or one id a line.
 
@@ -72,8 +89,9 @@ def read_ran(path: Path) -> list[Any]:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
         raise UsageError(
-            f"cannot be read ({error})", item=str(path), remedy="Name a file of image ids"
+            f"cannot be read ({why})", item=str(path), remedy="Name a file of image ids"
         ) from error
     try:
         found = untrusted_json.parse(text)

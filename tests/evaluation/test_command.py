@@ -125,6 +125,16 @@ def test_mistakes_are_told(tmp_path: Path, saco: Saco, words: list[str], said: s
     assert done.returncode in (2, 4) and said in done.stderr and "Traceback" not in done.stderr
 
 
+def test_the_name_of_the_ground_truth_says_the_subset(tmp_path: Path, saco: Saco) -> None:
+    content, found = some(2, count=40)
+    gt = write(tmp_path / "silver_nga_art_merged_test.json", content)
+    geode = write(tmp_path / "geode.json", found)
+    done = saco("eval", geode, "--gt", gt, "--json", cwd=tmp_path)
+    assert list(json.loads(done.stdout)["subsets"]) == ["nga"]
+    both = saco("eval", geode, write(tmp_path / "nga.json", found), "--gt", gt, cwd=tmp_path)
+    assert both.returncode == 2 and "several predictions are of nga" in both.stderr
+
+
 def test_ids_of_another_subset_are_told(tmp_path: Path, saco: Saco) -> None:
     found = prepared(tmp_path, "nga", "silver_nga_art_merged_test.json")
     content, _ = some(1)

@@ -75,6 +75,19 @@ def test_a_model_that_did_not_run_everywhere(tmp_path: Path, form: str) -> None:
     assert complete.views is None and complete.coverage.is_complete
 
 
+def test_a_list_of_another_run_is_told(tmp_path: Path) -> None:
+    content, found = some(11, count=30)
+    gt, pred = write(tmp_path / "gt.json", content), write(tmp_path / "pred.json", found)
+    ids = [each["id"] for each in content["images"]]
+    predicted = {each["image_id"] for each in found}
+    fits = write(tmp_path / "fits", ids)
+    assert not evaluate_one(Task("x", pred, (gt,), ran=fits), Options(remember=False)).notes
+    beside = write(tmp_path / "pred.json.ran.json", {"image_ids": ["a.jpg", 7, *ids[:3]]})
+    unknown, others = evaluate_one(Task("x", pred, (gt,)), Options(remember=False)).notes
+    assert unknown == f"2 of 5 ids in {beside} are not in the ground truth"
+    assert others.startswith(f"{len(predicted - set(ids[:3]))} image-NPs have predictions and are")
+
+
 def test_ran_must_hold_ids(tmp_path: Path) -> None:
     content, found = some(5)
     gt, pred = write(tmp_path / "gt.json", content), write(tmp_path / "pred.json", found)
