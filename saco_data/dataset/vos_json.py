@@ -122,17 +122,21 @@ def open_json(path: Path, root: Path, faults: list[Fault]) -> Sequence[Segments 
         raise UsageError(
             f"is not JSON ({error})", item=str(path), remedy="Correct the file"
         ) from error
+    if not isinstance(content, Mapping):
+        raise UsageError(
+            "is not YouTube-VIS, COCO or SA-V JSON: these are objects with `annotations`",
+            item=str(path),
+            remedy="Take it out of this folder, or put the annotations there",
+        )
     if sav_json.is_sav_json(content):
         return [_open_masklets(path, root, faults)]
     try:
-        if isinstance(content, Mapping) and any(
-            "segmentations" in each for each in content["annotations"]
-        ):
+        if any("segmentations" in each for each in content["annotations"]):
             return _open_vis(content, root, faults)
         return _open_coco(content, root, faults)
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise UsageError(
-            f"is not YouTube-VIS, COCO or SA-V JSON ({type(error).__name__}: {error})",
+            f"is not YouTube-VIS, COCO or SA-V JSON ({_explain(error)})",
             item=str(path),
             remedy="Correct the file",
         ) from error
@@ -159,6 +163,10 @@ def _number(objects: Sequence[Any], video: str, faults: list[Fault]) -> dict[int
         what = "more objects than a label map can hold (254)"
         faults.append(Fault(what, video, f"it has {len(objects)}"))
     return dict(enumerate(objects, 1))
+
+
+def _explain(error: Exception) -> str:
+    return f"it has no {error}" if isinstance(error, KeyError) else str(error)
 
 
 def _open_vis(content: Mapping[str, Any], root: Path, faults: list[Fault]) -> list[Segments]:

@@ -164,6 +164,8 @@ class Checker:
         except BadSegmentation as error:
             add("bad_mask", number, image, f"The first: {error}")
             return None
+        if isinstance(segmentation, list) and [*map(len, segmentation)] == [width] * (height or 0):
+            add("matrix", number, image)
         if not self._can_be_compared(number, image, at, rle, is_rle):
             return None
         if self.boxes:

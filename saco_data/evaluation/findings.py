@@ -81,6 +81,11 @@ KINDS: dict[str, tuple[bool, str, str]] = {
         "Scale the masks to the size of the annotations",
     ),
     "empty_mask": (False, "has an empty mask: it matches nothing", "Leave such entries out"),
+    "matrix": (
+        False,
+        "has a matrix of numbers as its segmentation, which is read as polygons",
+        "Write an RLE: `pycocotools.mask.encode`, or saco_data.Predictions",
+    ),
     "short_runs": (
         False,
         "has uncompressed runs that do not fill the picture: it matches nothing",

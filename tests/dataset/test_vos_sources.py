@@ -203,6 +203,23 @@ def test_other_files_are_refused(tmp_path: Path, content: str) -> None:
         open_videos(tmp_path / "in")
 
 
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ('[{"image_id": 1}]', "JSON: these are objects with `annotations`. Take it out of this"),
+        ('{"images": []}', "JSON (it has no 'annotations'). Correct the file"),
+    ],
+)
+def test_json_of_another_kind_is_told_in_words(tmp_path: Path, content: str, said: str) -> None:
+    path = tmp_path / "predictions.json"
+    path.write_text(content)
+    with pytest.raises(UsageError) as caught:
+        open_videos(tmp_path)
+    assert str(caught.value) == f"{path}: is not YouTube-VIS, COCO or SA-V {said}" + (
+        " folder, or put the annotations there" if "Take" in said else ""
+    )
+
+
 def test_a_folder_without_masks_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="holds no videos with masks"):
         open_videos(tmp_path)

@@ -64,6 +64,7 @@ def test_all_errors_are_found_at_once_the_first_five_of_each(tmp_path: Path) -> 
         ({"segmentation": {"size": [HEIGHT, WIDTH], "counts": ""}}, "empty_mask"),
         ({"segmentation": encode(np.zeros((HEIGHT, WIDTH), bool))}, "empty_mask"),
         ({"segmentation": [[0, 0, 1, 0, 0, 1, 0, 0]]}, "empty_mask"),
+        ({"segmentation": MASK.astype(int).tolist()}, "matrix"),
     ],
 )
 def test_what_is_taken_in_silence_elsewhere_is_a_warning(
