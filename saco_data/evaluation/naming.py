@@ -104,7 +104,7 @@ def require_files(truths: Sequence[Path]) -> None:
             )
         if not path.exists():
             raise UsageError(
-                "there is no such file", item=str(path), remedy="Name the ground truth behind --gt"
+                "there is no such file", item=str(path), remedy="Name the ground truth's file"
             )
 
 

@@ -77,7 +77,10 @@ MISTAKES = {
         files={"p.json": "[]"},
     ),
     "folder of masks against what is not there": Mistake(
-        "eval p --gt nope", 2, ("nope: there is no such file", "--gt"), before=_mask_folders
+        "eval p --gt nope",
+        2,
+        ("nope: there is no such file", "Name the ground truth"),
+        before=_mask_folders,
     ),
     "J&F of what is not there": Mistake(
         "eval p --gt nope --metric jf", 2, ("nope: there is no such folder",), before=_mask_folders
