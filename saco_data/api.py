@@ -98,7 +98,10 @@ def load(source: Config = None) -> Dataset:
     there = {name: files for name, files in found.items() if files.annotations.exists()}
     if not there:
         raise UsageError(
-            "holds no prepared subset", item=item, remedy="Run `saco prepare`, or name its folder"
+            "holds no prepared subset",
+            item=item,
+            remedy="Run `saco prepare`, or name its folder; "
+            "of a collection of your own, its config",
         )
     return Dataset(there)
 

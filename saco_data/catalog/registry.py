@@ -88,6 +88,12 @@ class Registry:
         """The collection of a subset."""
         return self.collections[manifest.collection]
 
+    def title_of(self, subsets: Iterable[str]) -> str:
+        """The titles of the collections of these subsets: `SA-Co/Silver and SA-V`."""
+        wanted = set(subsets)
+        groups = self.collections.values()
+        return " and ".join(each.facts.title for each in groups if wanted & set(each.ids))
+
     def find(self, name: str) -> Manifest:
         """The manifest of a subset: `nga`, `silver/nga`, `sa-v/val`. Raises UsageError."""
         ids = self.select([name])

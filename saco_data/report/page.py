@@ -47,7 +47,12 @@ def write(
     """
     to = to or settings.state / FILE_NAME
     with Ledger(settings.state, read_only=True) as ledger:
-        data = Data(ledger.now(), _relative(settings.silver / "images", to), runs=ledger.runs())
+        data = Data(
+            ledger.now(),
+            _relative(settings.silver / "images", to),
+            settings.registry.title_of(subsets),
+            runs=ledger.runs(),
+        )
         _gather(data, settings, ledger, subsets, to, other)
     _add_card(data, settings, subsets)
     folders.sweep(to.parent, below=False, idle_seconds=folders.IDLE_SECONDS)

@@ -34,6 +34,7 @@ class Data:
 
     now: int
     images: str
+    title: str
     subsets: list[Subset] = field(default_factory=list)
     losses: dict[Reason, Loss] = field(default_factory=dict)
     gallery: Gallery = field(default_factory=Gallery)

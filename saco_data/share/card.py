@@ -94,6 +94,8 @@ class Card:
 
     made: str
     software: dict[str, str]
+    # Of the collections that its subsets are of.
+    title: str
     subsets: dict[str, SubsetCard] = field(default_factory=dict)
     # The sha256 of the lock of this copy; "" without one, or where the copy changed since.
     lock_sha256: str = ""
@@ -149,7 +151,8 @@ def make(settings: Settings, subsets: Sequence[str]) -> Card:
         raise lock.nothing_prepared(settings, subsets)
     copy = {name: (each.annotation_sha256, each.keep_list_sha256) for name, each in cards.items()}
     made = datetime.now(UTC).isoformat(timespec="seconds")
-    return Card(made, _list_software(), cards, lock.current_sha256(settings, copy))
+    title = settings.registry.title_of(cards)
+    return Card(made, _list_software(), title, cards, lock.current_sha256(settings, copy))
 
 
 def write(settings: Settings, card: Card, folder: Path | None = None) -> Path:

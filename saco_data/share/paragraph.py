@@ -16,6 +16,7 @@ def write_paragraph(card: Card) -> str:
     nps = _sum(each.image_nps for each in subsets)
     masks = _sum(each.masks for each in subsets)
     software = card.software
+    was = "were" if " and " in card.title else "was"
     coverages = ", ".join(
         f"{name} {format_share(each.image_nps)} / {format_share(each.masks)}"
         for name, each in card.subsets.items()
@@ -27,7 +28,8 @@ def write_paragraph(card: Card) -> str:
     )
     revisions = sorted({each.annotation_revision for each in subsets if each.annotation_revision})
     sentences = [
-        f"SA-Co/Silver was prepared with saco-data {software['saco-data']} (PyAV {software['av']}, "
+        f"{card.title} {was} prepared with saco-data {software['saco-data']} "
+        f"(PyAV {software['av']}, "
         f"libavcodec {software['libavcodec']}, Pillow {software['pillow']}) on {card.made[:10]}.",
         f"{kept:,} of {total:,} files are available, which covers {nps[1]:,} of {nps[0]:,} "
         f"image-NPs ({format_share(nps)}) and {masks[1]:,} of {masks[0]:,} masks "

@@ -84,9 +84,12 @@ def test_it_is_prepared_without_code_of_its_own(folder: Path, saco: Saco) -> Non
     assert counts["reasons"] == {"not_in_archive": 1} and counts["complete"]
     assert saco("verify", "mine", cwd=folder).returncode == 0
     assert saco("report", "mine", cwd=folder).returncode == 0
-    assert "Birds of my garden" in (folder / "silver/.saco/report.html").read_text()
+    page = (folder / "silver/.saco/report.html").read_text()
+    assert "Birds of my garden" in page and "<title>My collection: what was prepared" in page
     assert saco("history", "2026-tit.jpg", cwd=folder).returncode == 0
-    assert json.loads(saco("card", "mine", "--json", cwd=folder).stdout)["subsets"]["mine/birds"]
+    card = json.loads(saco("card", "mine", "--json", cwd=folder).stdout)
+    assert card["subsets"]["mine/birds"]
+    assert card["paragraph"].startswith("My collection was prepared with saco-data")
 
 
 def test_silver_is_left_alone(folder: Path, saco: Saco) -> None:

@@ -60,7 +60,9 @@ def test_the_paragraph_can_be_pasted(tmp_path: Path) -> None:
         "bdd100k 1 (not_in_archive 1)",
     ):
         assert words in text
-    assert "NOT complete" not in text
+    assert "NOT complete" not in text and text.startswith(
+        "SA-Co/Silver was prepared with saco-data"
+    )
 
 
 def test_coverage_counts_present_files_even_if_pruning_is_off(tmp_path: Path) -> None:
