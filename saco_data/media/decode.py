@@ -28,6 +28,8 @@ OPTIONS = {
     "format_whitelist": FORMATS,
     "protocol_whitelist": "file",
     "max_pixels": str(MAX_PIXELS),
+    # FFmpeg decodes the first pictures to learn about the stream; it needs none of their pixels.
+    "skip_loop_filter": "all",
 }
 
 # What the system refuses says nothing about the file. Not ENOMEM: damaged files ask for too much.

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from array import array
+from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING
 
 import av.error
@@ -33,8 +35,8 @@ class Index:
 
     For each position: `pts`, `sizes` in bytes, `disposable` (no other picture needs this one) and
     `shown` (an edit list may hide some). `starts`: the positions where decoding may start. `order`:
-    the position of each frame, by frame number. `whole`: False where reading stopped early, because
-    all wanted frames were found.
+    the position of each frame, by frame number. `total`: how many frames the file has; None where
+    reading stopped early, because all wanted frames were found.
     """
 
     pts: Numbers
@@ -43,7 +45,7 @@ class Index:
     shown: Flags
     starts: Numbers
     order: Numbers
-    whole: bool
+    total: int | None
 
     def start_for(self, position: int) -> int:
         """Where to start decoding so that the picture at `position` is exact. Raises Doubt."""
@@ -63,17 +65,29 @@ class Index:
         return int(found[0]) if len(found) else None
 
 
-def build(container: InputContainer, stream: VideoStream, last: int) -> Index:
-    """Reads packets until frame `last` is known, or to the end. Raises Doubt."""
+def build(
+    container: InputContainer, stream: VideoStream, last: int, *, count_all: bool = False
+) -> Index:
+    """Reads packets until frame `last` is known, or to the end. Raises Doubt.
+
+    `count_all`: the packets that follow are counted, so that `Index.total` is known.
+    """
     if container.format.name not in CONTAINERS:
         raise Doubt(f"{container.format.name} has no reliable index")
     if stream.codec_context.field_order > PROGRESSIVE:
         raise Doubt("interlaced video")
     builder = _Builder(stream)
-    for packet in packets(container, stream):
+    reading = packets(container, stream)
+    for packet in reading:
         if not builder.add(packet, last):
-            return builder.index(whole=False)
-    return builder.index(whole=True)
+            later = count_shown(chain([packet], reading)) if count_all else 0
+            return builder.index(builder.count + later if count_all else None)
+    return builder.index(builder.count)
+
+
+def count_shown(reading: Iterable[Packet[VideoStream]]) -> int:
+    """How many packets are to be shown: an edit list may hide some."""
+    return sum(not packet.is_discard for packet in reading)
 
 
 class _Builder:
@@ -135,7 +149,7 @@ class _Builder:
         earlier = numpy.array(self.pts) < dts
         return int(numpy.count_nonzero(earlier & numpy.array(self.shown, dtype=bool))) > last
 
-    def index(self, *, whole: bool) -> Index:
+    def index(self, total: int | None) -> Index:
         """The index, after the checks that need all packets."""
         if not len(self.starts) or self.starts[0] != 0:
             raise Doubt("no clean start")
@@ -162,7 +176,7 @@ class _Builder:
             shown=shown,
             starts=numpy.array(self.starts),
             order=by_time[shown[by_time]],
-            whole=whole,
+            total=total,
         )
 
 

@@ -265,6 +265,21 @@ def test_probe_is_a_fingerprint(folder: Path) -> None:
     assert probe(corpus.make("edit_in_the_middle.mp4", folder))["frames"] == 30
 
 
+@pytest.mark.parametrize("name", corpus.NAMES)
+def test_the_fingerprint_that_comes_with_the_frames_is_that_of_probe(
+    name: str, folder: Path
+) -> None:
+    path = corpus.make(name, folder)
+    for number in (0, len(plain_decode(path)) - 1):
+        found: dict[str, Any] = {}
+        got = next(extract(path, [number], fingerprint=found))
+        assert isinstance(got, Frame)
+        if got.way == "index":
+            assert found == probe(path)
+        else:
+            assert found in ({}, probe(path))
+
+
 def test_versions_name_the_libraries() -> None:
     assert versions()["av"] == av.__version__
     assert {"libavcodec", "libavformat", "libswscale"} < versions().keys()
