@@ -3,18 +3,23 @@
     python benchmarks/droid.py [--videos 200] [--processes 10]
 
 The servers run on loopback; `gsutil` and our HTTPS client both go through the CONNECT proxy to
-`storage.googleapis.com`. One process each is measured on `--processes` videos and scaled up.
+`storage.googleapis.com`. One process each is measured on `--processes` videos and scaled up. The
+limit: a bare aiohttp loop with as many connections as ours, which writes each without any check.
 """
 
 from __future__ import annotations
 
 import argparse
+import asyncio
 import os
 import shutil
+import ssl
 import subprocess
 import tempfile
 import time
 from pathlib import Path
+
+import aiohttp
 
 from saco_data.config import settings as config
 from saco_data.model.records import Arrival, Asset
@@ -27,6 +32,9 @@ from saco_data.transports.official import processes
 ROOT = "robotics/droid_raw/1.0.1"
 # The head of an MP4 file: enough to be taken for a video; what follows differs.
 HEAD = b"\x00\x00\x00\x20ftypisom\x00\x00\x02\x00isomiso2avc1mp41"
+
+
+AT_ONCE = 8  # as in the manifest of DROID
 
 
 def main() -> None:
@@ -47,6 +55,7 @@ def main() -> None:
             os.environ.update(proxy.environment)
             https = prepare(folder / "https", videos, objects, "https")
             batched = prepare(folder / "gsutil", videos, objects, "gsutil")
+            limit = bare_loop(folder / "limit", videos)
             some = videos[: options.processes]
             each = one_each(folder, some) / len(some) * len(videos)
     finally:
@@ -55,6 +64,7 @@ def main() -> None:
     print(f"one gsutil process each: {each:8.2f} s (measured on {len(some)}, scaled to {count})")
     print(f"transport gsutil:        {batched:8.2f} s  {each / batched:6.1f} times as fast")
     print(f"transport https:         {https:8.2f} s  {each / https:6.1f} times as fast")
+    print(f"limit, bare loop:        {limit:8.2f} s; https takes {https / limit:.2f} times that")
 
 
 def prepare(folder: Path, videos: list[str], objects: dict[str, bytes], transport: str) -> float:
@@ -70,6 +80,30 @@ def prepare(folder: Path, videos: list[str], objects: dict[str, bytes], transpor
         assert isinstance(item.raw, Path)
         assert item.raw.read_bytes() == objects[f"{ROOT}/{object_name(item.asset.key)}"]
     return took
+
+
+def bare_loop(folder: Path, videos: list[str]) -> float:
+    """Seconds for all videos by HTTPS, as many at once as our source asks for, each written."""
+    folder.mkdir()
+
+    async def fetch() -> None:
+        waiting = iter(enumerate(videos))
+
+        async def work(session: aiohttp.ClientSession) -> None:
+            for number, video in waiting:
+                url = f"https://{HOST}/gresearch/{ROOT}/{object_name(video)}"
+                async with session.get(url, raise_for_status=True) as answer:
+                    content = await answer.read()
+                (folder / f"{number}.mp4").write_bytes(content)
+
+        # aiohttp's own context was made before the proxy's certificate was named.
+        connector = aiohttp.TCPConnector(ssl=ssl.create_default_context())
+        async with aiohttp.ClientSession(connector=connector, trust_env=True) as session:
+            await asyncio.gather(*(work(session) for _ in range(AT_ONCE)))
+
+    begun = time.perf_counter()
+    asyncio.run(fetch())
+    return time.perf_counter() - begun
 
 
 def one_each(folder: Path, videos: list[str]) -> float:

@@ -33,6 +33,13 @@ def picture(number: int, width: int, height: int, seed: int = 0) -> np.ndarray:
     return rgb
 
 
+def calm_picture(number: int, width: int, height: int, seed: int = 0) -> np.ndarray:
+    """uint8 [height, width, 3]: slow waves without any edge, which take next to no bits."""
+    y, x = np.mgrid[:height, :width]
+    wave = 128 + 60 * np.sin((x + 3 * number) / 40) * np.cos((y - 2 * number) / 50 + seed)
+    return np.stack([wave, wave[::-1], 255 - wave], axis=-1).astype(np.uint8)
+
+
 @dataclass(frozen=True)
 class Video:
     """How to encode: `pts` in units of `time_base`, `context` are attributes of the encoder."""
@@ -50,6 +57,7 @@ class Video:
     muxer: dict[str, str] = field(default_factory=dict)
     audio: bool = False
     streams: int = 1
+    draw: Callable[[int, int, int, int], np.ndarray] = picture
 
     def write(self, path: Path) -> None:
         """Encodes and muxes the whole video."""
@@ -59,7 +67,7 @@ class Video:
             container.mux(sound)
             for number in range(self.frames):
                 for seed, stream in enumerate(streams):
-                    rgb = picture(number, *self.size, seed)
+                    rgb = self.draw(number, *self.size, seed)
                     frame = av.VideoFrame.from_ndarray(rgb, format="rgb24")
                     frame.pts = self.pts(number)
                     frame.time_base = self.time_base or Fraction(1, self.rate)
@@ -142,6 +150,9 @@ VIDEOS: dict[str, Video] = {
     "no_count.webm": Video("libvpx-vp9", VP9, muxer={"live": "1"}),
     "repeated_stamps.mkv": Video(time_base=Fraction(1, 3000), rate=3000, frames=40),
     "mpeg4.avi": Video("mpeg4", {"bf": "2", "g": "12"}),
+    "vp9_calm.webm": Video(
+        "libvpx-vp9", VP9 | {"crf": "50", "b": "0"}, frames=24, size=(640, 368), draw=calm_picture
+    ),
     "av1.mp4": Video("libsvtav1", {"preset": "12", "g": "16"}, frames=30),
 }
 
@@ -158,6 +169,8 @@ NOISE = {
     "damaged.mkv": ("h264_b_frames.mkv", 0.5, 300),
     "damaged.ts": ("start_pts.ts", 0.5, 500),
     "damaged_hevc.mp4": ("hevc.mp4", 0.5, 200),
+    "damaged_vp9.webm": ("vp9.webm", 0.5, 40),
+    "damaged_av1.mp4": ("av1.mp4", 0.5, 40),
 }
 FASTSTART = Video(muxer={"movflags": "faststart"})
 

@@ -29,7 +29,10 @@ SEQUENTIAL = {
     "av1.mp4": "not indexed",
     "vp9.webm": "not indexed",
     "vp9_odd.webm": "not indexed",
+    "vp9_calm.webm": "not indexed",
     "no_count.webm": "not indexed",
+    "damaged_vp9.webm": "not indexed",
+    "damaged_av1.mp4": "not indexed",
     "repeated_stamps.mkv": "do not rise",
     "damaged.mp4": "damaged",
 }
@@ -209,6 +212,24 @@ def test_a_file_with_random_damage_yields_what_a_fresh_decode_yields(
     for number in {0, *rng.integers(0, count, 5).tolist()}:
         assert_exact(path, [number])
     assert_exact(path, sorted({*rng.integers(0, count, 6).tolist(), count}))
+
+
+# Most damage in such files makes the decoder drop a frame.
+@pytest.mark.parametrize("name", ["vp9_calm.webm", "av1.mp4"])
+def test_frames_keep_their_numbers_where_the_decoder_drops_damaged_ones(
+    name: str, folder: Path, tmp_path: Path
+) -> None:
+    data = corpus.make(name, folder).read_bytes()
+    dropped = 0
+    for seed in range(12):
+        begin = int(np.random.default_rng(seed).integers(len(data) // 5, len(data) // 2))
+        path = tmp_path / f"{seed}_{name}"
+        path.write_bytes(corpus.noisy(data, begin, 20))
+        count = len(plain_decode(path))
+        # No header shows it: each packet is there, but not each picture.
+        dropped += count < probe(path)["frames"]
+        assert_exact(path, [0, count // 2, count - 1, count])
+    assert dropped
 
 
 HOSTILE = {
