@@ -20,7 +20,7 @@ from av.video.stream import VideoStream
 from saco_data.media.decode import FrameError, open_video, packets, sequential
 from saco_data.media.decode_spans import decode_span, group_into_spans
 from saco_data.media.nal_units import Doubt
-from saco_data.media.packet_index import build, count_shown
+from saco_data.media.packet_index import build, count_shown, open_for_index
 from saco_data.media.pixels import Pixels
 from saco_data.model.reasons import Reason
 
@@ -150,7 +150,9 @@ def _describe(container: InputContainer, stream: VideoStream) -> dict[str, Any]:
 def _by_index(
     video: Path, indices: list[int], convert: Convert, fingerprint: dict[str, Any] | None
 ) -> Iterator[Frame | FrameFailure]:
-    with open_video(video) as (container, stream):
+    # A quick opening would leave out some of the fingerprint.
+    opening = open_for_index(video) if fingerprint is None else open_video(video)
+    with opening as (container, stream):
         found = _describe(container, stream)
         index = build(container, stream, indices[-1], count_all=fingerprint is not None)
         if fingerprint is not None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from array import array
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import chain
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import av.error
@@ -15,7 +17,7 @@ from av.container import InputContainer
 from av.packet import Packet
 from av.video.stream import VideoStream
 
-from saco_data.media.decode import packets
+from saco_data.media.decode import FrameError, open_video, packets
 from saco_data.media.nal_units import Doubt, Unit, reader_for
 
 if TYPE_CHECKING:
@@ -25,7 +27,8 @@ if TYPE_CHECKING:
     Flags = numpy.typing.NDArray[numpy.bool_]
 
 # Containers with a reliable time stamp for each picture, unlike MPEG-TS, AVI and others.
-CONTAINERS = {"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm"}
+MP4 = "mov,mp4,m4a,3gp,3g2,mj2"
+CONTAINERS = {MP4, "matroska,webm"}
 PROGRESSIVE = 1
 
 
@@ -63,6 +66,35 @@ class Index:
             return None
         found = numpy.flatnonzero((self.pts == packet.pts) & (self.sizes == packet.size))
         return int(found[0]) if len(found) else None
+
+
+@contextlib.contextmanager
+def open_for_index(video: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
+    """The open video, quickly where the container says what `build` must know, else as usual.
+
+    Raises FrameError and OSError, as `open_video` does.
+    """
+    with contextlib.ExitStack() as stack:
+        try:
+            opened = stack.enter_context(open_video(video, is_quick=True))
+            is_enough = _says_enough(*opened)
+        except FrameError:
+            is_enough = False  # what the container is may show only further on
+        if not is_enough:
+            stack.close()
+            opened = stack.enter_context(open_video(video))
+        yield opened
+
+
+def _says_enough(container: InputContainer, stream: VideoStream) -> bool:
+    """Whether the depth of reordering and the field order are known without decoding.
+
+    FFmpeg derives the depth from the time stamps of an MP4 whose packets are all listed at one
+    place. It may be less than what the pictures' headers allow, but never more.
+    """
+    context = stream.codec_context
+    is_listed = container.format.name == MP4 and stream.frames > 0
+    return is_listed and context.name == "h264" and context.field_order == PROGRESSIVE
 
 
 def build(
