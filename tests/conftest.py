@@ -17,7 +17,8 @@ from hypothesis import settings
 from saco_data.dataset import remote
 from saco_data.sandbox.http_server import FileServer
 from saco_data.sandbox.s3 import S3Server
-from tests.helpers.bucket import BUCKET, PLACE
+from tests.helpers.bucket import BUCKET, GOOGLE_PLACE, PLACE
+from tests.helpers.gcs_bucket import GcsBucketServer
 
 ROOT = Path(__file__).parents[1]
 
@@ -56,13 +57,26 @@ def bucket_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[S3Server]:
     remote._inventory.cache_clear()
 
 
-@pytest.fixture(params=["folder", "bucket"])
+@pytest.fixture
+def google_server(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[GcsBucketServer]:
+    """A Google Cloud Storage with an empty bucket; as `bucket_server`."""
+    with GcsBucketServer(tmp_path_factory.mktemp("google"), BUCKET) as running:
+        for name, value in running.environment.items():
+            monkeypatch.setenv(name, value)
+        yield running
+    remote._store.cache_clear()
+    remote._inventory.cache_clear()
+
+
+@pytest.fixture(params=["folder", "bucket", "google"])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Where a copy can be published: a folder, and then a bucket."""
+    """Where a copy can be published: a folder, and then a bucket of both kinds."""
     if request.param == "folder":
         return str(tmp_path / "there")
-    request.getfixturevalue("bucket_server")
-    return PLACE
+    request.getfixturevalue({"bucket": "bucket_server", "google": "google_server"}[request.param])
+    return PLACE if request.param == "bucket" else GOOGLE_PLACE
 
 
 @pytest.fixture

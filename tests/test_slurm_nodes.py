@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import stat
@@ -9,20 +10,27 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from saco_data.config.keys import ClusterKeys, SlurmKeys
 from saco_data.executors.cluster.choice import make_cluster
+from saco_data.executors.cluster.executor import ClusterExecutor
 from saco_data.executors.cluster.start import import_slurm_cluster
+from saco_data.executors.cluster.task import Task
 from saco_data.model.errors import UsageError
 from saco_data.model.reasons import State
 from saco_data.sandbox.demo import SUBSETS, serve_miniature
+from saco_data.sandbox.miniature import build_subset, serve
 from saco_data.sandbox.s3 import S3Server
+from saco_data.state.lock import Lock
 from tests.conftest import ROOT
 from tests.helpers.cluster_faults import own_field, survive
+from tests.helpers.folders import config
 from tests.helpers.miniatures import again, assert_equal
 from tests.helpers.pipeline import items, prepare, states
 from tests.helpers.slurm import ENDED, HERE, Slurm, own_slurm
@@ -31,6 +39,7 @@ from tests.helpers.waiting import wait_until
 
 KEYS = {"nodes": 2, "cores": 1, "memory": "2GB", "walltime": "00:20:00"}
 MARK = "MARKER"
+TRAIN = "sa-v/train"
 
 
 @pytest.fixture(scope="module")
@@ -102,6 +111,53 @@ def test_silver_on_nodes_is_that_of_one_machine_though_a_node_is_cancelled(
         assert_equal(here, there)
 
 
+def test_archives_spread_over_the_nodes(
+    nodes: Slurm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Six archives, and nodes that come one after the other, each with room for all of them."""
+    monkeypatch.setattr("saco_data.sandbox.recipes.sav_train.SHARDS", 6)
+    archives = [f"sav_{number:03d}.tar" for number in range(6)]
+    given: dict[str, str] = {}
+    takers: dict[str, str] = {}
+    usual_send, usual_settle = ClusterExecutor._send, ClusterExecutor._settle
+
+    def send(executor: ClusterExecutor, task: Task) -> None:
+        given[task.name] = task.address
+        usual_send(executor, task)
+
+    def settle(executor: ClusterExecutor, task: Task, running: Any) -> None:
+        takers[task.name] = running.result().address
+        usual_settle(executor, task, running)
+
+    monkeypatch.setattr(ClusterExecutor, "_send", send)
+    monkeypatch.setattr(ClusterExecutor, "_settle", settle)
+    with (
+        serve(tmp_path / "served", {TRAIN: build_subset(TRAIN)}) as mounts,
+        contextlib.ExitStack() as locks,
+    ):
+        settings = config(
+            tmp_path,
+            collections={"sa-v": {**mounts.keys["collections"]["sa-v"], "path": "sa-v"}},
+            limits={TRAIN: {"concurrency": 6}},
+            executor={"slurm": {**KEYS, "nodes": 3, "cores": 8}},
+        )
+        # No node ends an archive before the last one has been given to a node.
+        for archive in archives:
+            locks.enter_context(Lock(settings.state / "shards" / f"sa-v.train.{archive}"))
+
+        def release() -> None:
+            wait_until(lambda: len(given) == len(archives))
+            locks.close()
+
+        releasing = threading.Thread(target=release)
+        releasing.start()
+        assert prepare(settings, TRAIN) == 0
+        releasing.join()
+    assert takers == given and takers.keys() == {f"{TRAIN} {archive}" for archive in archives}
+    assert sorted(Counter(takers.values()).values()) == [2, 2, 2]
+    wait_until(lambda: not running(nodes))
+
+
 def test_the_coordinator_is_a_job_that_starts_its_nodes(nodes: Slurm, tmp_path: Path) -> None:
     small = TinySubset(tmp_path / "silver", executor={"slurm": KEYS})
     small.install(f'exec {Path(sys.executable).with_name("saco")} "$@"')
@@ -162,7 +218,8 @@ def test_faults_under_slurm(nodes: Slurm, tmp_path: Path, bucket_server: S3Serve
             "coordinator": field.kill_coordinator,
             "bucket": field.stop_bucket,
         }
-        survive(field, 20, kinds)
+        # Nodes need some seconds to come: sooner there is none to cancel.
+        assert survive(field, 20, kinds, seconds=12)["job"]
     wait_until(lambda: not running(nodes))
 
 

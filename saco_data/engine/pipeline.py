@@ -7,6 +7,7 @@ main thread, which records and reports them, and concludes each subset that has 
 from __future__ import annotations
 
 import copy
+import importlib
 import queue
 import threading
 import time
@@ -86,7 +87,8 @@ class Pipeline:
         self._subsets = {subset.id: subset for subset in subsets}
         self._results = {name: Result(name) for name in self._subsets}
         try:
-            for subset in subsets:
+            # What waits most begins first.
+            for subset in sorted(subsets, key=lambda each: not each.source.is_one_by_one):
                 self._launch(subset)
                 self._drain(wait=False)
             is_announced = False
@@ -139,6 +141,9 @@ class Pipeline:
             self.reporter.begin(result.steps)
             if self._will_process(planned.steps):
                 self.executor.start()
+            if self.stages.fetch and planned.steps.products(Decision.FETCH):
+                for name in subset.source.modules():
+                    importlib.import_module(name)
             return SubsetRun(
                 subset,
                 planned.steps,

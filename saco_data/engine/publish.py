@@ -14,6 +14,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import msgspec
+
 from saco_data.dataset.pruned import find_partial, partial, sidecar
 from saco_data.engine import status
 from saco_data.engine.subset import Subset
@@ -22,13 +24,14 @@ from saco_data.model.items import Item
 from saco_data.model.reasons import Reason, State
 from saco_data.model.version import __version__
 from saco_data.state.ledger import Ledger
-from saco_data.storage import inventory
+from saco_data.storage import inventory, picture_folders
 from saco_data.storage.inventory import Entry, Header, Inventory
 from saco_data.storage.names import safe_join
 from saco_data.storage.store import Changed, Exists, Stamp, Store
 
 THREADS = 16
 BATCH = 1024
+_CHANGED = "the file changed since it was verified"
 ATTEMPTS = 5  # where other machines publish the same subset at the same time
 
 
@@ -88,48 +91,74 @@ class _Publication:
             # By batches: a million waiting tasks would fill the memory.
             for at in range(0, len(done), BATCH):
                 batch = done[at : at + BATCH]
-                for item, stamp in zip(batch, threads.map(self._put_product, batch), strict=True):
-                    if stamp is None:
+                for item, entry in zip(batch, threads.map(self._put_product, batch), strict=True):
+                    if entry is None:
                         del entries[item.key]
                     else:
-                        entries[item.key] = inventory.entry_of(item, stamp)
+                        entries[item.key] = entry
         self._keep_of_others(entries)
         files = [self._put_file(path) for path in _annotation_files(self.subset)]
         self.result.inventory = Inventory(self._header(files), entries)
         self._write_inventory(self.result.inventory)
         if self.before is not None:
-            kept = {each.name for each in files}
-            old = {each.name for each in self.before[0].header.files}
-            self.store.delete(sorted(old - kept))
+            self.store.delete(find_left_over(self.before[0], self.result.inventory))
         return self.result
 
-    def _put_product(self, item: Item) -> Stamp | None:
-        """The stamp of the object of a product, which is put if needed; None if it cannot be."""
+    def _put_product(self, item: Item) -> Entry | None:
+        """The entry of a product, which is put if needed; None if it cannot be."""
         if self.stop.is_set():
             raise Incomplete(
                 "stopped while it was being published",
                 item=self.subset.id,
                 remedy="What is there is kept: run again to go on",
             )
-        key = f"{self.folder}/{item.key}"
-        present = self.listed.get(key)
-        if present is not None and self._is_known(item, present):
-            self.result.same += 1
-            return present
+        if (known := self._find_known(item)) is not None:
+            self.result.same += max(1, len(known.pictures))
+            return msgspec.structs.replace(
+                inventory.entry_of(item, known.stamp), pictures=known.pictures
+            )
+        path = safe_join(self.subset.config.images, item.key)
         try:
-            content = safe_join(self.subset.config.images, item.key).read_bytes()
+            if path.is_dir():
+                names = picture_folders.pictures(path)
+                return self._put_folder(item, {name: (path / name).read_bytes() for name in names})
+            content = path.read_bytes()
         except OSError as error:
             self.result.skipped[item.key] = f"cannot be read ({error.strerror})"
             return None
         if hashlib.sha256(content).hexdigest() != item.sha256:
-            self.result.skipped[item.key] = "the file changed since it was verified"
+            self.result.skipped[item.key] = _CHANGED
             return None
-        return self._put(key, content, present)
+        key = f"{self.folder}/{item.key}"
+        return inventory.entry_of(item, self._put(key, content, self.listed.get(key)))
 
-    def _is_known(self, item: Item, present: Stamp) -> bool:
-        """Whether the inventory says that this object is the product."""
+    def _put_folder(self, item: Item, contents: dict[str, bytes]) -> Entry | None:
+        """The entry of a product that is a folder of pictures; None if it changed meanwhile."""
+        digests = {name: hashlib.sha256(each).hexdigest() for name, each in contents.items()}
+        if picture_folders.combine_sha256(digests.items()) != item.sha256:
+            self.result.skipped[item.key] = _CHANGED
+            return None
+        pictures = []
+        for name, content in contents.items():
+            key = f"{self.folder}/{item.key}/{name}"
+            stamp = self._put(key, content, self.listed.get(key))
+            pictures.append(_entry(name, stamp, digests[name]))
+        entry = inventory.entry_of(item, Stamp(item.bytes or 0, ""))
+        return msgspec.structs.replace(entry, pictures=pictures)
+
+    def _find_known(self, item: Item) -> Entry | None:
+        """The entry of the inventory for this product, if its objects are still there."""
         entry = self.before[0].entries.get(item.key) if self.before else None
-        return entry is not None and entry.stamp == present and entry.sha256 == item.sha256
+        if entry is None or entry.sha256 != item.sha256 or not self._is_there(entry):
+            return None
+        return entry
+
+    def _is_there(self, entry: Entry) -> bool:
+        """Whether the store holds all objects of an entry as they were published."""
+        assert self.before is not None
+        return entry.stamp is not None and all(
+            self.listed.get(key) == each.stamp for key, each in self.before[0].objects_of(entry)
+        )
 
     def _put(self, key: str, content: bytes, present: Stamp | None) -> Stamp:
         """The stamp of an object with this content. Raises Exists or Changed."""
@@ -155,13 +184,7 @@ class _Publication:
         content = path.read_bytes()
         key = f"{path.parent.name}/{path.name}"
         stamp = self._put(key, content, self.store.stat(key))
-        return Entry(
-            key,
-            Reason.OK.value,
-            size=stamp.size,
-            sha256=hashlib.sha256(content).hexdigest(),
-            tag=stamp.tag,
-        )
+        return _entry(key, stamp, hashlib.sha256(content).hexdigest())
 
     def _keep_of_others(self, entries: dict[str, Entry]) -> None:
         """Adds the finished products of the inventory that are not finished here."""
@@ -172,9 +195,9 @@ class _Publication:
             return
         for name, entry in known.entries.items():
             here = entries.get(name)
-            if entry.stamp is None or (here is not None and here.reason == Reason.OK):
+            if here is not None and here.reason == Reason.OK:
                 continue
-            if self.listed.get(f"{self.folder}/{name}") == entry.stamp:
+            if self._is_there(entry):
                 entries[name] = entry
                 self.result.skipped.pop(name, None)
 
@@ -205,6 +228,21 @@ class _Publication:
             self.result.is_same = True
             return
         self.store.replace(name, content, stamp)
+
+
+def _entry(name: str, stamp: Stamp, sha256: str) -> Entry:
+    return Entry(name, Reason.OK.value, size=stamp.size, sha256=sha256, tag=stamp.tag)
+
+
+def find_left_over(old: Inventory, new: Inventory) -> list[str]:
+    """Annotation files, and pictures in folders, that are no longer part of what is published."""
+    left = {each.name for each in old.header.files} - {each.name for each in new.header.files}
+    for name, entry in new.entries.items():
+        was = old.entries.get(name)
+        if was and entry.pictures and was.pictures != entry.pictures:
+            now = {key for key, _ in new.objects_of(entry)}
+            left |= {key for key, _ in old.objects_of(was)} - now
+    return sorted(left)
 
 
 def _annotation_files(subset: Subset) -> Iterator[Path]:

@@ -45,12 +45,14 @@ def push(settings: Settings, place: str, names: Sequence[str]) -> Pushed:
     Raises UsageError for a wrong place, or where nothing is prepared; LockHeld while a run is at
     work; DiskFull, OutputError or Incomplete where the place does not take it.
     """
-    if settings.bucket:
-        raise UsageError(
-            "what is prepared is published there already",
-            item=settings.bucket,
-            remedy="Copy it with the tools of the bucket",
-        )
+    bound = bind(settings, names)
+    for subset in bound:
+        if subset.config.bucket:
+            raise UsageError(
+                "what is prepared of this is published there already",
+                item=f"{subset.id} at {subset.config.bucket}",
+                remedy="Copy it with the tools of the bucket, or name other subsets",
+            )
     if not is_bucket(place):
         if "://" in place:
             raise UsageError(
@@ -64,20 +66,13 @@ def push(settings: Settings, place: str, names: Sequence[str]) -> Pushed:
     store = open_store(place)
     done = Pushed()
     with Lock(settings.state), Ledger(settings.state) as ledger:
-        begun = [each for each in bind(settings, names) if ledger.facts(each.id).files]
+        begun = [each for each in bound if ledger.facts(each.id).files]
         if not begun:
             raise UsageError(
                 "nothing of this is prepared here",
                 item=", ".join(names),
                 remedy="Run `saco prepare` first",
             )
-        for subset in begun:
-            if subset.manifest.every_fourth is not None:
-                raise UsageError(
-                    "its frames are folders, which cannot be published yet",
-                    item=subset.id,
-                    remedy="Name the other subsets; copy this one with rsync",
-                )
         require_conditions(store)
         for subset in begun:
             done.subsets.append(publish(subset, ledger, store))

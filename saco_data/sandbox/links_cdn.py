@@ -16,13 +16,15 @@ class LinksCdn:
     """Serves archives only to links that it signed last, and writes the links file.
 
     `expire_after`: the links expire after so many more requests for archives; None: they last.
+    `secret`: begins the signatures of the links to come.
     """
 
     def __init__(self, server: FileServer) -> None:
         self.server = server
         self.contents: dict[str, bytes] = {}
         self.expire_after: int | None = None
-        self._signature = 1
+        self.secret = ""
+        self._number = 1
         server.route(PREFIX, self._answer)
 
     def offer(self, name: str, content: bytes) -> None:
@@ -31,7 +33,7 @@ class LinksCdn:
 
     def renew(self) -> bytes:
         """New links: the content of the links file. Earlier links are no longer valid."""
-        self._signature += 1
+        self._number += 1
         self.expire_after = None
         checksums = "".join(
             f"{hashlib.md5(content, usedforsecurity=False).hexdigest()}  {name}\n"
@@ -42,6 +44,10 @@ class LinksCdn:
         rows += [(name, self._link(name)) for name in self.contents]
         rows.append(("sav_md5sum.chk", f"{self.server.url}/sums/sav_md5sum.chk"))
         return "".join("\t".join(row) + "\n" for row in rows).encode()
+
+    @property
+    def _signature(self) -> str:
+        return f"{self.secret}{self._number}"
 
     def _link(self, name: str) -> str:
         until = int(time.time()) + DAYS
@@ -54,6 +60,6 @@ class LinksCdn:
         if self.expire_after is not None:
             self.expire_after -= 1
         has_expired = self.expire_after is not None and self.expire_after < 0
-        if has_expired or query.query.get("oh") != str(self._signature):
+        if has_expired or query.query.get("oh") != self._signature:
             return Answer(b"URL signature expired", 403)
         return Answer(content)

@@ -43,7 +43,8 @@ class Gate:
     `all`: code of REFUSALS that answers every request. `keys`: such a code for single objects, by
     `bucket/key`. `cut`: objects whose next answers break off, by `bucket/key`: bytes before each
     break. `bandwidth`: bytes a second of one answer, 0 for all it can. `ignores_conditions`: writes
-    what was asked for, whatever conditions the request has, as some servers do.
+    what was asked for, whatever conditions the request has, as some servers do. `accounts`: the
+    access key that requests for a bucket need, by its name.
     """
 
     all: str = ""
@@ -51,6 +52,7 @@ class Gate:
     cut: dict[str, list[int]] = field(default_factory=dict)
     bandwidth: int = 0
     ignores_conditions: bool = False
+    accounts: dict[str, str] = field(default_factory=dict)
 
 
 class S3Server:
@@ -144,6 +146,9 @@ class S3Server:
             for condition in ("HTTP_IF_MATCH", "HTTP_IF_NONE_MATCH"):
                 environ.pop(condition, None)
         refusal = self.gate.all or self.gate.keys.get(name, "")
+        account = self.gate.accounts.get(name.partition("/")[0])
+        if account and f"Credential={account}/" not in environ.get("HTTP_AUTHORIZATION", ""):
+            refusal = "InvalidAccessKeyId"
         if refusal:
             status = f"{REFUSALS[refusal]} {refusal}"
             body = f"<Error><Code>{refusal}</Code><Message>{refusal}</Message></Error>".encode()

@@ -28,6 +28,11 @@ if TYPE_CHECKING:
 
 _CODES = re.compile(r"<Code>(\w{1,60})</Code>"), re.compile(r"status code: (\d{3})")
 _FULL = re.compile(r"QuotaExceeded|InsufficientStorage|status code: 507")
+_TOKEN = re.compile(r"performing token request")
+_GOOGLE_REMEDY = (
+    "Set GOOGLE_APPLICATION_CREDENTIALS to the file of a service account, or run "
+    "`gcloud auth application-default login`"
+)
 _READ_BYTES = 1 << 20  # of a file that is opened, at a time
 
 
@@ -158,6 +163,12 @@ class BucketStore:
                 remedy="Check the credentials in the environment, and what they may do there",
             ) from None
         except exceptions.BaseError as error:
+            if _TOKEN.search(str(error)):
+                raise OutputError(
+                    "no credentials for this bucket are found, or they give no access",
+                    item=self.place,
+                    remedy=_GOOGLE_REMEDY,
+                ) from None
             if _FULL.search(str(error)):
                 raise DiskFull(
                     "the quota of the bucket is used up", item=item, remedy="Free some space"
@@ -222,7 +233,7 @@ def _connect(place: str) -> ObjectStore:
             remedy=f"Run `{how_to_install('bucket')}`",
         ) from None
     if place.startswith("gs://"):
-        return store.GCSStore.from_url(place)
+        return _connect_to_google(place)
     import boto3
     from obstore.auth.boto3 import Boto3CredentialProvider
 
@@ -245,3 +256,15 @@ def _connect(place: str) -> ObjectStore:
         client_options={"allow_http": (endpoint or "").startswith("http://")},
         credential_provider=Boto3CredentialProvider(session),
     )
+
+
+def _connect_to_google(place: str) -> ObjectStore:
+    from obstore import exceptions, store
+
+    try:
+        return store.GCSStore.from_url(place)
+    except exceptions.BaseError:
+        # Its text may repeat what the file holds.
+        raise OutputError(
+            "the credentials for this bucket cannot be used", item=place, remedy=_GOOGLE_REMEDY
+        ) from None

@@ -25,7 +25,10 @@ VERSION = 1
 
 
 class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One product. `size`, `sha256` and `tag` where it is finished; times in epoch seconds."""
+    """One product. `size`, `sha256` and `tag` where it is finished; times in epoch seconds.
+
+    `pictures`: the objects of a product that is a folder, which has no tag itself.
+    """
 
     name: str
     reason: str
@@ -37,6 +40,7 @@ class Entry(msgspec.Struct, frozen=True, omit_defaults=True):
     gone_first: int | None = None
     gone_last: int | None = None
     gone_confirmed: bool = False
+    pictures: list[Entry] = []
 
     @property
     def stamp(self) -> Stamp | None:
@@ -83,9 +87,17 @@ class Inventory:
         """All objects that must be in the store, annotation files included, with their entries."""
         for each in self.header.files:
             yield each.name, each
-        for name, each in self.entries.items():
+        for each in self.entries.values():
             if each.reason == Reason.OK:
-                yield self.key(name), each
+                yield from self.objects_of(each)
+
+    def objects_of(self, entry: Entry) -> Iterator[tuple[str, Entry]]:
+        """The objects of a finished product: itself, or the pictures of a folder."""
+        key = self.key(entry.name)
+        if not entry.pictures:
+            yield key, entry
+        for picture in entry.pictures:
+            yield f"{key}/{picture.name}", picture
 
     def reasons(self) -> dict[Reason, int]:
         """The number of products by reason."""

@@ -11,7 +11,7 @@ import hashlib
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from saco_data.storage import files
@@ -51,9 +51,14 @@ def sha256_of(path: Path) -> str:
     """
     if not path.is_dir():
         return files.sha256_of(path)
+    return combine_sha256((name, files.sha256_of(path / name)) for name in pictures(path))
+
+
+def combine_sha256(pictures: Iterable[tuple[str, str]]) -> str:
+    """The sha256 of a folder from the names and digests of its pictures, in order."""
     digest = hashlib.sha256()
-    for name in pictures(path):
-        digest.update(f"{name} {files.sha256_of(path / name)}\n".encode())
+    for name, sha256 in pictures:
+        digest.update(f"{name} {sha256}\n".encode())
     return digest.hexdigest()
 
 

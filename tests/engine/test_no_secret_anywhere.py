@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
-import threading
 from pathlib import Path
-from typing import Self
 
 import pytest
 import yaml
-from pyarrow import parquet
 
 from saco_data.config.settings import FILE_NAME, load
 from saco_data.config.subset import endpoint_key
@@ -18,8 +14,8 @@ from saco_data.sandbox.demo import serve_miniature
 from tests.conftest import Saco
 from tests.helpers.folders import write_files
 from tests.helpers.names import SILVER
+from tests.helpers.secrets import MARK, ProcessList, content_of, write_cookies
 
-MARK = "MARKER"
 # Addresses of single files, which may be signed; the others are roots, to which names are added.
 FILES = ("nga_catalogue", "inaturalist_archive", "inaturalist_mapping")
 FIRST = "inaturalist", "yt1b", "ego4d"  # subsets whose items are looked at by name
@@ -83,45 +79,6 @@ def make_home(folder: Path) -> dict[str, str]:
         "AWS_SESSION_TOKEN": f"{MARK}session",
         "HF_TOKEN": f"hf_{MARK}variable",
     }
-
-
-def write_cookies(path: Path) -> str:
-    """The cookies of a logged-in session; returns the path."""
-    names = ("LOGIN_INFO", "SAPISID", "__Secure-3PAPISID", "SID")
-    rows = [f".youtube.com\tTRUE\t/\tTRUE\t4000000000\t{name}\t{MARK}{name}" for name in names]
-    path.write_text("\n".join(["# Netscape HTTP Cookie File", *rows, f"odd {MARK}line", ""]))
-    path.chmod(0o600)
-    return str(path)
-
-
-class ProcessList:
-    """Looks at the arguments of all processes while it lasts; `found` are those with a mark."""
-
-    def __enter__(self) -> Self:
-        self.found: set[bytes] = set()
-        self._end = threading.Event()
-        self._thread = threading.Thread(target=self._look)
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._end.set()
-        self._thread.join()
-
-    def _look(self) -> None:
-        while not self._end.wait(0.02):
-            for path in Path("/proc").glob("[0-9]*/cmdline"):
-                with contextlib.suppress(OSError):
-                    content = path.read_bytes()
-                    if MARK.encode() in content:
-                        self.found.add(content)
-
-
-def content_of(path: Path) -> str:
-    """The content of a file; of a table, without its compression."""
-    if path.suffix == ".parquet":
-        return str(parquet.read_table(path).to_pydict())
-    return path.read_bytes().decode("latin-1")
 
 
 @pytest.mark.parametrize("way", WAYS)

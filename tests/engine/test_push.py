@@ -10,17 +10,22 @@ import pytest
 
 import saco_data
 from saco_data.engine import published
+from saco_data.engine.publish import find_left_over
 from saco_data.engine.push import push
 from saco_data.model.errors import Incomplete, OutputError, UsageError
 from saco_data.model.reasons import Reason, State
+from saco_data.sandbox.miniature import build_subset, serve
 from saco_data.sandbox.s3 import ACCESS_KEY, SECRET_KEY, S3Server
 from saco_data.state.ledger import Ledger
 from saco_data.storage import inventory
 from saco_data.storage.store import open_store
 from tests.conftest import Saco
 from tests.helpers.bucket import BUCKET, PLACE
+from tests.helpers.folders import config
+from tests.helpers.pipeline import prepare
 from tests.helpers.tiny_subset import NAMES, PICTURES, SUBSET, TinySubset, picture
 
+TRAIN = "sa-v/train"
 ANNOTATIONS = "annotations/silver_bdd100k_merged_test.json"
 
 
@@ -135,6 +140,58 @@ def test_what_came_back_is_published_and_what_was_partial_leaves(
     assert not any(name.startswith("annotations_partial/") for name in published_names(place))
     assert published.read_status(open_store(place), [SUBSET]).complete
     assert open_store(place).read(f"images/{SUBSET}/{NAMES[0]}") == PICTURES[NAMES[0]]
+
+
+def test_frames_of_training_videos_are_published_one_by_one(tmp_path: Path, place: str) -> None:
+    with serve(tmp_path / "served", {TRAIN: build_subset(TRAIN)}) as mounts:
+        own = {**mounts.keys["collections"]["sa-v"], "path": "sa-v", "media": "frames"}
+        settings = config(tmp_path, collections={"sa-v": {**own, "shards": [0]}})
+        assert prepare(settings, TRAIN) == 0
+    root = settings.subset(TRAIN).root
+    files = {
+        path.relative_to(root).as_posix(): path.read_bytes()
+        for path in (root / "sav_train").rglob("*")
+        if path.is_file()
+    }
+    (first,) = push(settings, place, [TRAIN]).subsets
+    assert (first.put, first.same, first.skipped) == (len(files), 0, {})
+    store = open_store(place)
+    assert {name: store.read(name) for name, _ in store.list("sav_train/")} == files
+    (again,) = push(settings, place, [TRAIN]).subsets
+    assert (again.put, again.same, again.is_same) == (0, len(files), True)
+    pictures = sorted(name for name in files if name.endswith(".jpg"))
+    store.put(pictures[0], files[pictures[1]])
+    store.delete([pictures[2]])
+    (checked,) = published.verify(store, [TRAIN])
+    assert set(checked.faults) == {pictures[0], pictures[2]} and checked.objects == len(files)
+    (repaired,) = push(settings, place, [TRAIN]).subsets
+    assert (repaired.put, repaired.replaced) == (2, 1)
+    assert not published.verify(store, [TRAIN], full=True)[0].faults
+    # One that changed here is not published, and what is there stays.
+    (root / pictures[-1]).write_bytes(b"")
+    push(settings, place, [TRAIN])
+    assert not published.verify(store, [TRAIN])[0].faults
+    assert {name: store.read(name) for name, _ in store.list("sav_train/")} == files
+
+
+def test_pictures_that_a_folder_no_longer_has_are_left_over(small: TinySubset, place: str) -> None:
+    push(small.settings, place, [SUBSET])
+    found = inventory.read(open_store(place), SUBSET)
+    assert found is not None
+    header = found[0].header
+    old, new = (
+        inventory.Inventory(
+            header,
+            {
+                "v": inventory.Entry(
+                    "v", "ok", pictures=[inventory.Entry(f"{n}.jpg", "ok") for n in range(count)]
+                )
+            },
+        )
+        for count in (4, 2)
+    )
+    assert find_left_over(old, new) == [f"images/{SUBSET}/v/{n}.jpg" for n in (2, 3)]
+    assert find_left_over(new, old) == [] == find_left_over(old, old)
 
 
 def test_two_machines_publish_the_halves_of_a_subset(tmp_path: Path, place: str) -> None:

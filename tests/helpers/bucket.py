@@ -12,6 +12,7 @@ from saco_data.sandbox.threads import serve_in_thread
 
 BUCKET = "prepared"
 PLACE = f"s3://{BUCKET}/silver"
+GOOGLE_PLACE = f"gs://{BUCKET}/silver"
 
 
 class Door:

@@ -177,10 +177,14 @@ def result_of(settings: Settings) -> dict[str, Any]:
     }
 
 
-def survive(field: Field, faults: int, kinds: Mapping[str, Callable[[], bool]]) -> None:
+def survive(
+    field: Field, faults: int, kinds: Mapping[str, Callable[[], bool]], seconds: float = 0.0
+) -> Counter[str]:
     """Disturbs runs until there were so many faults, in rounds that each end in a whole copy.
 
     `kinds`: what injects a fault, by its name; it returns whether there was something to disturb.
+    `seconds`: at most, between two faults, where half the time of a quiet run is less. Returns how
+    many there were of each kind.
     """
     seed = choose_seed()
     print(f"\n{faults} faults, SACO_SEED={seed}")
@@ -194,7 +198,7 @@ def survive(field: Field, faults: int, kinds: Mapping[str, Callable[[], bool]]) 
         left = min(dice.randint(1, MOST_IN_A_ROUND), faults - seen.total())
         field.start()
         while True:
-            code = field.wait(dice.uniform(0, span / 2) if left else 600)
+            code = field.wait(dice.uniform(0, max(span / 2, seconds)) if left else 600)
             if code is None:
                 assert left, f"seed {seed}: the run does not end"
                 kind = dice.choice(sorted(kinds))
@@ -217,6 +221,7 @@ def survive(field: Field, faults: int, kinds: Mapping[str, Callable[[], bool]]) 
         assert field.wait(600) == 0
         assert field.mounts.server.requests.total() == asked, f"seed {seed}"
         print(f"{dict(seen)} in {field.round} rounds, all equal", flush=True)
+    return seen
 
 
 @contextlib.contextmanager

@@ -10,9 +10,8 @@ import shutil
 import socket
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -22,7 +21,11 @@ from distributed import Future as DaskFuture
 from distributed.deploy.spec import SpecCluster
 
 from saco_data.executors import NodeLost
+from saco_data.executors.cluster import placement
 from saco_data.executors.cluster.node_note import NoteWriter, Work
+from saco_data.executors.cluster.placement import Growth
+from saco_data.executors.cluster.start import Started
+from saco_data.executors.cluster.task import Task, number_of
 from saco_data.executors.cluster.worker import Answer, Expected, NodePool, run_task
 from saco_data.media import fixture
 from saco_data.model.errors import Incomplete
@@ -37,21 +40,10 @@ MOST_SENDS = 4
 STARTS = 3
 # So many refused nodes, none of them accepted: the cluster does not fit this installation.
 MOST_REFUSED = 3
-Start = Callable[[Path], tuple[SpecCluster | None, Client]]
-
-
-@dataclass
-class _Task:
-    """A call under way: `content` is the pickled call or its file."""
-
-    number: int
-    name: str
-    content: bytes | Path
-    # How long a worker process may take; None: a call that uses the pool of its node by itself.
-    seconds: float | None
-    future: Future[Any]
-    sends: int = 0
-    running: DaskFuture[Any] | None = None
+# How often it is looked for nodes that can take an archive.
+LOOK_SECONDS = 1.0
+STOP_SECONDS = 10.0
+Start = Callable[[Path], Started]
 
 
 class ClusterExecutor:
@@ -69,11 +61,14 @@ class ClusterExecutor:
         self._pool = f"saco-{self._run}"
         self._client: Client | None = None
         self._cluster: SpecCluster | None = None
-        self._tasks: dict[int, _Task] = {}
+        self._tasks: dict[int, Task] = {}
         self._count = 0
         self._is_closed = False
         self._problem = ""
         self._note: NoteWriter | None = None
+        self._growth = Growth(None)
+        self._placing: threading.Thread | None = None
+        self._look = threading.Event()
         self._hosts: dict[str, str] = {}
         self._refused: set[str] = set()
         self._accepted: set[str] = set()
@@ -112,12 +107,15 @@ class ClusterExecutor:
         self._require_cluster()
         with self._changed:
             self._count += 1
-            task = _Task(self._count, name, payload, seconds, future)
+            task = Task(self._count, name, payload, seconds, future)
             self._tasks[task.number] = task
         if len(payload) > MOST_BYTES:
             task.content = self._folder / "tasks" / str(task.number)
             task.content.write_bytes(payload)
-        self._send(task)
+        if task.is_whole:
+            self._look.set()
+        else:
+            self._send(task)
         return future
 
     def close(self, *, now: bool = False) -> None:
@@ -130,6 +128,9 @@ class ClusterExecutor:
             unfinished, self._tasks = list(self._tasks.values()), {}
             client, self._client = self._client, None
             self._changed.notify_all()
+        if self._placing:
+            self._look.set()
+            self._placing.join(STOP_SECONDS)
         for task in unfinished:
             task.future.cancel()
         if client is not None:
@@ -149,6 +150,8 @@ class ClusterExecutor:
         )
         self._client = self._start_nodes(NodePool(self._run, expected))
         self._note = NoteWriter(self._folder, self._find_work)
+        self._placing = threading.Thread(target=self._keep_placing, name="placing", daemon=True)
+        self._placing.start()
 
     def _start_nodes(self, pool: NodePool) -> Client:
         """A client of the started cluster. Raises Incomplete where nodes are lost again and again.
@@ -158,7 +161,8 @@ class ClusterExecutor:
         lost: BaseException | None = None
         for _ in range(STARTS):
             (self._folder / "tasks").mkdir()
-            self._cluster, client = self._start_cluster(self._folder)
+            self._cluster, client, adaptive = self._start_cluster(self._folder)
+            self._growth = Growth(adaptive)
             try:
                 client.register_plugin(pool)
                 return client
@@ -182,11 +186,54 @@ class ClusterExecutor:
         for address, keys in client.processing().items():
             here = work.setdefault(self._hosts.get(address, address), Counter())
             for key in keys:
-                number = int(str(key).split("-")[-2])
+                number = number_of(key, self._run)
                 with self._changed:
-                    task = self._tasks.get(number)
+                    task = self._tasks.get(number) if number else None
                 here.update([task.name] if task else [])
         return work
+
+    def _keep_placing(self) -> None:
+        """Gives whole archives to nodes until the end, also as nodes come. Runs in a thread."""
+        has_asked = False
+        while (client := self._client) is not None:
+            with self._changed:
+                whole = [task for task in self._tasks.values() if task.is_whole]
+            if whole or has_asked:
+                has_asked = bool(whole)
+                try:
+                    self._place(client, whole)
+                except Exception as error:
+                    # A scheduler that does not answer now may answer at the next look.
+                    _log.info("no archive is given to a node now (%s)", type(error).__name__)
+            self._look.wait(LOOK_SECONDS)
+            self._look.clear()
+
+    def _place(self, client: Client, whole: Sequence[Task]) -> None:
+        nodes = self._growth.ask_for(len(whole))
+        self._look_for_scheduler()
+        if self._problem:
+            for task in whole:
+                if task.running is None:
+                    self._fail(task, NodeLost(self._problem))
+            return
+        threads = {
+            address: count
+            for address, count in client.nthreads().items()
+            if address not in self._refused
+        }
+        places = {
+            number: address
+            for address, keys in client.processing().items()
+            for key in keys
+            if (number := number_of(key, self._run)) is not None
+        }
+        loads, lost = placement.find_loads(whole, threads, places)
+        for task in lost:
+            # Dask would keep it for its node. It is sent anew when it has ended.
+            if task.running:
+                task.running.cancel()
+        for task in placement.place(whole, threads, loads, nodes):
+            self._send(task)
 
     def _stop(self, client: Client) -> None:
         # Whatever is gone already needs no end.
@@ -212,7 +259,7 @@ class ClusterExecutor:
         if client is not None and client.status != "running":
             self._problem = "the scheduler of the cluster has ended"
 
-    def _send(self, task: _Task) -> None:
+    def _send(self, task: Task) -> None:
         client = self._client
         task.sends += 1
         if client is None:
@@ -224,15 +271,17 @@ class ClusterExecutor:
                 self._pool,
                 task.content,
                 task.seconds,
-                key=f"{task.name}-{self._run}-{task.number}-{task.sends}",
+                key=task.key(self._run),
                 pure=False,
+                workers=[task.address] if task.address else None,
+                allow_other_workers=bool(task.address),
             )
         except Exception as error:
             self._fail(task, NodeLost(f"the cluster took no task ({type(error).__name__})"))
             return
         task.running.add_done_callback(partial(self._settle, task))
 
-    def _settle(self, task: _Task, running: DaskFuture[Any]) -> None:
+    def _settle(self, task: Task, running: DaskFuture[Any]) -> None:
         """Takes an answer, or sends the task again. Runs in Dask's one thread for this."""
         try:
             answer = running.result()
@@ -260,17 +309,20 @@ class ClusterExecutor:
         else:
             self._fail(task, result)
 
-    def _again(self, task: _Task, why: str) -> None:
+    def _again(self, task: Task, why: str) -> None:
         self._look_for_scheduler()
         if self._problem or task.sends >= MOST_SENDS or self._client is None:
             self._fail(task, NodeLost(why))
+        elif task.is_whole:
+            task.running, task.is_missed = None, False
+            self._look.set()
         else:
             self._send(task)
 
-    def _fail(self, task: _Task, error: BaseException) -> None:
+    def _fail(self, task: Task, error: BaseException) -> None:
         self._end(task, lambda: task.future.set_exception(error))
 
-    def _end(self, task: _Task, settle: Callable[[], object]) -> None:
+    def _end(self, task: Task, settle: Callable[[], object]) -> None:
         """Settles a task once; after `close` it was cancelled already."""
         with self._changed:
             is_open = task.number in self._tasks
@@ -284,6 +336,8 @@ class ClusterExecutor:
         with self._changed:
             self._tasks.pop(task.number, None)
             self._changed.notify_all()
+        if task.is_whole:
+            self._look.set()
 
     def _refuse(self, answer: Answer) -> None:
         """Ends a node that makes other bytes than this machine, and says why."""

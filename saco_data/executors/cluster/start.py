@@ -13,10 +13,11 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import dask
 from distributed import Client, Scheduler, Security
+from distributed.deploy.adaptive import Adaptive
 from distributed.deploy.spec import ProcessInterface, SpecCluster
 
 from saco_data.config.keys import SlurmKeys
@@ -40,6 +41,14 @@ _SCHEDULER: dict[str, Any] = {"protocol": "tls", "dashboard": False, "dashboard_
 _NODE = {"DASK_DISTRIBUTED__WORKER__HTTP__ROUTES": "[]"}
 # The node's own disk, for what Dask may put aside.
 _SCRATCH = '"${SACO_SCRATCH:-${SLURM_TMPDIR:-${TMPDIR:-/tmp}}}"'
+
+
+class Started(NamedTuple):
+    """A started cluster and its client. `adaptive`: what asks for its nodes; None: nobody does."""
+
+    cluster: SpecCluster | None
+    client: Client
+    adaptive: Adaptive | None
 
 
 class LocalNode(ProcessInterface):
@@ -110,7 +119,7 @@ def _configured() -> Iterator[None]:
         yield
 
 
-def start_local(width: int, folder: Path) -> tuple[SpecCluster, Client]:
+def start_local(width: int, folder: Path) -> Started:
     """A cluster of one node, this machine, with `width` worker processes."""
     security = tls.make_certificate(folder / "tls")
     node = {
@@ -128,11 +137,11 @@ def start_local(width: int, folder: Path) -> tuple[SpecCluster, Client]:
             silence_logs=logging.CRITICAL,
         )
     # Together with the node itself, which starts its program again.
-    cluster.adapt(minimum=1, maximum=1)
-    return cluster, _wait_for_node(Client(cluster), folder)
+    adaptive = cluster.adapt(minimum=1, maximum=1)
+    return Started(cluster, _wait_for_node(Client(cluster), folder), adaptive)
 
 
-def start_slurm(keys: SlurmKeys, folder: Path) -> tuple[SpecCluster, Client]:
+def start_slurm(keys: SlurmKeys, folder: Path) -> Started:
     """A cluster of SLURM jobs of one node each, as many as the work needs; they may come later."""
     security = tls.make_certificate(folder / "tls")
     variables = {**python_path(), **_NODE}
@@ -168,14 +177,14 @@ def start_slurm(keys: SlurmKeys, folder: Path) -> tuple[SpecCluster, Client]:
     except BaseException:
         cluster.close()
         raise
-    cluster.adapt(
+    adaptive = cluster.adapt(
         minimum_jobs=min(keys.minimum_nodes, keys.nodes),
         maximum_jobs=keys.nodes,
         interval="2s",
         wait_count=15,
         target_duration="60s",
     )
-    return cluster, Client(cluster)
+    return Started(cluster, Client(cluster), adaptive)
 
 
 def import_slurm_cluster() -> Any:
@@ -189,7 +198,7 @@ def import_slurm_cluster() -> Any:
     return SLURMCluster
 
 
-def connect(address: str, folder: Path) -> tuple[None, Client]:
+def connect(address: str, folder: Path) -> Started:
     """A client of a scheduler that the user started. Raises Incomplete where none answers."""
     security = tls.find_certificate() if address.startswith("tls:") else None
     try:
@@ -200,7 +209,7 @@ def connect(address: str, folder: Path) -> tuple[None, Client]:
             item=address,
             remedy="Start it (`dask scheduler`), or correct `executor` in the config",
         ) from error
-    return None, _wait_for_node(client, folder)
+    return Started(None, _wait_for_node(client, folder), None)
 
 
 def _wait_for_node(client: Client, folder: Path) -> Client:
