@@ -174,7 +174,7 @@ NOISE = {
 }
 FASTSTART = Video(muxer={"movflags": "faststart"})
 
-NAMES = [*VIDEOS, "edit_in_the_middle.mp4", *CUT, *NOISE]
+NAMES = [*VIDEOS, "edit_in_the_middle.mp4", "unknown_depth.mp4", *CUT, *NOISE]
 NOT_FOR_OPENCV = {"interlaced.mp4", "av1.mp4", "edit_list.mp4"}
 INTACT = [name for name in VIDEOS if name not in NOT_FOR_OPENCV]
 
@@ -193,6 +193,8 @@ def make(name: str, folder: Path) -> Path:
         path.write_bytes(noisy(data, int(len(data) * share), length))
     elif name == "edit_in_the_middle.mp4":
         path.write_bytes(_edited(make("h264_b_frames.mp4", folder).read_bytes()))
+    elif name == "unknown_depth.mp4":
+        path.write_bytes(_without_depth(make("h264_b_frames.mp4", folder).read_bytes()))
     else:
         (FASTSTART if name == "faststart.mp4" else VIDEOS[name]).write(path)
     return path
@@ -215,6 +217,19 @@ def _edited(data: bytes) -> bytes:
     start = int.from_bytes(data[header + 4 : header + 8], "big") + 15 * per_frame
     edit = duration.to_bytes(4, "big") + start.to_bytes(4, "big")
     return data[:header] + edit + data[header + 8 :]
+
+
+def _without_depth(data: bytes) -> bytes:
+    """The parameter set in the file's header cut where it says how deep pictures are reordered."""
+    begin = data.index(b"avcC") + 4 + 8
+    length = int.from_bytes(data[begin - 2 : begin], "big")
+    bits = "".join(f"{byte:08b}" for byte in data[begin : begin + length])
+    # A flag, what it announces (1, 0, 0, 8, 8, depth 2, 4 pictures; Exp-Golomb), and the stop bit.
+    restriction = "1" + "1" + "1" + "1" + "0001001" + "0001001" + "011" + "00101" + "1"
+    at = bits.rindex(restriction)
+    assert not bits[at + len(restriction) :].strip("0")
+    bits = f"{bits[:at]}01".ljust(8 * length, "0")
+    return data[:begin] + int(bits, 2).to_bytes(length, "big") + data[begin + length :]
 
 
 def write_long(path: Path, seconds: int, *, rate: int, size: tuple[int, int], gop: int) -> Path:

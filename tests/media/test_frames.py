@@ -14,7 +14,9 @@ import numpy as np
 import pytest
 from av.video.reformatter import Interpolation
 
+from saco_data.media.decode import open_video
 from saco_data.media.frames import Frame, FrameError, FrameFailure, extract, probe, versions
+from saco_data.media.packet_index import open_for_index
 from saco_data.model.reasons import Reason
 from tests.media import corpus
 
@@ -284,6 +286,21 @@ def test_probe_is_a_fingerprint(folder: Path) -> None:
     assert (got["fps"], got["frames"], got["start_pts"]) == (6.0, 30, 0)
     assert got["duration"] == pytest.approx(5.0, abs=0.2)
     assert probe(corpus.make("edit_in_the_middle.mp4", folder))["frames"] == 30
+
+
+@pytest.mark.parametrize("name", corpus.NAMES)
+def test_a_quick_opening_finds_no_deeper_reordering(name: str, folder: Path) -> None:
+    path = corpus.make(name, folder)
+    with open_video(path) as (_, usual), open_for_index(path) as (_, quick):
+        assert quick.codec_context.reorder_depth <= usual.codec_context.reorder_depth
+        assert quick.codec_context.field_order == usual.codec_context.field_order
+
+
+def test_a_quick_opening_decodes_nothing(folder: Path) -> None:
+    for name, is_quick in (("h264_b_frames.mp4", True), ("no_count.mp4", False)):
+        with open_for_index(corpus.make(name, folder)) as (_, stream):
+            # Only the decoder knows it.
+            assert (stream.codec_context.pix_fmt is None) is is_quick
 
 
 @pytest.mark.parametrize("name", corpus.NAMES)
