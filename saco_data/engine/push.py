@@ -78,6 +78,12 @@ def push(settings: Settings, place: str, names: Sequence[str]) -> Pushed:
                     item=subset.id,
                     remedy="Name the other subsets; copy this one with rsync",
                 )
+            if subset.manifest.shard_files is not None:
+                raise UsageError(
+                    f"its licence ({subset.manifest.licence}) does not let it be passed on",
+                    item=subset.id,
+                    remedy="Name the other subsets",
+                )
         require_conditions(store)
         for subset in begun:
             done.subsets.append(publish(subset, ledger, store))
