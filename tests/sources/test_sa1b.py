@@ -97,7 +97,7 @@ def offer(mounts: Mounts, number: int, content: bytes) -> None:
 
 
 def asked(mounts: Mounts, number: int) -> int:
-    return mounts.server.requests[f"/links/{archive(number)}"]
+    return mounts.server.requests[f"/sa1b/{archive(number)}"]
 
 
 def test_files_lie_in_flat_folders_with_an_inventory_a_shard(mounts: Mounts) -> None:

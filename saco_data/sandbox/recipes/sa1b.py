@@ -40,7 +40,7 @@ class Sa1b(Recipe):
 
     def mount(self, subset: MiniatureSubset, mounts: Mounts) -> None:
         """See `Recipe.mount`."""
-        cdn = mounts.servers["sa1b"] = LinksCdn(mounts.server)
+        cdn = mounts.servers["sa1b"] = LinksCdn(mounts.server, "/sa1b/")
         for shard in range(SHARDS):
             folder = f"sa_{shard:06d}/"
             own = {name: raw for name, raw in subset.raw.items() if name.startswith(folder)}
