@@ -3,13 +3,15 @@
     python benchmarks/plain_scripts.py STEP PLACES.json
 
 Used by `whole.py`. Videos come by the sources' own clients, archives are unpacked in full, OpenCV
-opens the video once for each frame, processes share the pictures. As there, what failed is left
-out of the annotations, and nothing is checked, synced or resumed.
+opens the video once for each frame, processes share the pictures. Each step loads the libraries
+that the official script loads and starts as many processes and threads. As there, what failed is
+left out of the annotations, and nothing is checked, synced or resumed.
 """
 
 from __future__ import annotations
 
 import csv
+import importlib
 import json
 import os
 import subprocess
@@ -22,6 +24,8 @@ from pathlib import Path
 from typing import Any
 
 Places = dict[str, Any]  # see `whole.places_of`
+PROCESSES = 16  # of FathomNet, and threads of DROID
+MORE_PROCESSES = 20  # of the archives and NGA
 VIDEOS = ("droid", "sav", "ego4d", "yt1b")
 UNPACKED = ("geode", "bdd100k", "food_rec")
 STEPS = (
@@ -38,6 +42,7 @@ def main() -> None:
     """Does one step."""
     step, places = sys.argv[1], json.loads(Path(sys.argv[2]).read_text())
     _, _, subset = step.rpartition("-")
+    load_libraries(step)
     Path(places["out"], subset).mkdir(parents=True, exist_ok=True)
     if step.startswith("download-"):
         {"droid": droid, "sav": sav, "ego4d": ego4d, "yt1b": yt1b}[subset](places)
@@ -47,6 +52,25 @@ def main() -> None:
         preprocess(places, subset)
     else:
         {"nga": nga, "inaturalist": inaturalist, "fathomnet": fathomnet}[subset](places)
+
+
+def load_libraries(step: str) -> None:
+    """Loads what the official script of a step imports, used or not."""
+    if step not in ("inaturalist", "fathomnet"):
+        import_all("cv2", "matplotlib.pyplot", "numpy", "yaml", "PIL.Image", "pycocotools.mask")
+    if step.startswith("download-"):
+        import_all("yt_dlp")
+    if step in (*UNPACKED, "nga"):
+        import_all("pandas")
+    if step in ("nga", "fathomnet"):
+        import_all("requests")
+    import_all("tqdm")
+
+
+def import_all(*names: str) -> None:
+    """Imports modules."""
+    for name in names:
+        importlib.import_module(name)
 
 
 def pictures_of(places: Places, subset: str) -> list[dict[str, Any]]:
@@ -90,19 +114,22 @@ def video_path(places: Places, subset: str, video: str) -> Path:
 
 
 def droid(places: Places) -> None:
-    """One `gsutil` process for each video."""
-    for video in videos_of(places, "droid"):
-        command = ["gsutil", "cp", places["droid_objects"][video], str(folder_of(places, "droid"))]
+    """One `gsutil` process for each video, 16 at a time."""
+
+    def download(video: str) -> None:
+        to = folder_of(places, "droid") / video
+        command = ["gsutil", "cp", places["droid_objects"][video], str(to)]
         subprocess.run(command, capture_output=True, check=False)
-        got = folder_of(places, "droid") / places["droid_objects"][video].rpartition("/")[2]
-        if got.is_file():
-            got.rename(folder_of(places, "droid") / video)
+
+    with ThreadPoolExecutor(PROCESSES) as threads:
+        list(threads.map(download, videos_of(places, "droid")))
     prune_videos(places, "droid")
 
 
 def sav(places: Places) -> None:
     """The whole archive, then all that is in it."""
-    unpack(fetch(places["sav_url"], folder_of(places, "sav") / "videos_fps_6.tar"))
+    archive = wget(places["sav_url"], folder_of(places, "sav") / "videos_fps_6.tar")
+    subprocess.run(["tar", "-xf", archive.name], cwd=archive.parent, check=True)
     prune_videos(places, "sav")
 
 
@@ -136,7 +163,7 @@ def yt1b(places: Places) -> None:
         with yt_dlp.YoutubeDL(options) as client:
             client.download([f"https://www.youtube.com/watch?v={video}"])
 
-    with ThreadPoolExecutor(4) as threads:
+    with ThreadPoolExecutor() as threads:
         list(threads.map(download, videos_of(places, "yt1b")))
     prune_videos(places, "yt1b")
 
@@ -184,6 +211,8 @@ def extract_frame(job: tuple[str, int, tuple[int, int], str]) -> None:
             image = image.resize((width, height))
         Path(to).parent.mkdir(parents=True, exist_ok=True)
         image.save(to)
+        with Image.open(to) as written:
+            written.convert("RGB")
 
 
 def preprocess(places: Places, subset: str) -> None:
@@ -207,7 +236,7 @@ def copy_all(places: Places, subset: str, by_name: dict[str, Path]) -> None:
     """Copies the pictures that the annotations name, by a pool."""
     to = images_of(places, subset)
     names = {each["file_name"] for each in pictures_of(places, subset)} & by_name.keys()
-    with Pool(os.cpu_count()) as pool:
+    with Pool(MORE_PROCESSES) as pool:
         pool.starmap(copy, [(by_name[name], to / name) for name in sorted(names)])
     prune(places, subset, lambda each: (to / each["file_name"]).is_file())
 
@@ -227,7 +256,7 @@ def images_of(places: Places, subset: str) -> Path:
 
 
 def nga(places: Places) -> None:
-    """The catalogue, one request for each picture, then a pool that resizes."""
+    """The catalogue, one request for each picture, a pool that measures, another that resizes."""
     wanted = {each["file_name"]: each for each in pictures_of(places, "nga")}
     to = images_of(places, "nga")
     table = fetch(places["nga_catalogue"], to.parent / "published_images.csv")
@@ -239,12 +268,25 @@ def nga(places: Places) -> None:
         side = sides.get(uuid)
         size = f"!{side},{side}" if side else "full"
         jobs.append((f"{places['nga_iiif']}/{uuid}/full/{size}/0/default.jpg", to / name))
-    with Pool(os.cpu_count()) as pool:
-        pool.starmap(fetch, jobs)
-        pool.starmap(
-            resize, [(to / name, each["width"], each["height"]) for name, each in wanted.items()]
-        )
+    sizes = [(to / name, each["width"], each["height"]) for name, each in wanted.items()]
+    for work, given in (
+        (fetch, jobs),
+        (open_picture, [size[:1] for size in sizes]),
+        (resize, sizes),
+    ):
+        with Pool(MORE_PROCESSES) as pool:
+            pool.starmap(work, given)
     prune(places, "nga", lambda each: (to / each["file_name"]).is_file())
+
+
+def open_picture(path: Path) -> tuple[int, int] | None:
+    """The size of a picture, if it is there."""
+    from PIL import Image
+
+    if not path.is_file():
+        return None
+    with Image.open(path) as image:
+        return image.size
 
 
 def resize(path: Path, width: int, height: int) -> None:
@@ -260,18 +302,21 @@ def resize(path: Path, width: int, height: int) -> None:
 def inaturalist(places: Places) -> None:
     """The whole archive, all that is in it, then the copies."""
     raw = Path(places["out"], "inaturalist", "raw")
-    archive = fetch(places["inaturalist_archive"], raw.parent / "train_val_images.tar.gz")
-    unpack(archive, raw)
-    mapping = json.loads(fetch(places["inaturalist_mapping"], raw.parent / "map.json").read_text())
-    found = {name: raw / "train_val_images" / member for name, member in mapping.items()}
-    copy_all(places, "inaturalist", {name: path for name, path in found.items() if path.is_file()})
+    unpack(wget(places["inaturalist_archive"], raw.parent / "train_val_images.tar.gz"), raw)
+    mapping = json.loads(wget(places["inaturalist_mapping"], raw.parent / "map.json").read_text())
+    to = images_of(places, "inaturalist")
+    for name, member in mapping.items():
+        path = raw / "train_val_images" / member
+        if path.is_file():
+            copy(path, to / name)
+    prune(places, "inaturalist", lambda each: (to / each["file_name"]).is_file())
 
 
 def fathomnet(places: Places) -> None:
     """One request for the record of each picture and one for the picture, by a pool."""
     to = images_of(places, "fathomnet")
     names = sorted({each["file_name"] for each in pictures_of(places, "fathomnet")})
-    with Pool(os.cpu_count()) as pool:
+    with Pool(PROCESSES) as pool:
         pool.map(partial(fathomnet_one, to), names)
     prune(places, "fathomnet", lambda each: (to / each["file_name"]).is_file())
 
@@ -295,6 +340,12 @@ def fetch(url: str, to: Path) -> Path:
         if answer.status_code == 200:
             with to.open("wb") as file:
                 file.writelines(answer.iter_content(1 << 20))
+    return to
+
+
+def wget(url: str, to: Path) -> Path:
+    """Writes what a URL answers, by wget."""
+    subprocess.run(["wget", "--quiet", "-O", str(to), url], check=True)
     return to
 
 

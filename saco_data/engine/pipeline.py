@@ -7,6 +7,7 @@ main thread, which records and reports them, and concludes each subset that has 
 from __future__ import annotations
 
 import copy
+import importlib
 import queue
 import threading
 import time
@@ -139,6 +140,9 @@ class Pipeline:
             self.reporter.begin(result.steps)
             if self._will_process(planned.steps):
                 self.executor.start()
+            if self.stages.fetch and planned.steps.products(Decision.FETCH):
+                for name in subset.source.modules():
+                    importlib.import_module(name)
             return SubsetRun(
                 subset,
                 planned.steps,

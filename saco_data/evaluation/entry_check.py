@@ -14,7 +14,6 @@ from saco_data.evaluation.segmentations import (
     BadSegmentation,
     Box,
     Rle,
-    as_coco,
     box_of,
     coco,
     fills,
@@ -112,12 +111,12 @@ class Checker:
     def look_at_size(self, number: int, image: Any, at: int, rle: Rle) -> None:
         """Notes a mask that has not the size of its picture, or is empty."""
         height, width = self.truth.size(at)
-        if not rle.counts:
+        if not rle["counts"]:
             self.findings.add("empty_mask", number, image)
-        if height is None or (rle.height, rle.width) == (height, width):
+        if height is None or rle["size"] == (height, width):
             return
-        kind = "size_swapped" if (rle.width, rle.height) == (height, width) else "size_differs"
-        note = f"The first: [{rle.height}, {rle.width}] where the picture is [{height}, {width}]"
+        kind = "size_swapped" if rle["size"] == (width, height) else "size_differs"
+        note = f"The first: {list(rle['size'])} where the picture is [{height}, {width}]"
         self.findings.add(kind, number, image, note)
 
     def box(self, number: int, image: Any, at: int, box: Box | None, rle: Rle | None) -> Box:
@@ -125,7 +124,7 @@ class Checker:
         height, width = self.truth.size(at)
         if box is None:
             assert rle is not None
-            x, y, w, h = map(float, coco().toBbox(as_coco(rle)))
+            x, y, w, h = map(float, coco().toBbox(rle))
             if self.lenient and height and width:
                 self.findings.add("pixel_box_converted", number, image)
                 return x / width, y / height, w / width, h / height
@@ -178,7 +177,7 @@ class Checker:
             each
             for truth in (self.truth, *self.others)
             for each in truth.shapes.get(int(truth.ids.positions([image])[0]), [])
-            if isinstance(each, Rle)
+            if isinstance(each, dict)
         ]
         if is_rle or meets(rle, truths):
             self.findings.add("broken_rle", number, image)

@@ -6,6 +6,7 @@ or would never end on is an AnnotationError that names the entry.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,6 @@ import numpy as np
 
 from saco_data.dataset import raw_json
 from saco_data.evaluation import rle_check, truth_annotations, truth_images
-from saco_data.evaluation.segmentations import Rle
 from saco_data.evaluation.truth_annotations import Mask, Shape, Where
 from saco_data.evaluation.truth_file import AGAIN
 from saco_data.evaluation.truth_images import Images
@@ -99,9 +99,9 @@ def _group(truth: GroundTruth, masks: list[Mask]) -> None:
 def _check_runs(truth: GroundTruth) -> None:
     shapes = [(at, each) for at, group in truth.shapes.items() for each in group]
     for start in range(0, len(shapes), _BATCH):
-        part = [(at, each) for at, each in shapes[start : start + _BATCH] if isinstance(each, Rle)]
+        part = [(at, each) for at, each in shapes[start : start + _BATCH] if isinstance(each, dict)]
         verdicts = rle_check.check(
-            [each.counts for _, each in part], [each.height * each.width for _, each in part]
+            [each["counts"] for _, each in part], [math.prod(each["size"]) for _, each in part]
         )
         for at in np.flatnonzero(verdicts)[:1]:
             name = plain(str(truth.ids.value(part[at][0])))

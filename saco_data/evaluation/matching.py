@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from saco_data.evaluation.assignment import linear_sum_assignment
 from saco_data.evaluation.ground_truth import Shape
-from saco_data.evaluation.segmentations import Rle, as_coco, coco
+from saco_data.evaluation.segmentations import coco
 from saco_data.model.errors import SacoError
 
 # Ten thresholds; the ninth is 0.8999999999999999, as for the official evaluator.
@@ -52,7 +52,7 @@ def count(work: Sequence[Work], jobs: int = 1) -> NDArray[np.int32]:
 
 
 def _size(shape: Shape) -> int:
-    return len(shape.counts) if isinstance(shape, Rle) else 4
+    return len(shape["counts"]) if isinstance(shape, dict) else 4
 
 
 def _chunks(sizes: NDArray[np.int64], jobs: int) -> list[slice]:
@@ -66,10 +66,9 @@ def _chunks(sizes: NDArray[np.int64], jobs: int) -> list[slice]:
 def _scores(work: Work) -> list[float]:
     """The IoUs of the assigned pairs."""
     _, predictions, truth = work
-    if isinstance(truth[0], Rle):
-        rows: Any = [as_coco(each) for each in predictions if isinstance(each, Rle)]
-        columns: Any = [as_coco(each) for each in truth if isinstance(each, Rle)]
-    else:
+    rows: Any = predictions
+    columns: Any = truth
+    if not isinstance(truth[0], dict):
         rows, columns = np.array(predictions, float), np.array(truth, float)
     ious = coco().iou(rows, columns, [0] * len(truth))
     # Where each has its best partner for itself, that is the assignment.

@@ -7,6 +7,7 @@ other entry is read again as plain data, and each entry is looked at by itself.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,22 +22,17 @@ from saco_data.evaluation.files import Elsewhere
 from saco_data.evaluation.findings import Findings, PredictionError, refuse
 from saco_data.evaluation.ground_truth import GroundTruth, Shape
 from saco_data.evaluation.json_slices import NotAnArray, slices
-from saco_data.evaluation.segmentations import Box, Rle, Side
+from saco_data.evaluation.segmentations import Box, Rle
 from saco_data.storage import untrusted_json
 
 THRESHOLD = 0.5  # scores from here on count
-
-
-class _Rle(msgspec.Struct, gc=False):
-    size: tuple[Side, Side]
-    counts: str
 
 
 class _Entry(msgspec.Struct, gc=False):
     image_id: int
     category_id: int
     score: float
-    segmentation: _Rle
+    segmentation: Rle
     bbox: tuple[float, float, float, float] | msgspec.UnsetType = msgspec.UNSET
 
 
@@ -110,7 +106,7 @@ class _Reader:
     categories: frozenset[Any]
     lenient: bool
     check: bool
-    _seen: dict[int, dict[int, tuple[Any, Shape] | set[Any]]] = field(default_factory=dict)
+    _seen: dict[int, dict[int, tuple[Any, ...] | set[Any]]] = field(default_factory=dict)
 
     def take(self, first: int, batch: list[_Entry]) -> None:
         """Entries of the usual form."""
@@ -140,22 +136,21 @@ class _Reader:
                 self.found.dropped += 1
                 continue
             self.found.predicted.add(at)
-            height, width = each.segmentation.size
-            rle = Rle(height, width, each.segmentation.counts)
-            box = None if each.bbox is msgspec.UNSET else each.bbox
+            rle = each.segmentation
             if each.score > 1:
                 add("large_score", number, each.image_id)
             shape: Shape = rle
             if boxes:
+                box = None if each.bbox is msgspec.UNSET else each.bbox
                 shape = self.checker.box(number, each.image_id, at, box, rle)
-            elif (height, width) != size or not rle.counts:
+            elif rle["size"] != size or not rle["counts"]:
                 self.checker.look_at_size(number, each.image_id, at, rle)
             self._keep(number, each.image_id, at, each.category_id, each.score, shape)
 
     def _whole(self, kept: list[tuple[int, _Entry, int]]) -> list[bool]:
         masks = [each.segmentation for _, each, _ in kept]
-        pixels = [each.size[0] * each.size[1] for each in masks]
-        verdicts = rle_check.check([each.counts for each in masks], pixels)
+        pixels = [math.prod(each["size"]) for each in masks]
+        verdicts = rle_check.check([each["counts"] for each in masks], pixels)
         for at in np.flatnonzero(verdicts):
             number, entry, _ = kept[at]
             note = f"The first: {rle_check.WORDS[int(verdicts[at])]}"
@@ -190,18 +185,18 @@ class _Reader:
         group.append((category, shape))
 
     @staticmethod
-    def _is_new(seen: dict[int, tuple[Any, Shape] | set[Any]], category: Any, shape: Shape) -> bool:
+    def _is_new(seen: dict[int, tuple[Any, ...] | set[Any]], category: Any, shape: Shape) -> bool:
         """Whether no equal entry was seen. A whole mask is hashed only if another ends as it."""
-        mine = (category, shape)
-        end = (
-            hash((category, *shape[:-1], shape[-1][-24:])) if isinstance(shape, Rle) else hash(mine)
-        )
-        others = seen.get(end)
-        if others is None:
-            seen[end] = mine
+        mine: tuple[Any, ...] = (category, shape)
+        end = mine
+        if isinstance(shape, dict):
+            mine = (category, shape["size"], shape["counts"])
+            end = (category, shape["size"], shape["counts"][-24:])
+        others = seen.setdefault(hash(end), mine)
+        if others is mine:
             return True
         if not isinstance(others, set):
-            seen[end] = others = {others}
+            seen[hash(end)] = others = {others}
         if mine in others:
             return False
         others.add(mine)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, TypedDict
 
 import msgspec
 
@@ -19,11 +19,10 @@ MAX_PIXELS = 1 << 31  # pycocotools counts pixels in 32 bits
 Side = Annotated[int, msgspec.Meta(ge=0, le=46_340)]
 
 
-class Rle(NamedTuple):
-    """A compressed RLE; `counts` as COCO writes it."""
+class Rle(TypedDict):
+    """A compressed RLE as COCO writes it and pycocotools takes it; `size` is [height, width]."""
 
-    height: int
-    width: int
+    size: tuple[Side, Side]
     counts: str
 
 
@@ -52,8 +51,7 @@ def rle_of(segmentation: Any, height: int | None, width: int | None) -> Rle:
         if isinstance(segmentation, dict):
             counts = segmentation.get("counts")
             if isinstance(counts, str):
-                size = _size(segmentation.get("size"))
-                return Rle(*size, counts)
+                return Rle(size=_size(segmentation.get("size")), counts=counts)
             if isinstance(counts, list):
                 _check_runs(counts)
                 # pycocotools uses the size of the picture here.
@@ -61,14 +59,14 @@ def rle_of(segmentation: Any, height: int | None, width: int | None) -> Rle:
                     height, width = _size(segmentation.get("size"))
                 size = (height, width)
                 made = mask.frPyObjects({"size": list(size), "counts": counts}, *size)
-                return Rle(*size, made["counts"].decode())
+                return Rle(size=size, counts=made["counts"].decode())
             raise BadSegmentation("its counts are neither text nor a list of runs")
         if isinstance(segmentation, list) and segmentation:
             if height is None or width is None:
                 raise BadSegmentation("a polygon needs the height and width of its picture")
             _check_polygons(segmentation)
             made = mask.merge(mask.frPyObjects(segmentation, height, width))
-            return Rle(height, width, made["counts"].decode())
+            return Rle(size=(height, width), counts=made["counts"].decode())
     except (TypeError, ValueError, OverflowError, KeyError, IndexError) as error:
         if isinstance(error, BadSegmentation):
             raise
@@ -94,7 +92,8 @@ def box_of(value: Any) -> Box | None:
 
 def fills(rle: Rle) -> bool:
     """Whether the runs add up to height x width; an empty text is an empty mask."""
-    return not rle.counts or rle_check.total_of(rle.counts) == rle.height * rle.width
+    height, width = rle["size"]
+    return not rle["counts"] or rle_check.total_of(rle["counts"]) == height * width
 
 
 def meets(rle: Rle, others: Sequence[Rle]) -> bool:
@@ -102,14 +101,9 @@ def meets(rle: Rle, others: Sequence[Rle]) -> bool:
     mask = coco()
     if not others:
         return False
-    boxes = [mask.toBbox(as_coco(each)) for each in (rle, *others)]
+    boxes = [mask.toBbox(each) for each in (rle, *others)]
     ious = mask.iou(boxes[0].reshape(1, 4), _stack(boxes[1:]), [0] * len(others))
     return bool((ious > 0).any())
-
-
-def as_coco(rle: Rle) -> dict[str, Any]:
-    """The RLE as pycocotools takes it."""
-    return {"size": (rle.height, rle.width), "counts": rle.counts}
 
 
 def _stack(boxes: Sequence[Any]) -> Any:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from saco_data.evaluation.segmentations import BadSegmentation, Box, Rle, Side, box_of, rle_of
+from saco_data.evaluation.segmentations import BadSegmentation, Box, Rle, box_of, rle_of
 from saco_data.evaluation.truth_file import AGAIN, entries
 from saco_data.evaluation.truth_images import Images
 from saco_data.model.errors import AnnotationError
@@ -18,17 +18,12 @@ from saco_data.model.words import plain
 Shape = Rle | Box  # what is compared: masks, or boxes as fractions of the picture
 
 
-class _Rle(msgspec.Struct, gc=False):
-    size: tuple[Side, Side]
-    counts: str
-
-
 class _Annotation(msgspec.Struct, gc=False):
     id: int
     image_id: int
     category_id: int
     iscrowd: int | bool
-    segmentation: _Rle
+    segmentation: Rle
     bbox: tuple[float, float, float, float]
 
 
@@ -64,8 +59,7 @@ def read(truth: Where, raw: msgspec.Raw, iou_type: str) -> list[Mask]:
         for each, at, counts in zip(batch, positions.tolist(), wanted.tolist(), strict=True):
             shape: Shape | None = None
             if counts:
-                rle = each.segmentation
-                shape = each.bbox if boxes else Rle(rle.size[0], rle.size[1], rle.counts)
+                shape = each.bbox if boxes else each.segmentation
             masks.append(Mask(each.id, at, each.category_id, bool(each.iscrowd), shape))
     return masks
 

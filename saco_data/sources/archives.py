@@ -42,6 +42,11 @@ class ArchiveSource(RawMediumSource):
     Subclasses may find keys in another way (`key_of_member`).
     """
 
+    def modules(self) -> tuple[str, ...]:
+        if self.is_local() or not self.manifest.raw.is_tar_gz:
+            return super().modules()
+        return (*super().modules(), "saco_data.transports.seek_index.recorder")
+
     def key_of(self, product: Product) -> str:
         members = self.manifest.raw.members
         if members is None or members.product is None:

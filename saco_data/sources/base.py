@@ -130,6 +130,14 @@ class Source(ABC):
         """Whether the raw medium is on this machine, so that reading it costs no network."""
         return False
 
+    def modules(self) -> tuple[str, ...]:
+        """Modules that `fetch` needs from the first request on, by name.
+
+        They are loaded before its thread starts: of two threads that import parts of one package
+        at the same time, one can end with an error of Python's import locks.
+        """
+        return () if self.is_local() else ("saco_data.transports.http.session",)
+
     def local_sizes(self, keys: Collection[str]) -> dict[str, int]:
         """Bytes of raw assets on this machine, by key, where they can be determined quickly."""
         sizes: dict[str, int] = {}

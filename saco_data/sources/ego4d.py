@@ -83,6 +83,9 @@ class Ego4dSource(Source):
             return fail(name, failure.what, remedy)
         return ok(name, "the keys open the clip manifest")
 
+    def modules(self) -> tuple[str, ...]:
+        return (*super().modules(), "saco_data.transports.s3")
+
     def fetch(self, assets: Sequence[Asset], context: Context) -> Iterator[Arrival | Outcome]:
         """See `Source.fetch`."""
         wanted: dict[str, Asset] = {}

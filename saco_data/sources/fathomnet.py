@@ -79,6 +79,9 @@ class FathomnetSource(Source):
         }
         return [f"{uuid}{suffixes.get(uuid) or '.jpg'}" for uuid in uuids]
 
+    def modules(self) -> tuple[str, ...]:
+        return (*super().modules(), "saco_data.transports.services.fathomnet")
+
     def fetch(self, assets: Sequence[Asset], context: Context) -> Iterator[Arrival | Outcome]:
         wanted = yield from self.yield_on_disk(assets)
         if not wanted:

@@ -146,11 +146,11 @@ def _file(source: ArchiveSource) -> Path:
 
 def recorder_of(source: ArchiveSource, medium: Any) -> Recorder | None:
     """What notes the places of members while this medium is read; None where it is not needed."""
-    from saco_data.transports.seek_index import blocks, recorder
-
     is_remote = not isinstance(medium, Path)
     if not (is_remote and medium.seekable and source.manifest.raw.is_tar_gz):
         return None
+    from saco_data.transports.seek_index import blocks, recorder
+
     if own_index(source).exists() or source.config.seek_index or not blocks.is_available():
         return None
     return recorder.Recorder()
@@ -163,9 +163,9 @@ def is_worth_finishing(recorder: Recorder | None, medium: Any) -> bool:
 
 def keep(source: ArchiveSource, recorder: Recorder | None, medium: Any) -> None:
     """Writes what was recorded, if the whole archive was read."""
-    from saco_data.transports.seek_index import rows
-
     if recorder is not None and recorder.md5 and recorder.rows:
+        from saco_data.transports.seek_index import rows
+
         rows.write(own_index(source), [(_describe(recorder, medium), recorder.rows)])
 
 

@@ -123,6 +123,10 @@ class Yt1bSource(Source):
                 return f"the cookies file cannot be used: {problem.what}. {problem.remedy}"
         return ""
 
+    def modules(self) -> tuple[str, ...]:
+        youtube = "saco_data.transports.youtube"
+        return (f"{youtube}.fingerprint", f"{youtube}.session")
+
     def fetch(self, assets: Sequence[Asset], context: Context) -> Iterator[Arrival | Outcome]:
         from saco_data.transports.youtube.fingerprint import NotVideoError, fingerprint
 

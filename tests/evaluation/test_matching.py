@@ -16,7 +16,7 @@ from saco_data.evaluation.segmentations import Rle
 from tests.helpers.rle import encode
 
 MASK = np.ones((4, 4), bool)
-SHAPE = Rle(4, 4, encode(MASK)["counts"])
+SHAPE = Rle(size=(4, 4), counts=encode(MASK)["counts"])
 WORK: list[matching.Work] = [(f"item {at}", [SHAPE], [SHAPE]) for at in range(6)]
 
 
