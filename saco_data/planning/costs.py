@@ -149,6 +149,8 @@ def of_manifest(source: Source) -> Costs:
 def of_archives(source: Source, archives: Sequence[str]) -> Costs:
     """The costs of archives that were not listed yet, from what the manifest says of them."""
     config, raw = source.config, source.manifest.raw
+    if not archives:
+        return Costs(source.name)
     size, kept = source.estimate_archives(archives)
     fetch = Size() if is_local(source) else Size(0, size)
     disk = {config.images: Size(0, sum(kept.values()))}

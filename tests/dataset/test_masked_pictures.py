@@ -10,12 +10,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from pycocotools import mask as coding
 
 import saco_data as saco
+from saco_data.config.settings import load, override
 from saco_data.dataset import clicks
 from saco_data.dataset.masked_pictures import MaskedSubset
-from saco_data.model.errors import AnnotationError, Incomplete
+from saco_data.export import export
+from saco_data.model.errors import AnnotationError, Incomplete, UsageError
+from saco_data.report import preview
+from saco_data.report.masklets import GAP
 from saco_data.sandbox.miniature import build_subset, serve
 from saco_data.storage import shard_inventory
 from saco_data.storage.inventory import Entry
@@ -122,3 +127,32 @@ def test_an_unreadable_inventory_is_named(tmp_path: Path) -> None:
     subset = MaskedSubset(TRAIN, tmp_path, tmp_path, tmp_path)
     with pytest.raises(AnnotationError, match="inventory"):
         len(subset)
+
+
+def test_pictures_are_drawn_with_their_masks(root: Path, tmp_path: Path) -> None:
+    settings = override(
+        load(root / "CONFIG_FRAMES.yaml"),
+        {"directory_save": str(tmp_path), "num_images_show": 3},
+    )
+    drawn = preview.draw(settings, TRAIN, seed=1)
+    assert len(drawn.sheets) == 3 and not drawn.skipped
+    assert preview.draw(settings, TRAIN, seed=1).sheets == drawn.sheets
+    assert preview.draw(settings, TRAIN, seed=2).sheets != drawn.sheets
+    with Image.open(drawn.sheets[0]) as sheet:
+        pixels = np.asarray(sheet.convert("RGB"), int)
+    # Beside the picture stands the same one, changed where masks are.
+    half = (pixels.shape[1] - 3 * GAP) // 2
+    left = pixels[GAP:-60, GAP : GAP + half]
+    right = pixels[GAP:-60, 2 * GAP + half : 2 * GAP + 2 * half]
+    changed = (left != right).any(axis=2).mean()
+    assert 0.01 < changed < 0.95
+    empty = override(load(root / "CONFIG_FRAMES.yaml"), {"collections": {"sa1b": {"path": "no"}}})
+    with pytest.raises(Incomplete, match="no picture is ready"):
+        preview.draw(empty, TRAIN)
+
+
+def test_it_cannot_be_exported(root: Path, tmp_path: Path) -> None:
+    settings = load(root / "CONFIG_FRAMES.yaml")
+    manifests = {TRAIN: settings.subset(TRAIN).manifest}
+    with pytest.raises(UsageError, match="masks without phrases"):
+        export("coco", saco.load(settings), manifests, str(tmp_path / "coco"))
