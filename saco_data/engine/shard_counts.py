@@ -18,7 +18,8 @@ def describe(subset: Subset, ledger: Ledger) -> str:
         return sum(int(item.facts.get(name, 0)) for item in done.values())
 
     pictures, annotations = add_up("pictures"), add_up("annotations")
-    said = f"{len(done)} shards: {pictures:,} pictures, {annotations:,} annotation files with "
+    shards = "1 shard" if len(done) == 1 else f"{len(done)} shards"
+    said = f"{shards}: {pictures:,} pictures, {annotations:,} annotation files with "
     said += f"{add_up('masks'):,} masks"
     if damaged := add_up("damaged"):
         said += f"; {damaged:,} files are damaged at the source, their inventories name them"

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import logging
 import random
 import shutil
@@ -34,6 +35,8 @@ from saco_data.transports.base import Failure, Stopped
 _log = logging.getLogger(__name__)
 _SHOWN = 5  # damaged files that are named in a message
 _DETAIL = 200  # characters
+# What says nothing about a file itself: the next run looks at it again.
+_UNLUCKY = (Reason.WORKER_CRASHED, Reason.WORKER_TIMEOUT, Reason.PRODUCT_LOST)
 
 
 def start(
@@ -61,8 +64,9 @@ def publish(subset: Subset, arrival: Arrival, executor: Executor, stop: threadin
     """Checks the unpacked files of an archive, moves them to their places, writes the inventory.
 
     `arrival.raw`: the list of their names. What is damaged is taken out of the archive once more;
-    what is damaged again is so at its source, and the inventory names it. Raises Stopped, Blocked,
-    DiskFull, OutputError.
+    what is damaged again is so at its source, and the inventory names it. The outcome is a failure
+    where a file could not be checked; all others are used. Raises Stopped, Blocked, DiskFull,
+    OutputError.
     """
     assert isinstance(arrival.raw, Path)
     (product,) = arrival.asset.products
@@ -89,15 +93,19 @@ def publish(subset: Subset, arrival: Arrival, executor: Executor, stop: threadin
     shutil.rmtree(unpacked, ignore_errors=True)
     arrival.raw.unlink(missing_ok=True)
     _tell_damaged(subset.id, archive, inventory)
-    return Outcome(
-        subset.id,
-        product.file_name,
-        Reason.OK,
-        origin=arrival.origin,
-        bytes=len(content),
-        sha256=files.sha256_of(path),
-        facts=inventory.header.facts(),
-    )
+    sha256 = hashlib.sha256(content).hexdigest()
+    return _conclude(Outcome(subset.id, product.file_name, Reason.OK), inventory, content, sha256)
+
+
+def _conclude(outcome: Outcome, inventory: ShardInventory, content: bytes, sha256: str) -> Outcome:
+    """The outcome of an inventory with this content; a failure where a file was not checked."""
+    unlucky = [each for each in inventory.files.values() if each.reason in _UNLUCKY]
+    if not unlucky:
+        facts, origin = inventory.header.facts(), inventory.header.archive
+        return replace(outcome, origin=origin, bytes=len(content), sha256=sha256, facts=facts)
+    first = unlucky[0]
+    detail = f"{len(unlucky)} of its files could not be checked, such as {first.name}"
+    return replace(outcome, reason=Reason.of(first.reason), detail=detail)
 
 
 class _Checks:
@@ -171,7 +179,7 @@ def _move(checks: _Checks, outcome: Outcome) -> Entry:
                 path.unlink(missing_ok=True)
     if outcome.state is not State.DONE:
         reason, detail = outcome.reason, one_line(outcome.detail)[:_DETAIL]
-        if reason is Reason.PRODUCT_LOST:
+        if reason is Reason.PRODUCT_LOST and not checks.path_of(name).exists():
             reason, detail = Reason.ARCHIVE_DAMAGED, "cannot be taken out of the archive"
         return Entry(name, reason.value, facts={"detail": detail})
     masks = outcome.facts.get("masks")
@@ -180,7 +188,8 @@ def _move(checks: _Checks, outcome: Outcome) -> Entry:
 
 
 def _tell_damaged(subset: str, archive: str, inventory: ShardInventory) -> None:
-    damaged = [each for each in inventory.files.values() if each.reason != Reason.OK]
+    fine = (Reason.OK, *_UNLUCKY)
+    damaged = [each for each in inventory.files.values() if each.reason not in fine]
     if not damaged:
         return
     shown = "; ".join(
@@ -261,24 +270,17 @@ def _read(
     except OSError as error:
         detail = f"cannot be read ({error.strerror})"
         return Outcome(subset.id, name, Reason.PRODUCT_LOST, detail, tried=False)
-    digest = files.sha256_of(subset.config.images / name)
+    digest = hashlib.sha256(content).hexdigest()
     detail = "the inventory changed since it was written"
     if sha256 in (None, digest):
         try:
             inventory = shard_inventory.decode(content)
             for each in inventory.files:
                 safe_join(subset.config.images, each)
-            if not product.contradicts(facts := inventory.header.facts()):
-                outcome = Outcome(
-                    subset.id,
-                    name,
-                    Reason.OK,
-                    bytes=len(content),
-                    sha256=digest,
-                    facts=facts,
-                    tried=False,
-                )
-                return inventory, outcome
+            if not product.contradicts(inventory.header.facts()):
+                outcome = Outcome(subset.id, name, Reason.OK, tried=False)
+                outcome = _conclude(outcome, inventory, content, digest)
+                return (inventory, outcome) if outcome.state is State.DONE else outcome
             detail = "it is the inventory of another choice of files"
         except (Unreadable, UnsafeName) as error:
             detail = str(error)

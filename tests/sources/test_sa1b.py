@@ -535,9 +535,11 @@ def test_the_plan_says_what_is_read_and_what_is_kept(mounts: Mounts) -> None:
     assert costs.kept == {"pictures": 10_300_000_000_000, "annotations": 700_000_000_000}
     assert costs.seconds / 3600 == pytest.approx(244, abs=1)
     assert planned(shards=["0-9"]).fetch.likely == 110_000_000_000
-    assert planned(shards=["0-9"], pictures=False).fetch.likely == 7_000_000_000
+    texts = planned(shards=["0-9"], pictures=False)
+    assert texts.fetch.likely == 110_000_000_000
+    assert texts.kept == {"annotations": 7_000_000_000} and texts.peak.likely == 7_000_000_000
     write_files(mounts.folder.parent, {"ids.txt": b"1\n2\n"})
-    assert planned(shards=None, images="ids.txt").fetch.likely < 3_000_000
+    assert sum(planned(shards=None, images="ids.txt").kept.values()) < 3_000_000
     settings = configured(mounts)
     assert prepare(settings, TRAIN) == 0
     assert planned(shards=["0-2"]).fetch.likely == 0
@@ -579,10 +581,16 @@ class Crashing(InlineExecutor):
         return super().submit(function, *arguments, seconds=seconds)
 
 
-def test_a_file_that_ends_its_worker_is_named(mounts: Mounts) -> None:
-    """The other files of its shard are used."""
+def test_a_file_that_ends_its_worker_is_looked_at_again(mounts: Mounts) -> None:
+    """The other files of its shard are used meanwhile."""
     settings = configured(mounts, shards=[1])
     name = f"{name_of(1, 1)}.jpg"
-    assert session.go(settings, [TRAIN], "test", Notes(), executor=Crashing(name)).code == 0
-    assert damaged(settings, 1) == {f"images/{name}": "worker_crashed"}
-    assert len(files_of(settings)) == 7
+    for _ in range(2):
+        assert session.go(settings, [TRAIN], "test", Notes(), executor=Crashing(name)).code == 3
+        (item,) = items(settings, TRAIN).values()
+        assert item.reason is Reason.WORKER_CRASHED and name in item.detail
+        assert damaged(settings, 1) == {f"images/{name}": "worker_crashed"}
+        assert len(files_of(settings)) == 7
+    assert prepare(settings, TRAIN) == 0
+    assert files_of(settings) == expected(shard(1))
+    assert damaged(settings, 1) == {}
