@@ -23,9 +23,14 @@ def describe(subset: Subset, ledger: Ledger) -> str:
     said += f"{add_up('masks'):,} masks"
     if damaged := add_up("damaged"):
         said += f"; {damaged:,} files are damaged at the source, their inventories name them"
+    choice = str(next(iter(done.values())).facts.get("choice", ""))
+    wanted, is_list, _ = choice.partition(" listed ")
+    if is_list:
+        return f"{said}; {max(pictures, annotations)} of the {wanted} listed pictures are in them"
     if len(done) < ledger.facts(subset.id).files:
         return said
     whole = [item.facts for item in done.values() if item.facts.get("choice") == "all"]
-    if fewer := facts.a_shard * len(whole) - sum(int(each["pictures"]) for each in whole):
+    fewer = facts.a_shard * len(whole) - sum(int(each["pictures"]) for each in whole)
+    if fewer > 0:
         said += f"; {fewer:,} pictures fewer than published (some were removed on request)"
     return said

@@ -164,7 +164,9 @@ def test_a_list_of_pictures(mounts: Mounts) -> None:
     lines = [chosen[0], f"{chosen[1]}.jpg", "sa_99999999"]
     write_files(mounts.folder.parent, {"ids.txt": "\n".join(lines).encode()})
     settings = configured(mounts, images="ids.txt")
-    assert prepare(settings, TRAIN) == 0
+    notes = Notes()
+    assert prepare(settings, TRAIN, notes=notes) == 0
+    assert "2 of the 3 listed pictures are in them" in notes.lines[0]
     every = expected(*map(shard, range(3)))
     assert files_of(settings) == {
         name: content for name, content in every.items() if Path(name).stem in chosen
