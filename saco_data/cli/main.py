@@ -101,8 +101,11 @@ def main() -> None:
     from saco_data.storage.disk_errors import describe_system_error
 
     make_patient()
-    # Imports make up most of a short run and leave nothing to collect: look 70 times more rarely.
-    gc.set_threshold(50_000, 20, 20)
+    # NumPy's BLAS starts a thread for each core when it is loaded, and nothing here multiplies
+    # matrices.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    # Imports make up most of a short run and leave nothing to collect: look very rarely.
+    gc.set_threshold(500_000, 20, 20)
     try:
         saco.main(prog_name="saco", standalone_mode=False)
         code = 0

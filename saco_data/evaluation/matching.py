@@ -45,14 +45,14 @@ def count(work: Sequence[Work], jobs: int = 1) -> NDArray[np.int32]:
     """
     if not work:
         return np.zeros((0, len(THRESHOLDS)), np.int32)
-    sizes = np.array([sum(map(_size, each[1])) + sum(map(_size, each[2])) for each in work])
+    sizes = np.array([_size(each[1]) + _size(each[2]) for each in work])
     if jobs < 2 or sizes.sum() < _WORTH_FORKING or not hasattr(os, "fork"):
         return _true_positives([_scores(each) for each in work])
     return _in_processes(work, _chunks(sizes, jobs))
 
 
-def _size(shape: Shape) -> int:
-    return len(shape["counts"]) if isinstance(shape, dict) else 4
+def _size(shapes: list[Shape]) -> int:
+    return sum([len(each["counts"]) if isinstance(each, dict) else 4 for each in shapes])
 
 
 def _chunks(sizes: NDArray[np.int64], jobs: int) -> list[slice]:

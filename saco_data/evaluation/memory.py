@@ -3,27 +3,39 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import gc
+import sys
 from collections.abc import Iterator
 
-import numpy as np
-
-_KEPT = 31 << 20  # bytes: the largest block that glibc's malloc learns from
+# Of glibc's malloc.h: how much freed memory is given back, how much is asked for at a time, and
+# how many large blocks are mapped apart, to be given back one by one.
+_TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX = -1, -2, -4
+_KEEP_ALL = ((_TRIM_THRESHOLD, 2**31 - 1), (_TOP_PAD, 64 << 20), (_MMAP_MAX, 0))
+_USUAL = ((_TRIM_THRESHOLD, 128 << 10), (_TOP_PAD, 128 << 10), (_MMAP_MAX, 65_536))
 
 
 @contextlib.contextmanager
 def steady() -> Iterator[None]:
-    """Nothing is collected, and freed arrays are used again, within the `with` block.
+    """Nothing is collected, and freed memory is used again, within the `with` block.
 
     Both save processor time alone: the collector would look at all objects again and again, and
-    the system would clear each new array.
+    the system would clear each new page, that of a file's content, and then of its masks.
     """
     was_enabled = gc.isenabled()
     gc.disable()
-    # Once a block of this size is freed, malloc keeps freed memory instead of giving it back.
-    np.empty(_KEPT, np.uint8)
+    _tell_malloc(_KEEP_ALL)
     try:
         yield
     finally:
+        _tell_malloc(_USUAL)
         if was_enabled:
             gc.enable()
+
+
+def _tell_malloc(settings: tuple[tuple[int, int], ...]) -> None:
+    """Sets what glibc's malloc does; other systems have no such settings."""
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    for parameter, value in settings:
+        if mallopt is not None:
+            mallopt(parameter, value)

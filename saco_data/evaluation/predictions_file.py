@@ -6,6 +6,7 @@ other entry is read again as plain data, and each entry is looked at by itself.
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 from collections.abc import Callable, Iterator
@@ -115,20 +116,19 @@ class _Reader:
         evaluated = ((positions >= 0) & truth.is_evaluated[positions]).tolist()
         boxes = self.checker.boxes
         kept: list[tuple[int, _Entry, int]] = []
-        for number, (each, at) in enumerate(zip(batch, positions.tolist(), strict=True), first):
-            if not evaluated[number - first]:
+        is_placed, categories = self.checker.is_placed, self.categories
+        for number, each, at, counts in zip(
+            itertools.count(first), batch, positions.tolist(), evaluated, strict=False
+        ):
+            if not counts:
                 add("unknown_image" if at < 0 else "left_out", number, each.image_id)
-                continue
-            if not self.checker.is_placed(
-                number, each.image_id, at, each.bbox is not msgspec.UNSET
-            ):
+            elif not is_placed(number, each.image_id, at, each.bbox is not msgspec.UNSET):
                 self.found.dropped += 1
-                continue
-            if each.category_id not in self.categories:
+            elif each.category_id not in categories:
                 add("unknown_category", number, each.image_id)
                 self.found.predicted.add(at)
-                continue
-            kept.append((number, each, at))
+            else:
+                kept.append((number, each, at))
         good = self._whole(kept) if self.check else [True] * len(kept)
         sizes = truth.sizes([at for _, _, at in kept])
         for (number, each, at), whole, size in zip(kept, good, sizes, strict=True):

@@ -50,6 +50,8 @@ class LocalExecutor:
 
     def start(self) -> None:
         """See `Executor.start`."""
+        if self._pool is not None:
+            return  # the lock may be held by a first task that waits for the pool
         # What is wrong is told by the first task.
         with self._starting, contextlib.suppress(OSError):
             if self._pool is None and not self._is_closed:
@@ -102,7 +104,8 @@ class _Pool:
                     [sys.executable, "-c", _PROGRAM.format(*arguments)],
                     stdin=subprocess.DEVNULL,
                     pass_fds=[theirs.fileno()],
-                    env={**os.environ, **python_path()},
+                    # One thread for each worker: NumPy's BLAS would start one for each core.
+                    env={"OPENBLAS_NUM_THREADS": "1", **os.environ, **python_path()},
                 )
             finally:
                 signal.pthread_sigmask(signal.SIG_SETMASK, mask)

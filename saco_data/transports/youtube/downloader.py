@@ -24,6 +24,12 @@ class Downloader(yt_dlp.YoutubeDL):  # type: ignore[misc]
         self._answered_at = float("-inf")
         super().__init__(params)
 
+    def render_formats_table(self, info_dict: dict[str, Any]) -> None:
+        """No table: yt-dlp would draw it eight times a video, for templates that nobody gives."""
+
+    def render_thumbnails_table(self, info_dict: dict[str, Any]) -> None:
+        """See `render_formats_table`."""
+
     def urlopen(self, req: Any) -> Any:
         """The answer to a request, at its time. Raises Stopped when the run is to end."""
         # Counted from the last answer: no server sees two requests closer together than this.
