@@ -102,7 +102,7 @@ def read(
         warnings.append(f"the archive holds other counts than published: {', '.join(differing)}")
     # Another choice of files inside of archives is another index.
     choices = sorted({each.choice for each in products.values() if each.choice})
-    sha256 = hashlib.sha256("\n".join([content.decode(), *choices]).encode()).hexdigest()
+    sha256 = hashlib.sha256(b"\n".join([content, *map(str.encode, choices)])).hexdigest()
     return Index(path, sha256, products, 0, masks, tuple(warnings))
 
 

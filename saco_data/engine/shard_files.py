@@ -76,7 +76,8 @@ def publish(subset: Subset, arrival: Arrival, executor: Executor, stop: threadin
     checks.run(names)
     if doubtful := checks.find_doubtful():
         for name in doubtful:
-            checks.path_of(name).unlink(missing_ok=True)
+            if checks.found[name].reason.has(Effect.DISCARD_PRODUCT):
+                checks.paths[name].unlink(missing_ok=True)
         try:
             subset.source.read_archive(archive, Context(stop))
         except Failure as failure:
@@ -109,7 +110,8 @@ def _conclude(outcome: Outcome, inventory: ShardInventory, content: bytes, sha25
 
 
 class _Checks:
-    """The checks of one shard's files. `found`: the outcome of each file by name.
+    """The checks of one shard's files. `found`: the outcome of each file by name; `paths`: where it
+    was then, as another machine may work on the same shard.
 
     `unpacked`: the folder of those that are not under their final names yet.
     """
@@ -120,15 +122,17 @@ class _Checks:
         assert subset.manifest.shard_files is not None
         self.facts: ShardFiles = subset.manifest.shard_files
         self.found: dict[str, Outcome] = {}
+        self.paths: dict[str, Path] = {}
         self._subset = subset
         self._unpacked = unpacked
         self._executor = executor
         self._stop = stop
 
-    def path_of(self, name: str) -> Path:
+    def _find(self, name: str) -> Path:
         """Where a file is: unpacked, else under its final name."""
         unpacked = safe_join(self._unpacked, name)
-        return unpacked if unpacked.exists() else self.final(name)
+        path = self.paths[name] = unpacked if unpacked.exists() else self.final(name)
+        return path
 
     def final(self, name: str) -> Path:
         """The final path of a file. Raises UnsafeName."""
@@ -145,7 +149,7 @@ class _Checks:
 
     def _run(self, products: Iterable[Product]) -> None:
         given = ((product, None) for product in products)
-        for outcome in check_files(self._subset, given, self._executor, self.path_of):
+        for outcome in check_files(self._subset, given, self._executor, self._find):
             if self._stop.is_set():
                 raise Stopped
             self.found[outcome.key] = outcome
@@ -170,7 +174,7 @@ def _move(checks: _Checks, outcome: Outcome) -> Entry:
     """The entry of a checked file, which lies under its final name now if it is sound."""
     name = outcome.key
     if outcome.state is State.DONE:
-        path, final = checks.path_of(name), checks.final(name)
+        path, final = checks.paths[name], checks.final(name)
         if path != final and not files.move_new(path, final):
             if files.sha256_of(final) != outcome.sha256:
                 taken = "another file of this name is there already"
@@ -179,7 +183,7 @@ def _move(checks: _Checks, outcome: Outcome) -> Entry:
                 path.unlink(missing_ok=True)
     if outcome.state is not State.DONE:
         reason, detail = outcome.reason, one_line(outcome.detail)[:_DETAIL]
-        if reason is Reason.PRODUCT_LOST and not checks.path_of(name).exists():
+        if reason is Reason.PRODUCT_LOST and not checks.paths[name].exists():
             reason, detail = Reason.ARCHIVE_DAMAGED, "cannot be taken out of the archive"
         return Entry(name, reason.value, facts={"detail": detail})
     masks = outcome.facts.get("masks")

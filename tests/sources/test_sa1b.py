@@ -596,3 +596,31 @@ def test_a_file_that_ends_its_worker_is_looked_at_again(mounts: Mounts) -> None:
     assert prepare(settings, TRAIN) == 0
     assert files_of(settings) == expected(shard(1))
     assert damaged(settings, 1) == {}
+
+
+class Overtaken(InlineExecutor):
+    """Before it checks the first file, another machine publishes all that was unpacked."""
+
+    def __init__(self, unpacked: Path, images: Path) -> None:
+        self.unpacked = unpacked
+        self.images = images
+        self.published: dict[Path, int] = {}
+
+    def submit(self, function: Any, *arguments: Any, seconds: float) -> Future[Any]:
+        if self.unpacked.exists():
+            shutil.copytree(self.unpacked, self.images, dirs_exist_ok=True)
+            shutil.rmtree(self.unpacked)
+            self.published = {each: each.stat().st_ino for each in self.images.rglob("sa_*.jp*")}
+        return super().submit(function, *arguments, seconds=seconds)
+
+
+def test_what_another_machine_published_meanwhile_stays(mounts: Mounts) -> None:
+    settings = configured(mounts, shards=[1])
+    assert prepare(settings, TRAIN, stages=Stages(process=False)) == 0
+    own = settings.subset(TRAIN)
+    executor = Overtaken(own.unpacked / "sa_000001", own.images)
+    assert session.go(settings, [TRAIN], "test", Notes(), executor=executor).code == 0
+    assert files_of(settings) == expected(shard(1))
+    assert damaged(settings, 1) == {}
+    assert len(executor.published) == 4
+    assert {each: each.stat().st_ino for each in executor.published} == executor.published
