@@ -353,6 +353,8 @@ def spoil(change: str) -> bytes:
         mask["counts"] = "O" + mask["counts"]
     elif change == "RLE of no letters":
         mask["counts"] = "\u00e9\n"
+    elif change == "half a character":
+        mask["counts"] = "\ud800" + mask["counts"]
     elif change == "no list":
         content["annotations"] = {"0": content["annotations"][0]}
     elif change == "huge":
@@ -364,7 +366,7 @@ def spoil(change: str) -> bytes:
 
 HOSTILE = (
     *("no JSON", "deep", "another picture", "another size", "RLE too long", "RLE negative"),
-    *("RLE of no letters", "no list", "huge", "infinite"),
+    *("RLE of no letters", "half a character", "no list", "huge", "infinite"),
 )
 
 
