@@ -7,6 +7,8 @@ a node, the network of the coordinator, time and frames of a video. From both fo
 nodes the source (its polite rates, or the network), the coordinator or the ledger has no more for
 another one.
 
+Then the same for whole archives (`cluster_shards.py`).
+
     python benchmarks/cluster.py /tmp/cluster-bench
 """
 
@@ -21,6 +23,7 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
+import cluster_shards
 import numpy as np
 from PIL import Image
 
@@ -108,6 +111,7 @@ def main() -> int:
     parser.add_argument("--gbit", type=float, default=1.0, help="network of the coordinator")
     parser.add_argument("--video-seconds", type=float, default=20.0, help="of a core (assumed)")
     parser.add_argument("--frames", type=int, default=40, help="of a video (assumed)")
+    cluster_shards.add_options(parser)
     options = parser.parse_args()
     folder: Path = options.folder
     folder.mkdir(parents=True)
@@ -117,6 +121,7 @@ def main() -> int:
         large = cpu_a_task(executor, options.tasks, b"x" * 400_000)
     finally:
         executor.close()
+    shards = cluster_shards.measure(folder / "shards")
     record = cpu_a_record(folder / "ledger", options.records)
     print(f"a task: {small * 1e3:.2f} ms of the coordinator's processor")
     print(f"a task with a picture of 400 kB: {large * 1e3:.2f} ms")
@@ -141,6 +146,7 @@ def main() -> int:
             f"{manifest.id:<14}{walls['source']:>10.1f}{walls['coordinator']:>13.1f}"
             f"{walls['ledger']:>10.0f}  {first}"
         )
+    cluster_shards.tell(shards, options)
     return 0
 
 

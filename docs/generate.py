@@ -203,9 +203,12 @@ def _subset(manifest: Manifest) -> str:
         "objects": facts.objects,
         "masks": facts.masks,
         "files": facts.files,
+        "pictures": manifest.shard_files.count if manifest.shard_files else None,
     }
     counts = ", ".join(f"{count:,} {what}" for what, count in numbers.items() if count)
     name = "the archive's own listing" if manifest.is_listed else f"`{facts.file}`"
+    if manifest.shard_files:
+        name = "a JSON for each picture"
     names = raw.archive or ""
     if raw.shards:
         names = f"{names.format(0)}` to `{names.format(raw.shards - 1)}"

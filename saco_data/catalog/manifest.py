@@ -136,6 +136,23 @@ class EveryFourth(_Facts):
     typical_seconds: Annotated[float, Field(gt=0)]
 
 
+class ShardFiles(_Facts):
+    """Each archive is one item of the ledger; its product is an inventory that names its files.
+
+    `inventories`, `pictures`, `annotations`: flat folders below that of the products. `a_shard`:
+    how many pictures were published in most archives. For estimates: pictures in all, and the bytes
+    of all pictures and of all annotations.
+    """
+
+    inventories: Annotated[str, Field(pattern=r"^\w+$")]
+    pictures: Annotated[str, Field(pattern=r"^\w+$")]
+    annotations: Annotated[str, Field(pattern=r"^\w+$")]
+    a_shard: Annotated[int, Field(gt=0)]
+    count: Annotated[int, Field(gt=0)]
+    picture_bytes: Annotated[int, Field(gt=0)]
+    annotation_bytes: Annotated[int, Field(gt=0)]
+
+
 class Digest(_Facts):
     """The known sha256 and number of entries of a small file that a source needs."""
 
@@ -185,6 +202,7 @@ class Manifest(_Facts):
     annotations: Annotations
     raw: Raw
     every_fourth: EveryFourth | None = None
+    shard_files: ShardFiles | None = None
     # The folder of the products below the collection's; `images/<name>` by default.
     products: Annotated[str, Field(pattern=r"^[\w-][\w./-]*$")] | None = None
     endpoints: dict[str, str] = Field(default_factory=dict)

@@ -50,6 +50,10 @@ class CollectionKeys(BaseModel):
     shards: list[int | Annotated[str, Field(pattern=r"^[0-9]+-[0-9]+$")]] | None = None
     # A file with the ids of the wanted videos, one a line; all by default.
     videos: str | None = Field(default=None, min_length=1)
+    # A file with the ids of the wanted pictures, one a line; all by default.
+    images: str | None = Field(default=None, min_length=1)
+    # Whether pictures are wanted, or their annotations alone.
+    pictures: bool = True
     annotations: Literal["manual", "auto", "both"] = "both"
     # The videos themselves, every fourth frame of them as pictures, or both.
     media: Literal["videos", "frames", "both"] = "videos"

@@ -61,6 +61,20 @@ class SubsetConfig:
         return self.settings.places.images or self.root / self.manifest.products_folder
 
     @property
+    def watched(self) -> Path:
+        """The folder whose files tell which products are finished.
+
+        That of the products; of shards only that of their inventories, which name all other files.
+        """
+        facts = self.manifest.shard_files
+        return self.images / facts.inventories if facts else self.images
+
+    @property
+    def unpacked(self) -> Path:
+        """The folder in which files of shards lie until they are checked."""
+        return self.images / "unpacked"
+
+    @property
     def bucket(self) -> str:
         """The address of the bucket that the subset is published in; "" where it is in a folder."""
         is_ours = self.manifest.collection == DEFAULT_COLLECTION and not self.settings.places.images

@@ -16,10 +16,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from saco_data.dataset.dataset import Subset
+from saco_data.dataset.dataset import AnySubset, Subset
+from saco_data.dataset.masked_pictures import MaskedSubset
 from saco_data.dataset.raw_json import value_of
-from saco_data.dataset.train_videos import TrainSubset, TrainVideo
-from saco_data.dataset.videos import Video, VideoSubset
+from saco_data.dataset.train_videos import TrainVideo
+from saco_data.dataset.videos import Video
 from saco_data.storage import files
 
 Mask = NDArray[np.bool_]
@@ -56,7 +57,7 @@ def next_click(truth: Mask, prediction: Mask) -> Click:
     return Click(x, y, is_positive and distance > 0)
 
 
-def write(subset: Subset | VideoSubset | TrainSubset, path: Path) -> Written:
+def write(subset: AnySubset, path: Path) -> Written:
     """Writes a line of JSON for each mask (of a video: for the first mask of each object).
 
     Masks without a pixel are left out. Raises AnnotationError where a mask is damaged, OutputError,
@@ -75,12 +76,18 @@ def write(subset: Subset | VideoSubset | TrainSubset, path: Path) -> Written:
     return done
 
 
-def _masks(subset: Subset | VideoSubset | TrainSubset) -> Iterator[tuple[Prompts, Mask]]:
+def _masks(subset: AnySubset) -> Iterator[tuple[Prompts, Mask]]:
     """Each mask that gets prompts, with what says which one it is."""
     if isinstance(subset, Subset):
         for item in subset:
             for annotation, mask in zip(item.annotations, item.masks, strict=True):
                 yield {"image_id": item.id, "annotation_id": value_of(annotation.id)}, mask
+        return
+    if isinstance(subset, MaskedSubset):
+        for picture in subset:
+            found = picture.annotations()
+            for each in found.masks:
+                yield {"image_id": found.image_id, "annotation_id": each.id}, each.mask
         return
     for video in subset:
         seen: set[int] = set()

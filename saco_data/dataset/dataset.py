@@ -12,12 +12,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
 
 from saco_data.catalog.manifest import DEFAULT_COLLECTION, Manifest
 from saco_data.dataset import indexed, pairs
 from saco_data.dataset.indexed import Indexed
 from saco_data.dataset.item import Item, Picture
+from saco_data.dataset.masked_pictures import MaskedSubset
 from saco_data.dataset.pairs import Pair, Pairs
 from saco_data.dataset.pruned import find_partial
 from saco_data.dataset.remote import Remote
@@ -37,7 +38,8 @@ class SubsetFiles:
     then their place in the cache.
     `pictures`, the folder of the frames of videos, is given where the masks are files too: then
     `annotations` is their folder. `videos`, the folder of whole videos, is given as well where
-    these are SA-V's annotation files.
+    these are SA-V's annotation files. `inventories`, the folder of the inventories of shards, is
+    given where each picture has its own annotation file.
     """
 
     annotations: Path
@@ -46,6 +48,7 @@ class SubsetFiles:
     pictures: Path | None = None
     videos: Path | None = None
     remote: Remote | None = None
+    inventories: Path | None = None
 
 
 def files_of(manifest: Manifest, annotations: Path, images: Path) -> SubsetFiles:
@@ -59,6 +62,12 @@ def files_of(manifest: Manifest, annotations: Path, images: Path) -> SubsetFiles
             images,
             pictures=images / manifest.every_fourth.folder,
             videos=images / "videos",
+        )
+    if (own := manifest.shard_files) is not None:
+        return SubsetFiles(
+            images / own.annotations,
+            images / own.pictures,
+            inventories=images / own.inventories,
         )
     partial = find_partial(annotations)
     return SubsetFiles(partial or annotations, images, whole=annotations if partial else None)
@@ -79,19 +88,25 @@ PictureName = Literal[
     "o365/val",
 ]
 VideoName = Literal["sa-v/val", "sa-v/test"]
+AnySubset: TypeAlias = "Subset | VideoSubset | TrainSubset | MaskedSubset"
 
 
-class Dataset(Mapping[str, "Subset | VideoSubset | TrainSubset"]):
+class Dataset(Mapping[str, AnySubset]):
     """The subsets of a prepared copy by name. Nothing is read before it is needed.
 
     A subset of videos whose masks are files (`sa-v/val`) is a `VideoSubset`, one of SA-V's
-    annotation files (`sa-v/train`) a `TrainSubset`, any other a `Subset`.
+    annotation files (`sa-v/train`) a `TrainSubset`, SA-1B (`sa1b/train`) a `MaskedSubset`, any
+    other a `Subset`.
     """
 
     def __init__(self, subsets: Mapping[str, SubsetFiles]) -> None:
-        self._subsets: dict[str, Subset | VideoSubset | TrainSubset] = {}
+        self._subsets: dict[str, AnySubset] = {}
         for name, files in subsets.items():
-            if files.pictures is None:
+            if files.inventories is not None:
+                self._subsets[name] = MaskedSubset(
+                    name, files.inventories, files.images, files.annotations
+                )
+            elif files.pictures is None:
                 self._subsets[name] = Subset(name, files)
             elif files.videos is None:
                 self._subsets[name] = VideoSubset(name, files.pictures, files.annotations)
@@ -107,8 +122,10 @@ class Dataset(Mapping[str, "Subset | VideoSubset | TrainSubset"]):
     @overload
     def __getitem__(self, name: Literal["sa-v/train"]) -> TrainSubset: ...
     @overload
-    def __getitem__(self, name: str) -> Subset | VideoSubset | TrainSubset: ...
-    def __getitem__(self, name: str) -> Subset | VideoSubset | TrainSubset:
+    def __getitem__(self, name: Literal["sa1b/train"]) -> MaskedSubset: ...
+    @overload
+    def __getitem__(self, name: str) -> AnySubset: ...
+    def __getitem__(self, name: str) -> AnySubset:
         """A subset by name, as on the command line: in any case, `silver/nga` too.
 
         Raises KeyError, with the nearest name, for another.

@@ -100,7 +100,9 @@ def read(
     warnings = []
     if differing and len(names) == sum(len(held.names) for held in found.values()):
         warnings.append(f"the archive holds other counts than published: {', '.join(differing)}")
-    sha256 = hashlib.sha256(content).hexdigest()
+    # Another choice of files inside of archives is another index.
+    choices = sorted({each.choice for each in products.values() if each.choice})
+    sha256 = hashlib.sha256(b"\n".join([content, *map(str.encode, choices)])).hexdigest()
     return Index(path, sha256, products, 0, masks, tuple(warnings))
 
 

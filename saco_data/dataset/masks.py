@@ -110,8 +110,10 @@ def measure_all(counts: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.in
     """
     lengths = np.fromiter(map(len, counts), np.int64, len(counts))
     text = "".join(counts)
+    if not text.isascii() or not text or not lengths.all():
+        return None
     codes = np.frombuffer(text.encode(), np.uint8) - np.uint8(48)
-    if not text.isascii() or not text or not lengths.all() or codes.max() >= 64:
+    if codes.max() >= 64:
         return None
     ends = np.flatnonzero(codes < 32)  # the last character of each number
     text_ends = lengths.cumsum() - 1

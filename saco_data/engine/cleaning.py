@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -45,11 +46,19 @@ def sweep_subset(config: SubsetConfig, left: Iterable[Path] | None) -> None:
     """
     folders.sweep(config.folder, below=False)
     if left is None:
-        folders.sweep(config.images)
+        folders.sweep(config.watched)
     else:
         folders.sweep_found(left)
     if config.frames_view is not None:
         folders.sweep(config.frames_view)
+    if config.manifest.shard_files is not None:
+        folders.sweep(config.unpacked)
+
+
+def remove_unpacked(config: SubsetConfig) -> None:
+    """Removes what was unpacked of shards that were not finished, and that no run asks for now."""
+    if config.manifest.shard_files is not None:
+        shutil.rmtree(config.unpacked, ignore_errors=True)
 
 
 def sweep_raw(config: SubsetConfig) -> None:

@@ -7,12 +7,20 @@ from collections.abc import Mapping
 
 from saco_data.dataset import pruned
 from saco_data.dataset.index import Index
-from saco_data.engine import frame_counts, freshness, gone_policy, partial_copy, veval
+from saco_data.engine import (
+    cleaning,
+    frame_counts,
+    freshness,
+    gone_policy,
+    partial_copy,
+    shard_counts,
+    veval,
+)
 from saco_data.engine.events import Reporter, Result, Stages
 from saco_data.engine.subset import Subset
 from saco_data.model.errors import Blocked, Incomplete, SacoError, most_severe
 from saco_data.model.items import SubsetFacts
-from saco_data.model.reasons import Effect
+from saco_data.model.reasons import Effect, Reason
 from saco_data.model.snapshot import Snapshot
 from saco_data.state.ledger import Ledger, LedgerDamaged
 from saco_data.storage.disk_errors import describe_system_error
@@ -66,6 +74,10 @@ def conclude(
         reporter.note(subset.id, note)
     if result.changed and (note := frame_counts.describe(subset, ledger)):
         reporter.note(subset.id, note)
+    if result.changed and (note := shard_counts.describe(subset, ledger)):
+        reporter.note(subset.id, note)
+    if error is None and stages.process and not stopped and snapshot.counts.keys() == {Reason.OK}:
+        cleaning.remove_unpacked(subset.config)
     result.error = error
     if index is not None and error is None and stages.process and not stopped:
         facts.ended = freshness.describe_end(subset, result.stamped)

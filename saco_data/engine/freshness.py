@@ -23,7 +23,7 @@ def describe_end(subset: Subset, annotations: list[Any]) -> list[Any]:
     annotation file.
     """
     config = subset.config
-    watched = [config.images, *([config.frames_view] if config.frames_view else [])]
+    watched = [config.watched, *([config.frames_view] if config.frames_view else [])]
     fingerprints = [(str(folder), fingerprint(folder)) for folder in watched]
     if any(value is None for _, value in fingerprints):
         return []

@@ -34,28 +34,30 @@ def update(
         for name in index.products
         if name not in known or known[name].state is not State.DONE
     }
-    facts.usable_of = [index.sha256, len(index.products) - len(missing)]
+    number = len(index.products) - len(missing)
     if subset.manifest.is_listed:
         # No annotation file is derived from a listing.
-        facts.usable = [*subset.coverage(index.products.keys() - missing.keys())]
+        here = subset.coverage(index.products.keys() - missing.keys())
+        _keep_counts(facts, here, index, number)
         return
     if missing.keys() <= gone.keys():
         if facts.partial_lacks:
             _remove(subset)
-        facts.usable = [facts.image_nps_kept, facts.masks_kept]
+        _keep_counts(facts, (facts.image_nps_kept, facts.masks_kept), index, number)
         facts.partial_stamp, facts.partial_lacks = [], ""
-        return
-    if subset.manifest.is_listed:
-        # A listing is never pruned: there is no file to write.
-        done = subset.derive(index, missing)
-        facts.usable = [done.image_nps, done.masks]
         return
     lacks = pruned.keep_list_sha256([index.sha256, *(f"{k} {v}" for k, v in missing.items())])
     if facts.partial_lacks == lacks and facts.partial_stamp == subset.partial_stamp():
+        _keep_counts(facts, facts.usable, index, number)
         return
     done = subset.derive(index, missing, pruned.partial(subset.config.derived))
-    facts.usable = [done.image_nps, done.masks]
+    _keep_counts(facts, (done.image_nps, done.masks), index, number)
     facts.partial_stamp, facts.partial_lacks = subset.partial_stamp(), lacks
+
+
+def _keep_counts(facts: SubsetFacts, usable: Iterable[int], index: Index, number: int) -> None:
+    """Sets what can be used, and what it was counted of: an annotation file, so many pictures."""
+    facts.usable, facts.usable_of = [*usable], [index.sha256, number]
 
 
 def describe(subset: Subset, facts: SubsetFacts) -> str:
@@ -86,7 +88,8 @@ def complete_folders(settings: Settings, ledger: Ledger, subsets: Iterable[Subse
                 if any(partial) and source.is_file():
                     files.link_or_copy(source, path)
                 else:
-                    path.unlink(missing_ok=True)
+                    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+                        path.unlink()
         with contextlib.suppress(OSError):  # not empty, or not there
             pruned.partial(settings.subset(members[0].id).derived).parent.rmdir()
 

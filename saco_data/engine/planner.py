@@ -93,7 +93,10 @@ class Planner:
 
     def _ensure_index(self, subset: Subset, context: Context, road: ShardRoad | None) -> None:
         if subset.manifest.is_listed:
-            read = road.write_listing() if road else subset.source.write_listing(context)
+            if road and not subset.source.is_item_archive:
+                read = road.write_listing()
+            else:
+                read = subset.source.write_listing(context)
             if read:
                 self.reporter.note(subset.id, f"listed: {', '.join(read)}")
         elif got := self._annotations.ensure(subset.config):

@@ -10,6 +10,7 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
+from saco_data.engine import shard_files
 from saco_data.engine.early_checks import EarlyChecks
 from saco_data.engine.recorder import Recorder
 from saco_data.executors import LOST, NodeLost, why_lost
@@ -37,7 +38,11 @@ class Processing:
     """
 
     def __init__(
-        self, recorder: Recorder, known: Mapping[str, dict[str, Any]], checks: EarlyChecks
+        self,
+        recorder: Recorder,
+        known: Mapping[str, dict[str, Any]],
+        checks: EarlyChecks,
+        stop: threading.Event,
     ) -> None:
         self.recorder = recorder
         self.subset = recorder.subset
@@ -54,6 +59,9 @@ class Processing:
         self._renewed = set(self.plan.renewed.values())
         width = self.executor.width
         self._width = width if self.config.removes_videos else 2 * width + 2
+        if self.subset.manifest.shard_files is not None:
+            self._width = 2  # one is fetched while all workers check another
+        self._stop = stop
         self._slots = threading.Semaphore(self._width)
 
     def acquire_slot(self) -> None:
@@ -83,6 +91,10 @@ class Processing:
             self._slots.release()
             return
         manifest = self.subset.manifest
+        if manifest.shard_files is not None:
+            whole = shard_files.start(self.subset, arrival, self.executor, self._stop)
+            whole.add_done_callback(lambda done: self._finish(arrival, done))
+            return
         remembered = {} if is_new else self.known.get(key, {})
         facts = {**remembered, **arrival.facts}
         job = process.Job(

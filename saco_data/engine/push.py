@@ -73,6 +73,13 @@ def push(settings: Settings, place: str, names: Sequence[str]) -> Pushed:
                 item=", ".join(names),
                 remedy="Run `saco prepare` first",
             )
+        for subset in begun:
+            if subset.manifest.shard_files is not None:
+                raise UsageError(
+                    f"its licence ({subset.manifest.licence}) does not let it be passed on",
+                    item=subset.id,
+                    remedy="Name the other subsets",
+                )
         require_conditions(store)
         for subset in begun:
             done.subsets.append(publish(subset, ledger, store))

@@ -68,7 +68,7 @@ class SubsetRun:
         self._shares_folders = shares_folders
         self.context = sources.Context(stop, {key: item.facts for key, item in assets.items()})
         self.recorder = Recorder(subset, plan, stages=stages, executor=executor, post=post)
-        self.processing = Processing(self.recorder, self.context.known, checks)
+        self.processing = Processing(self.recorder, self.context.known, checks, stop)
 
     def run(self) -> None:
         """Runs to the end and posts `Ended`; never raises."""

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from saco_data.config.settings import Settings
-from saco_data.engine import gone_policy, published, session, verify
+from saco_data.engine import gone_policy, published, session, shard_files, verify
 from saco_data.engine.events import Reporter, Result
 from saco_data.engine.subset import Subset, bind
 from saco_data.executors import Executor
@@ -38,6 +38,8 @@ PAUSES = ((DAY, 0), (7 * DAY, DAY), (60 * DAY, 7 * DAY))
 LONGEST = 30 * DAY
 # Products verified in one run, and assets of a subset whose version the source is asked for.
 SAMPLE = 500
+# Shards of which files are verified in one run.
+SHARDS = 5
 ASKED = 20
 _PAGE = 1000
 
@@ -182,6 +184,9 @@ def _verify(
 ) -> None:
     """Compares finished products with their digests: the next `limit` in turn, or all."""
     facts = ledger.facts(subset.id)
+    most = None
+    if limit is not None and subset.manifest.shard_files is not None:
+        limit, most = min(limit, SHARDS), SAMPLE // SHARDS
     at = facts.sampled_to if limit is not None else ""
     objects = published.Objects(subset) if subset.config.bucket else None
     number = ledger.done_bytes(subset.id)[0]
@@ -190,7 +195,7 @@ def _verify(
         while left > 0 and not stop.is_set():
             page = ledger.done_after(subset.id, at, min(left, _PAGE))
             faults = list(
-                threads.map(lambda item: _find_fault(subset, item, objects), page.values())
+                threads.map(lambda item: _find_fault(subset, item, objects, most), page.values())
             )
             for item, outcome in zip(page.values(), faults, strict=True):
                 if outcome is not None:
@@ -211,11 +216,16 @@ def _verify(
         ledger.set_facts(subset.id, facts)
 
 
-def _find_fault(subset: Subset, item: Item, objects: published.Objects | None) -> Outcome | None:
+def _find_fault(
+    subset: Subset, item: Item, objects: published.Objects | None, most: int | None
+) -> Outcome | None:
     """The outcome of a finished product that is damaged or lost; None if it is sound.
 
-    `objects`: the published products, where the subset is in a bucket.
+    `objects`: the published products, where the subset is in a bucket. `most`: so many files of a
+    shard are compared; None for all.
     """
+    if subset.manifest.shard_files is not None:
+        return shard_files.find_fault(subset, item, most)
     reason, detail = Reason.WRONG_DIGEST, "the file changed since it was written"
     try:
         if picture_folders.sha256_of(subset.config.images / item.key) == item.sha256:

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future
 
 from saco_data import executors
 from saco_data.config.settings import Settings
-from saco_data.engine import gone_policy, partial_copy, published
+from saco_data.engine import gone_policy, partial_copy, published, shard_files
+from saco_data.engine.checking import check_files
 from saco_data.engine.events import Reporter
 from saco_data.engine.subset import Subset, bind
-from saco_data.executors import LOST, Executor, why_lost
-from saco_data.media import process
+from saco_data.executors import Executor
 from saco_data.model.errors import Incomplete, SacoError, most_severe
 from saco_data.model.items import Item
 from saco_data.model.reasons import Effect, Reason, State
@@ -23,10 +21,6 @@ from saco_data.state.ledger import Ledger
 from saco_data.state.lock import Lock
 from saco_data.storage import picture_folders
 from saco_data.storage.names import safe_join
-
-CHECKS_A_TASK = 64
-TASKS_A_WORKER = 3  # under way or waiting, so that no worker waits for us
-TASK_SECONDS = 600.0
 
 
 def run(settings: Settings, names: Sequence[str], reporter: Reporter) -> int:
@@ -73,7 +67,7 @@ def _check(subset: Subset, ledger: Ledger, executor: Executor, reporter: Reporte
     done = ledger.items(subset.id, state=State.DONE)
     known = [(products[key], item.sha256) for key, item in done.items() if key in products]
     damaged = 0
-    for outcome in check_all(subset, known, executor):
+    for outcome in check_all(subset, known, executor, repair=False):
         if outcome.state is not State.DONE:
             damaged += 1
             what = f"{outcome.key}: {outcome.detail}; `saco prepare` of its owner repairs it"
@@ -149,38 +143,16 @@ def discard(subset: Subset, product: Product, reason: Reason) -> None:
 
 
 def check_all(
-    subset: Subset, products: Iterable[tuple[Product, str | None]], executor: Executor
-) -> Iterable[Outcome]:
-    """Verifies product files, each with its known sha256 or None, on the executor.
+    subset: Subset,
+    products: Iterable[tuple[Product, str | None]],
+    executor: Executor,
+    *,
+    repair: bool = True,
+) -> Iterator[Outcome]:
+    """Verifies products, each with its known sha256 or None, on the executor.
 
-    Products are taken, and tasks begun, as outcomes are taken: few wait at any time.
+    `repair`: damaged files of a shard are removed, so that only these are fetched again.
     """
-    images, view = subset.config.images, subset.config.frames_view
-    checks = (
-        process.Check(subset.id, images / product.file_name, product, digest, view)
-        for product, digest in products
-    )
-    running: deque[tuple[list[process.Check], Future[list[Outcome]]]] = deque()
-    while True:
-        while len(running) < TASKS_A_WORKER * executor.width:
-            task = list(itertools.islice(checks, CHECKS_A_TASK))
-            if not task:
-                break
-            running.append((task, executor.submit(process.check, task, seconds=TASK_SECONDS)))
-        if not running:
-            return
-        task, future = running.popleft()
-        try:
-            yield from future.result()
-        except LOST:
-            # One of the files ended the worker: check them one by one.
-            for check in task:
-                yield _check_alone(check, executor)
-
-
-def _check_alone(check: process.Check, executor: Executor) -> Outcome:
-    try:
-        return executor.submit(process.check, [check], seconds=TASK_SECONDS).result()[0]
-    except LOST as error:
-        reason, detail = why_lost(error)
-        return Outcome(check.subset, check.product.file_name, reason, detail)
+    if subset.manifest.shard_files is not None:
+        return shard_files.check_all(subset, products, executor, repair=repair)
+    return check_files(subset, products, executor)

@@ -16,6 +16,7 @@ from typing import Any
 from saco_data.catalog.manifest import Manifest
 from saco_data.config.installation import how_to_install
 from saco_data.dataset.dataset import Dataset, Subset
+from saco_data.dataset.masked_pictures import MaskedSubset
 from saco_data.export.counts import Counts
 from saco_data.export.place import UNFINISHED, open_place
 from saco_data.export.source import Source
@@ -103,6 +104,10 @@ def _source(dataset: Dataset, name: str, manifest: Manifest) -> Source:
     if name not in dataset:
         raise UsageError("is not prepared", item=name, remedy=f"Run `saco prepare {name}` first")
     subset = dataset[name]
+    if isinstance(subset, MaskedSubset):
+        raise UsageError(
+            "holds masks without phrases", item=name, remedy="Read it with `saco_data.load`"
+        )
     if not isinstance(subset, Subset):
         raise UsageError(
             "holds videos with masks, not phrases", item=name, remedy="Use `saco convert vos`"

@@ -28,7 +28,11 @@ OPTIONS = {
     "format_whitelist": FORMATS,
     "protocol_whitelist": "file",
     "max_pixels": str(MAX_PIXELS),
+    # FFmpeg decodes the first pictures to learn about the stream; it needs none of their pixels.
+    "skip_loop_filter": "all",
 }
+# Only the first packet is read when the file is opened, and no picture is decoded.
+QUICK_OPTIONS = OPTIONS | {"skip_frame": "all", "probesize": "32"}
 
 # What the system refuses says nothing about the file. Not ENOMEM: damaged files ask for too much.
 _SYSTEM_ERRORS = {errno.EIO, errno.ESTALE, errno.EMFILE, errno.ENFILE, errno.EACCES, errno.EPERM}
@@ -47,19 +51,23 @@ class FrameError(Exception):
 
 
 @contextlib.contextmanager
-def open_video(video: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
+def open_video(
+    video: Path, *, is_quick: bool = False
+) -> Iterator[tuple[InputContainer, VideoStream]]:
     """The open file and its first video stream, set to decode in one thread.
 
+    `is_quick`: no picture is decoded to learn more about the stream than the container says.
     Raises FrameError (CORRUPT_VIDEO, NOT_MEDIA) or OSError.
     """
+    options = QUICK_OPTIONS if is_quick else OPTIONS
     with video.open("rb"):
         pass  # raises OSError for an unreadable file, which is not a damaged video
     try:
         try:
-            container = _open(video)
+            container = _open(video, options)
         except av.error.MemoryError:
             # The machine was short of memory, or a damaged file asks for too much, and asks again.
-            container = _open(video)
+            container = _open(video, options)
     except av.error.FFmpegError as error:
         if error.errno in _SYSTEM_ERRORS:
             raise OSError(error.errno, os.strerror(error.errno), str(video)) from error
@@ -76,9 +84,9 @@ def open_video(video: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
         yield container, stream
 
 
-def _open(video: Path) -> InputContainer:
+def _open(video: Path, options: dict[str, str]) -> InputContainer:
     # "file:" because FFmpeg takes what precedes a colon in a name for a protocol.
-    return av.open(f"file:{video}", options=OPTIONS, metadata_errors="replace")
+    return av.open(f"file:{video}", options=options, metadata_errors="replace")
 
 
 def packets(container: InputContainer, stream: VideoStream) -> Iterator[Packet[VideoStream]]:

@@ -13,13 +13,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import av
+from av.container import InputContainer
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from saco_data.media.decode import FrameError, open_video, packets, sequential
 from saco_data.media.decode_spans import decode_span, group_into_spans
 from saco_data.media.nal_units import Doubt
-from saco_data.media.packet_index import build
+from saco_data.media.packet_index import build, count_shown, open_for_index
 from saco_data.media.pixels import Pixels
 from saco_data.model.reasons import Reason
 
@@ -87,11 +88,16 @@ def versions() -> dict[str, str]:
 
 
 def extract(
-    video: Path, wanted: Iterable[int], *, convert: Convert | None = None
+    video: Path,
+    wanted: Iterable[int],
+    *,
+    convert: Convert | None = None,
+    fingerprint: dict[str, Any] | None = None,
 ) -> Iterator[Frame | FrameFailure]:
     """Yields the wanted frames of a video as they are decoded, in presentation order.
 
     `convert` makes `Frame.rgb` from a decoded frame; by default the exact RGB of `Pixels`.
+    `fingerprint`, if given, gets what `probe` returns, where the video has an index.
     A FrameFailure (FRAME_BEYOND_END) comes for each index outside the video. Memory does not grow
     with the length of the video or the number of frames. Raises FrameError where the file cannot
     be decoded at all and OSError where it cannot be read.
@@ -105,7 +111,7 @@ def extract(
     done = 0
     convert = convert or Pixels().rgb
     try:
-        for result in _by_index(video, indices, convert):
+        for result in _by_index(video, indices, convert, fingerprint):
             yield result
             done += 1
         return
@@ -122,23 +128,35 @@ def probe(video: Path) -> dict[str, Any]:
     FrameError or OSError.
     """
     with open_video(video) as (container, stream):
-        rate, duration = stream.average_rate, container.duration
-        return {
-            "codec": stream.codec_context.name,
-            "container": container.format.name,
-            "width": stream.codec_context.width,
-            "height": stream.codec_context.height,
-            "fps": None if rate is None else float(rate),
-            "duration": None if duration is None else duration / 1_000_000,
-            "start_pts": stream.start_time,
-            "time_base": str(stream.time_base),
-            "frames": sum(not packet.is_discard for packet in packets(container, stream)),
-        }
+        found = _describe(container, stream)
+        return {**found, "frames": count_shown(packets(container, stream))}
 
 
-def _by_index(video: Path, indices: list[int], convert: Convert) -> Iterator[Frame | FrameFailure]:
-    with open_video(video) as (container, stream):
-        index = build(container, stream, indices[-1])
+def _describe(container: InputContainer, stream: VideoStream) -> dict[str, Any]:
+    """What `probe` returns but for the number of frames; nothing has been read yet."""
+    rate, duration = stream.average_rate, container.duration
+    return {
+        "codec": stream.codec_context.name,
+        "container": container.format.name,
+        "width": stream.codec_context.width,
+        "height": stream.codec_context.height,
+        "fps": None if rate is None else float(rate),
+        "duration": None if duration is None else duration / 1_000_000,
+        "start_pts": stream.start_time,
+        "time_base": str(stream.time_base),
+    }
+
+
+def _by_index(
+    video: Path, indices: list[int], convert: Convert, fingerprint: dict[str, Any] | None
+) -> Iterator[Frame | FrameFailure]:
+    # A quick opening would leave out some of the fingerprint.
+    opening = open_for_index(video) if fingerprint is None else open_video(video)
+    with opening as (container, stream):
+        found = _describe(container, stream)
+        index = build(container, stream, indices[-1], count_all=fingerprint is not None)
+        if fingerprint is not None:
+            fingerprint |= {**found, "frames": index.total}
         inside = [number for number in indices if number < len(index.order)]
         if not inside:
             raise Doubt("no wanted frame in the index")

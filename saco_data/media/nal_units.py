@@ -2,7 +2,7 @@
 
 A reader raises Doubt unless a packet looks like exactly one picture: damage there would change the
 number of frames that a decoder outputs. VP9 and AV1 are not indexed, because their decoders drop
-frames for damage that no header shows.
+frames for damage that no header shows: docs/exactness.md has the figures.
 """
 
 from __future__ import annotations

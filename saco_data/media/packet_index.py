@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from array import array
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import av.error
@@ -13,7 +17,7 @@ from av.container import InputContainer
 from av.packet import Packet
 from av.video.stream import VideoStream
 
-from saco_data.media.decode import packets
+from saco_data.media.decode import FrameError, open_video, packets
 from saco_data.media.nal_units import Doubt, Unit, reader_for
 
 if TYPE_CHECKING:
@@ -23,7 +27,8 @@ if TYPE_CHECKING:
     Flags = numpy.typing.NDArray[numpy.bool_]
 
 # Containers with a reliable time stamp for each picture, unlike MPEG-TS, AVI and others.
-CONTAINERS = {"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm"}
+MP4 = "mov,mp4,m4a,3gp,3g2,mj2"
+CONTAINERS = {MP4, "matroska,webm"}
 PROGRESSIVE = 1
 
 
@@ -33,8 +38,8 @@ class Index:
 
     For each position: `pts`, `sizes` in bytes, `disposable` (no other picture needs this one) and
     `shown` (an edit list may hide some). `starts`: the positions where decoding may start. `order`:
-    the position of each frame, by frame number. `whole`: False where reading stopped early, because
-    all wanted frames were found.
+    the position of each frame, by frame number. `total`: how many frames the file has; None where
+    reading stopped early, because all wanted frames were found.
     """
 
     pts: Numbers
@@ -43,7 +48,7 @@ class Index:
     shown: Flags
     starts: Numbers
     order: Numbers
-    whole: bool
+    total: int | None
 
     def start_for(self, position: int) -> int:
         """Where to start decoding so that the picture at `position` is exact. Raises Doubt."""
@@ -63,17 +68,58 @@ class Index:
         return int(found[0]) if len(found) else None
 
 
-def build(container: InputContainer, stream: VideoStream, last: int) -> Index:
-    """Reads packets until frame `last` is known, or to the end. Raises Doubt."""
+@contextlib.contextmanager
+def open_for_index(video: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
+    """The open video, quickly where the container says what `build` must know, else as usual.
+
+    Raises FrameError and OSError, as `open_video` does.
+    """
+    with contextlib.ExitStack() as stack:
+        try:
+            opened = stack.enter_context(open_video(video, is_quick=True))
+            is_enough = _says_enough(*opened)
+        except FrameError:
+            is_enough = False  # what the container is may show only further on
+        if not is_enough:
+            stack.close()
+            opened = stack.enter_context(open_video(video))
+        yield opened
+
+
+def _says_enough(container: InputContainer, stream: VideoStream) -> bool:
+    """Whether the depth of reordering and the field order are known without decoding.
+
+    FFmpeg derives the depth from the time stamps of an MP4 whose packets are all listed at one
+    place. It may be less than what the pictures' headers allow, but never more.
+    """
+    context = stream.codec_context
+    is_listed = container.format.name == MP4 and stream.frames > 0
+    return is_listed and context.name == "h264" and context.field_order == PROGRESSIVE
+
+
+def build(
+    container: InputContainer, stream: VideoStream, last: int, *, count_all: bool = False
+) -> Index:
+    """Reads packets until frame `last` is known, or to the end. Raises Doubt.
+
+    `count_all`: the packets that follow are counted, so that `Index.total` is known.
+    """
     if container.format.name not in CONTAINERS:
         raise Doubt(f"{container.format.name} has no reliable index")
     if stream.codec_context.field_order > PROGRESSIVE:
         raise Doubt("interlaced video")
     builder = _Builder(stream)
-    for packet in packets(container, stream):
+    reading = packets(container, stream)
+    for packet in reading:
         if not builder.add(packet, last):
-            return builder.index(whole=False)
-    return builder.index(whole=True)
+            later = count_shown(chain([packet], reading)) if count_all else 0
+            return builder.index(builder.count + later if count_all else None)
+    return builder.index(builder.count)
+
+
+def count_shown(reading: Iterable[Packet[VideoStream]]) -> int:
+    """How many packets are to be shown: an edit list may hide some."""
+    return sum(not packet.is_discard for packet in reading)
 
 
 class _Builder:
@@ -135,7 +181,7 @@ class _Builder:
         earlier = numpy.array(self.pts) < dts
         return int(numpy.count_nonzero(earlier & numpy.array(self.shown, dtype=bool))) > last
 
-    def index(self, *, whole: bool) -> Index:
+    def index(self, total: int | None) -> Index:
         """The index, after the checks that need all packets."""
         if not len(self.starts) or self.starts[0] != 0:
             raise Doubt("no clean start")
@@ -162,7 +208,7 @@ class _Builder:
             shown=shown,
             starts=numpy.array(self.starts),
             order=by_time[shown[by_time]],
-            whole=whole,
+            total=total,
         )
 
 

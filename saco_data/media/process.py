@@ -160,7 +160,8 @@ def _make_every_fourth(job: Job, product: Product) -> Outcome:
 
 
 def _make_frames(job: Job) -> Iterator[Outcome]:
-    results: Iterable[Outcome | _Frame] = _extract(job)
+    found: dict[str, Any] | None = None if job.known is None else {}
+    results: Iterable[Outcome | _Frame] = _extract(job, found)
     if job.whole:
         results = list(results)
         failures = [each for each in results if isinstance(each, Outcome)]
@@ -178,8 +179,8 @@ def _make_frames(job: Job) -> Iterator[Outcome]:
         digest = hashlib.sha256(each.content).hexdigest()
         yield _done(job, each.product, len(each.content), digest, **each.facts)
         is_any_made = True
-    if is_any_made and job.known is not None and (fingerprint := _fingerprint(job, job.known)):
-        yield fingerprint
+    if is_any_made and found is not None and (outcome := _fingerprint(job, found)):
+        yield outcome
 
 
 class _Frame(NamedTuple):
@@ -188,7 +189,7 @@ class _Frame(NamedTuple):
     facts: dict[str, Any]
 
 
-def _extract(job: Job) -> Iterator[Outcome | _Frame]:
+def _extract(job: Job, fingerprint: dict[str, Any] | None) -> Iterator[Outcome | _Frame]:
     from saco_data.media import frames
 
     assert isinstance(job.arrival.raw, Path)
@@ -197,7 +198,7 @@ def _extract(job: Job) -> Iterator[Outcome | _Frame]:
         assert product.frame is not None
         by_index.setdefault(product.frame, []).append(product)
     try:
-        for got in frames.extract(job.arrival.raw, by_index):
+        for got in frames.extract(job.arrival.raw, by_index, fingerprint=fingerprint):
             members = by_index.pop(got.index)
             if isinstance(got, frames.FrameFailure):
                 yield from (_failed(job, each, got.reason, got.detail) for each in members)
@@ -213,17 +214,18 @@ def _extract(job: Job) -> Iterator[Outcome | _Frame]:
             yield from (_failed(job, each, error.reason, str(error)) for each in members)
 
 
-def _fingerprint(job: Job, known: Mapping[str, Any]) -> Outcome | None:
+def _fingerprint(job: Job, found: dict[str, Any]) -> Outcome | None:
     """The outcome of the raw video, with the facts by which another version of it is noticed.
 
-    None if the system refuses to open once more what was just decoded, for want of memory say.
+    `found`: its fingerprint, empty where it is not known yet. None if the system refuses to open
+    once more what was just decoded, for want of memory say.
     """
     from saco_data.media.frames import FrameError, probe
 
     raw = job.arrival.raw
-    assert isinstance(raw, Path)
+    assert isinstance(raw, Path) and job.known is not None
     try:
-        found = probe(raw)
+        found = found or probe(raw)
     except FrameError:
         return None
     return Outcome(
@@ -233,7 +235,7 @@ def _fingerprint(job: Job, known: Mapping[str, Any]) -> Outcome | None:
         origin=job.arrival.origin,
         bytes=raw.stat().st_size,
         sha256=files.sha256_of(raw),
-        facts={**known, **found},
+        facts={**job.known, **found},
         is_asset=True,
         tried=False,
     )

@@ -25,6 +25,7 @@ class Product:
     `width` and `height` in pixels, as the annotation says. For frames, `video` is the annotation's
     `original_video`, `frame` its `global_frame_idx` (None: the annotation lacks it) and `size` its
     `image_size` as (height, width). `is_folder`: it is a folder of every fourth frame of a video.
+    `choice`: which files of an archive the config chooses, where it is the inventory of one.
     """
 
     file_name: str
@@ -34,6 +35,7 @@ class Product:
     frame: int | None = None
     size: tuple[int, int] | None = None
     is_folder: bool = False
+    choice: str = ""
 
     @property
     def pixels(self) -> tuple[int, int]:
@@ -49,6 +51,8 @@ class Product:
         facts: dict[str, Any] = {"size": list(self.pixels)} if any(self.pixels) else {}
         if self.video is not None:
             facts |= {"video": self.video, "frame": self.frame}
+        if self.choice:
+            facts["choice"] = self.choice
         return facts
 
     def contradicts(self, facts: Mapping[str, Any]) -> bool:

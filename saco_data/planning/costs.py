@@ -93,6 +93,8 @@ def of_plan(
     `remembered`: the ledger's assets by key. `products`: whether products are made too, or raw
     media are only fetched.
     """
+    if source.manifest.shard_files is not None:
+        return of_archives(source, [each.key for each in steps.assets(Decision.FETCH)])
     fetch = steps.assets(Decision.FETCH)
     process = steps.assets(Decision.PROCESS) if products else []
     sizes = {key: item.bytes for key, item in remembered.items() if item.bytes}
@@ -147,11 +149,14 @@ def of_manifest(source: Source) -> Costs:
 def of_archives(source: Source, archives: Sequence[str]) -> Costs:
     """The costs of archives that were not listed yet, from what the manifest says of them."""
     config, raw = source.config, source.manifest.raw
+    if not archives:
+        return Costs(source.name)
     size, kept = source.estimate_archives(archives)
     fetch = Size() if is_local(source) else Size(0, size)
     disk = {config.images: Size(0, sum(kept.values()))}
     shares = not kept.keys().isdisjoint(("videos", "files"))  # products are links to raw files
-    if not shares or device_of(config.images) != device_of(config.folder):
+    is_beside = source.manifest.shard_files is not None  # raw files are moved to be products
+    if not is_beside and (not shares or device_of(config.images) != device_of(config.folder)):
         # One archive after the other is unpacked.
         disk[config.folder] = Size(0, min((raw.bytes or 0) // (raw.shards or 1), size))
     seconds = fetch.likely / LINE_RATE

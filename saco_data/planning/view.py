@@ -95,7 +95,11 @@ def _list_products(source: Source) -> tuple[dict[str, int], list[Path] | None]:
     images, own = source.config.images, source.manifest.every_fourth
     if own is None:
         left: list[Path] = []
-        return list_files(images, left=left), left
+        watched = source.config.watched
+        found = list_files(watched, left=left)
+        if watched != images:
+            found = {f"{watched.name}/{name}": size for name, size in found.items()}
+        return found, left
     found = list_files(images, without=own.folder)
     with explain_errors(images):
         folders = picture_folders.sizes(images / own.folder)

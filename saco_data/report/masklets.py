@@ -49,6 +49,8 @@ class Strip:
 
 def videos_of(config: SubsetConfig) -> list[Video | TrainVideo]:
     """The videos of a prepared subset; empty where nothing is there."""
+    if config.manifest.shard_files is not None:
+        return []
     files = files_of(config.manifest, config.derived, config.images)
     if not files.annotations.is_dir():
         return []

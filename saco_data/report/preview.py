@@ -16,8 +16,8 @@ from saco_data.dataset.drawing import draw_layer, draw_masks
 from saco_data.dataset.masks import Mask
 from saco_data.dataset.pairs import Pair, Pairs, decode_masks, plain
 from saco_data.dataset.pictures import NoPicture, open_picture
-from saco_data.model.errors import Incomplete
-from saco_data.report import masklets
+from saco_data.model.errors import AnnotationError, Incomplete
+from saco_data.report import masked, masklets
 from saco_data.storage import files, folders
 from saco_data.storage.folders import list_files
 
@@ -45,6 +45,8 @@ def draw(settings: Settings, subset: str, seed: int = 0) -> Drawn:
     """
     root, folder = settings.subset(subset).images, settings.path(settings.keys.directory_save)
     folders.sweep(folder, below=False, idle_seconds=folders.IDLE_SECONDS)
+    if settings.subset(subset).manifest.shard_files is not None:
+        return _draw_masked(settings, subset, folder, seed)
     if settings.subset(subset).manifest.is_listed:
         return _draw_videos(settings, subset, folder, seed)
     derived = settings.subset(subset).derived
@@ -94,6 +96,25 @@ def _draw_videos(settings: Settings, subset: str, folder: Path, seed: int) -> Dr
             result.skipped.append(f"{plain(name)}: {error}; skipped")
             continue
         _write(result, folder, subset, name, sheet)
+    return result
+
+
+def _draw_masked(settings: Settings, subset: str, folder: Path, seed: int) -> Drawn:
+    """As `draw`, for a subset of pictures without phrases."""
+    config, result = settings.subset(subset), Drawn()
+    for picture in masked.choose(config, seed):
+        if len(result.sheets) == settings.keys.num_images_show:
+            break
+        try:
+            sheet = masked.draw_sheet(config, picture, PANEL)
+        except (AnnotationError, Incomplete) as error:
+            result.skipped.append(f"{picture.name}: {error}; skipped")
+            continue
+        _write(result, folder, subset, picture.name, sheet)
+    if not (result.sheets or result.skipped):
+        raise Incomplete(
+            "no picture is ready yet", item=subset, remedy=f"Run `saco prepare {subset}` first"
+        )
     return result
 
 

@@ -8,24 +8,24 @@ import time
 from saco_data.sandbox.http_server import FileServer
 from saco_data.sandbox.http_server.server import Answer, Query
 
-PREFIX = "/links/"
 DAYS = 20 * 86400
 
 
 class LinksCdn:
     """Serves archives only to links that it signed last, and writes the links file.
 
-    `expire_after`: the links expire after so many more requests for archives; None: they last.
-    `secret`: begins the signatures of the links to come.
+    `prefix`: of the paths of its archives. `expire_after`: the links expire after so many more
+    requests for archives; None: they last. `secret`: begins the signatures of the links to come.
     """
 
-    def __init__(self, server: FileServer) -> None:
+    def __init__(self, server: FileServer, prefix: str = "/links/") -> None:
         self.server = server
+        self.prefix = prefix
         self.contents: dict[str, bytes] = {}
         self.expire_after: int | None = None
         self.secret = ""
         self._number = 1
-        server.route(PREFIX, self._answer)
+        server.route(prefix, self._answer)
 
     def offer(self, name: str, content: bytes) -> None:
         """Offers an archive."""
@@ -51,10 +51,10 @@ class LinksCdn:
 
     def _link(self, name: str) -> str:
         until = int(time.time()) + DAYS
-        return f"{self.server.url}{PREFIX}{name}?oh={self._signature}&oe={until:08X}"
+        return f"{self.server.url}{self.prefix}{name}?oh={self._signature}&oe={until:08X}"
 
     def _answer(self, query: Query) -> Answer | None:
-        content = self.contents.get(query.path.removeprefix(PREFIX))
+        content = self.contents.get(query.path.removeprefix(self.prefix))
         if content is None:
             return None
         if self.expire_after is not None:

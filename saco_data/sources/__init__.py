@@ -24,6 +24,7 @@ _SOURCES = {
     "listed": "listed:ListedSource",
     "nga": "nga:NgaSource",
     "o365": "o365:PatchesSource",
+    "sa1b": "sa1b:Sa1bSource",
     "sav-train": "sav_train:SavTrainSource",
     "sav": "sav:SavSource",
     "yt1b": "yt1b:Yt1bSource",

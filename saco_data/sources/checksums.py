@@ -13,7 +13,8 @@ from saco_data.transports.base import Failure
 if TYPE_CHECKING:
     from saco_data.transports.http import Http
 
-LISTS = ("sav_md5sum.chk", "sav_sha256sum.chk")
+# The last one is the list of SA-1B, to which no links file leads.
+LISTS = ("sav_md5sum.chk", "sav_sha256sum.chk", "checklist.chk")
 LIMIT = 1 << 20  # bytes
 
 
@@ -22,7 +23,8 @@ def find_published(
 ) -> str | None:
     """The published md5 or sha256 of an archive; None where no list is at hand.
 
-    `raw`: what the config names; the lists lie beside it. Otherwise `links` leads to them.
+    `raw`: what the config names; the lists lie beside it. Otherwise they lie beside `links`, or it
+    leads to them.
     """
     for name in LISTS:
         content = _read(name, raw, links, http)
@@ -36,7 +38,11 @@ def _read(name: str, raw: str | Path | None, links: Path | None, http: Http | No
         if isinstance(raw, Path):
             folder = raw if raw.is_dir() else raw.parent
             return (folder / name).read_bytes()[:LIMIT]
-        if raw or links is None or http is None:
+        if raw or links is None:
+            return b""
+        if (beside := links.with_name(name)).is_file():
+            return beside.read_bytes()[:LIMIT]
+        if http is None:
             return b""
         return http.get(find_link(links, name), limit_bytes=LIMIT)
     except (OSError, Blocked, Failure):

@@ -78,6 +78,10 @@ class ListedSource(ArchiveSource):
             start = name.find("/", start) + 1 or -1
         return None
 
+    def key_in(self, archive: str, name: str) -> str | None:
+        """The key of a member of this archive, under which it is unpacked; None for others."""
+        return self.find_key(name)
+
     def file_name_of(self, key: str) -> str:
         """The name of the file that a member becomes."""
         return key
@@ -188,7 +192,7 @@ class ListedSource(ArchiveSource):
                 http = None if isinstance(raw, Path) else stack.enter_context(self.open_http())
                 try:
                     if self._unpacks(archive):
-                        self._unpack(http, str(raw), archive, found, context)
+                        self._unpack(http, raw, archive, found, context)
                     else:
                         self._list(http, raw, archive, found, context)
                 except ArchiveDamaged as error:
@@ -225,14 +229,15 @@ class ListedSource(ArchiveSource):
                 self.learn(key, member.read(), found)
 
     def _unpack(
-        self, http: Http | None, url: str, name: str, found: Found, context: Context
+        self, http: Http | None, raw: str | Path | None, name: str, found: Found, context: Context
     ) -> None:
         from saco_data.transports import archive
 
+        checkpoint = None if isinstance(raw, Path) else self.config.folder / _checkpoint(name)
         begun: set[str] = set()
 
         def is_missing(member: str) -> bool:
-            key = self.find_key(member)
+            key = self.key_in(name, member)
             if key is None:
                 return False
             found.see(key)
@@ -243,13 +248,13 @@ class ListedSource(ArchiveSource):
         # missing in the next run, which then asks for its bytes alone.
         with Background() as background:
             for member in archive.members(
-                _open(url, http, context.stop),
+                _open(raw, http, context.stop),
                 is_missing,
-                checkpoint=self.config.folder / _checkpoint(name),
+                checkpoint=checkpoint,
                 checksum=self._find_checksum(http, name),
                 stop=context.stop,
             ):
-                key = self.find_key(member.name)
+                key = self.key_in(name, member.name)
                 if key is not None and not member.refusal:  # fetching tells why
                     begun.add(key)
                     self._save(member, key, background, context)

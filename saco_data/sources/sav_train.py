@@ -16,7 +16,7 @@ from saco_data.dataset import listing, sav_json
 from saco_data.dataset.listing import Found
 from saco_data.model.errors import AnnotationError, ConfigError
 from saco_data.model.records import Product
-from saco_data.sources import video_choice
+from saco_data.sources import shard_numbers, video_choice
 from saco_data.sources.base import Context
 from saco_data.sources.listed import ListedSource
 from saco_data.sources.video_choice import video_of
@@ -31,23 +31,7 @@ class SavTrainSource(ListedSource):
     """The shards that the config names, else those of the listed videos, else all of them."""
 
     def archives(self) -> tuple[str, ...]:
-        raw = self.manifest.raw
-        count = raw.shards or 0
-        numbers = self._numbers()
-        if not numbers:
-            raise ConfigError(
-                "the config chooses no shard",
-                item=self.name,
-                remedy="Correct `shards` (a range is written 0-3), and `videos` where it is set",
-            )
-        for number in sorted(numbers):
-            if number >= count:
-                raise ConfigError(
-                    f"there is no shard {number}",
-                    item=self.name,
-                    remedy=f"Write numbers from 0 to {count - 1} in `shards`, and right ids",
-                )
-        return tuple(str(raw.archive).format(number) for number in sorted(numbers))
+        return shard_numbers.name_archives(self.manifest, self._numbers(), "videos")
 
     def products_of(self, name: str) -> tuple[Product, ...]:
         own, stem = self.config.collection, name.rpartition("/")[2]
@@ -213,10 +197,7 @@ class SavTrainSource(ListedSource):
             of_videos = {int(each[len("sav_") :]) // VIDEOS_A_SHARD for each in self._videos}
         if given is None:
             return set(range(self.manifest.raw.shards or 0)) if of_videos is None else of_videos
-        numbers: set[int] = set()
-        for each in given:
-            first, _, last = str(each).partition("-")
-            numbers.update(range(int(first), int(last or first) + 1))
+        numbers = shard_numbers.parse(given)
         return numbers if of_videos is None else numbers & of_videos
 
 

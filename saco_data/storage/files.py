@@ -24,6 +24,8 @@ from saco_data.storage.disk_errors import explain_errors
 
 CHUNK = 1 << 20  # bytes to read at a time
 _TEMPORARY = ".saco-tmp"  # the end of the name of every temporary file
+# Errors of a link that another way to give a file its name would meet too.
+_REFUSALS = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS)
 _counter = itertools.count()
 Finish = Callable[[Callable[[], None]], None]  # see `open_atomic`
 
@@ -124,7 +126,7 @@ def _link(source: Path, path: Path, ways: Sequence[Callable[[Path, Path], None]]
                 try:
                     link(source.absolute(), temporary)
                 except OSError as error:
-                    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EROFS):
+                    if error.errno in _REFUSALS:
                         raise
                     continue
                 temporary.replace(path)
@@ -133,6 +135,29 @@ def _link(source: Path, path: Path, ways: Sequence[Callable[[Path, Path], None]]
             # Also after a rename that did nothing, as between two links to one file.
             temporary.unlink(missing_ok=True)
         copy_if_changed(source, path)
+
+
+def move_new(path: Path, to: Path) -> bool:
+    """Gives a file another name on the same file system; False where a file has that name already.
+
+    Raises DiskFull or OutputError if the system refuses.
+    """
+    with explain_errors(to):
+        to.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            # Unlike a rename, it never replaces what another machine has just put there.
+            os.link(path, to)
+        except FileExistsError:
+            return False
+        except OSError as error:
+            if error.errno in _REFUSALS:
+                raise
+            if to.exists():
+                return False
+            path.replace(to)
+            return True
+        path.unlink()
+        return True
 
 
 def publish(part: Path, path: Path) -> None:

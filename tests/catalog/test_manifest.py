@@ -42,7 +42,7 @@ def test_the_default_collection_is_silver() -> None:
 
 
 def test_each_subset_has_its_published_counts() -> None:
-    assert set(builtin().ids) == {*PUBLISHED, *LISTED, "sa-v/train", "o365/val"}
+    assert set(builtin().ids) == {*PUBLISHED, *LISTED, "sa-v/train", "o365/val", "sa1b/train"}
 
 
 def test_sa_v_train_has_the_published_counts() -> None:
@@ -50,6 +50,13 @@ def test_sa_v_train_has_the_published_counts() -> None:
     # Videos, manual and automatic annotations.
     assert facts.annotations.files == 50_583 + 50_583 + 48_436
     assert facts.raw.shards == 56
+
+
+def test_sa_1b_has_the_published_counts() -> None:
+    facts = builtin().find("sa1b/train")
+    assert facts.shard_files and facts.raw.shards == 1_000
+    assert facts.shard_files.count == 1_000 * facts.shard_files.a_shard == 11_186_000
+    assert str(facts.raw.archive).format(999) == "sa_000999.tar"
 
 
 def test_objects365_has_the_published_counts() -> None:

@@ -88,7 +88,7 @@ def test_masks_are_measured_at_once_as_one_by_one(counts: list[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    "counts", ["", "1o", "é", "1€", "0O", "o" * 11 + "1", "0" * 3 + "?" * 2 + "P" * 5]
+    "counts", ["", "1o", "é", "1€", "1\ud800", "0O", "o" * 11 + "1", "0" * 3 + "?" * 2 + "P" * 5]
 )
 def test_what_no_encoder_writes_is_not_measured(counts: str) -> None:
     assert measure_all(["02", counts]) is None

@@ -129,6 +129,15 @@ def test_without_the_count_of_a_run_the_status_counts(tiny: TinySubset) -> None:
     assert counts(tiny)["image_nps"]["usable"] == 8
 
 
+def test_counts_are_right_where_the_partial_copy_cannot_be_written(tiny: TinySubset) -> None:
+    tiny.holds(NAMES[:4])
+    partial(tiny).parent.parent.mkdir(parents=True)
+    partial(tiny).parent.write_text("a file of the user")
+    assert tiny.prepare().code != 0
+    assert counts(tiny)["image_nps"]["usable"] == 8
+    assert partial(tiny).parent.read_text() == "a file of the user"
+
+
 def truth_as_prediction(content: dict[str, Any], to: Path) -> Path:
     found = [
         {"image_id": each["image_id"], "category_id": 1, "score": 0.9}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from saco_data.engine import verify
+from saco_data.engine import checking, verify
 from saco_data.engine.subset import bind_one
 from saco_data.model.reasons import Reason
 from saco_data.model.records import Product
@@ -24,7 +24,7 @@ def test_few_products_are_taken_before_their_outcomes(tmp_path: Path) -> None:
 
     subset = bind_one(config(tmp_path), "nga")
     outcomes = iter(verify.check_all(subset, products(), InlineExecutor()))
-    most = verify.TASKS_A_WORKER * verify.CHECKS_A_TASK
+    most = checking.TASKS_A_WORKER * checking.CHECKS_A_TASK
     assert next(outcomes).key == "0.jpg" and taken <= most
     for number, outcome in enumerate(outcomes, 1):
         assert outcome.key == f"{number}.jpg" and outcome.reason is Reason.PRODUCT_LOST

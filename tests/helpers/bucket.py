@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from typing import Self
 
-from werkzeug.serving import make_server
+from werkzeug.serving import BaseWSGIServer, make_server
 
 from saco_data.sandbox.s3 import S3Server
 from saco_data.sandbox.threads import serve_in_thread
@@ -37,9 +38,18 @@ class Door:
 
     def open(self) -> None:
         """Serves from now on."""
-        serving = make_server("127.0.0.1", self._port, self._server._answer, threaded=True)
+        serving = self._make()
         self._port = serving.server_port
         self._stack.enter_context(serve_in_thread(serving))
+
+    def _make(self) -> BaseWSGIServer:
+        for _ in range(100):
+            # While it is closed, a connection of another process may have its port for a moment:
+            # werkzeug exits then.
+            with contextlib.suppress(SystemExit):
+                return make_server("127.0.0.1", self._port, self._server._answer, threaded=True)
+            time.sleep(0.1)
+        raise AssertionError(f"port {self._port} stays taken")
 
     def close(self) -> None:
         """Refuses connections from now on."""

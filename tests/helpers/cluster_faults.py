@@ -30,8 +30,8 @@ from tests.helpers.folders import config
 from tests.helpers.pipeline import items, prepare, products
 from tests.helpers.seeds import choose_seed
 
-TRAIN = "sa-v/train"
-SUBSETS = ("droid", TRAIN)
+TRAIN, SA1B = "sa-v/train", "sa1b/train"
+SUBSETS = ("droid", TRAIN, SA1B)
 # Complete; a bucket that does not answer; killed.
 ENDS = (0, 3, -signal.SIGKILL)
 MOST_IN_A_ROUND = 24
@@ -141,6 +141,7 @@ def configured(folder: Path, mounts: Mounts, name: str, archives: int, **keys: A
         "media": "both",
         "shards": [*range(archives)],
     }
+    given["collections"]["sa1b"] |= {"path": "sa1b", "shards": [*range(archives)]}
     # Its own: the listing of archives lies there too.
     shutil.copytree(folder / "annotations", folder / name / "annotations")
     own = {f"{subset}_path": f"raw/{subset}" for subset in SUBSETS if "/" not in subset}
@@ -170,7 +171,7 @@ def result_of(settings: Settings) -> dict[str, Any]:
     }
     return {
         "bucket": objects,
-        "folder": products(settings, TRAIN),
+        "folder": products(settings, TRAIN) | products(settings, SA1B),
         "listing": own.pristine.read_bytes(),
         "ledger": known,
         "status": saco_data.status(settings).as_json()["subsets"],
@@ -226,7 +227,7 @@ def survive(
 
 @contextlib.contextmanager
 def own_field(folder: Path, bucket: S3Server, executor: Any, archives: int = 3) -> Iterator[Field]:
-    """A field with so many archives of SA-V, in an empty folder.
+    """A field with so many archives of SA-V and of SA-1B, in an empty folder.
 
     The environment leads to its bucket while it lasts.
     """

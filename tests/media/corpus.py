@@ -33,6 +33,13 @@ def picture(number: int, width: int, height: int, seed: int = 0) -> np.ndarray:
     return rgb
 
 
+def calm_picture(number: int, width: int, height: int, seed: int = 0) -> np.ndarray:
+    """uint8 [height, width, 3]: slow waves without any edge, which take next to no bits."""
+    y, x = np.mgrid[:height, :width]
+    wave = 128 + 60 * np.sin((x + 3 * number) / 40) * np.cos((y - 2 * number) / 50 + seed)
+    return np.stack([wave, wave[::-1], 255 - wave], axis=-1).astype(np.uint8)
+
+
 @dataclass(frozen=True)
 class Video:
     """How to encode: `pts` in units of `time_base`, `context` are attributes of the encoder."""
@@ -50,6 +57,7 @@ class Video:
     muxer: dict[str, str] = field(default_factory=dict)
     audio: bool = False
     streams: int = 1
+    draw: Callable[[int, int, int, int], np.ndarray] = picture
 
     def write(self, path: Path) -> None:
         """Encodes and muxes the whole video."""
@@ -59,7 +67,7 @@ class Video:
             container.mux(sound)
             for number in range(self.frames):
                 for seed, stream in enumerate(streams):
-                    rgb = picture(number, *self.size, seed)
+                    rgb = self.draw(number, *self.size, seed)
                     frame = av.VideoFrame.from_ndarray(rgb, format="rgb24")
                     frame.pts = self.pts(number)
                     frame.time_base = self.time_base or Fraction(1, self.rate)
@@ -142,6 +150,9 @@ VIDEOS: dict[str, Video] = {
     "no_count.webm": Video("libvpx-vp9", VP9, muxer={"live": "1"}),
     "repeated_stamps.mkv": Video(time_base=Fraction(1, 3000), rate=3000, frames=40),
     "mpeg4.avi": Video("mpeg4", {"bf": "2", "g": "12"}),
+    "vp9_calm.webm": Video(
+        "libvpx-vp9", VP9 | {"crf": "50", "b": "0"}, frames=24, size=(640, 368), draw=calm_picture
+    ),
     "av1.mp4": Video("libsvtav1", {"preset": "12", "g": "16"}, frames=30),
 }
 
@@ -158,10 +169,12 @@ NOISE = {
     "damaged.mkv": ("h264_b_frames.mkv", 0.5, 300),
     "damaged.ts": ("start_pts.ts", 0.5, 500),
     "damaged_hevc.mp4": ("hevc.mp4", 0.5, 200),
+    "damaged_vp9.webm": ("vp9.webm", 0.5, 40),
+    "damaged_av1.mp4": ("av1.mp4", 0.5, 40),
 }
 FASTSTART = Video(muxer={"movflags": "faststart"})
 
-NAMES = [*VIDEOS, "edit_in_the_middle.mp4", *CUT, *NOISE]
+NAMES = [*VIDEOS, "edit_in_the_middle.mp4", "unknown_depth.mp4", *CUT, *NOISE]
 NOT_FOR_OPENCV = {"interlaced.mp4", "av1.mp4", "edit_list.mp4"}
 INTACT = [name for name in VIDEOS if name not in NOT_FOR_OPENCV]
 
@@ -180,6 +193,8 @@ def make(name: str, folder: Path) -> Path:
         path.write_bytes(noisy(data, int(len(data) * share), length))
     elif name == "edit_in_the_middle.mp4":
         path.write_bytes(_edited(make("h264_b_frames.mp4", folder).read_bytes()))
+    elif name == "unknown_depth.mp4":
+        path.write_bytes(_without_depth(make("h264_b_frames.mp4", folder).read_bytes()))
     else:
         (FASTSTART if name == "faststart.mp4" else VIDEOS[name]).write(path)
     return path
@@ -202,6 +217,19 @@ def _edited(data: bytes) -> bytes:
     start = int.from_bytes(data[header + 4 : header + 8], "big") + 15 * per_frame
     edit = duration.to_bytes(4, "big") + start.to_bytes(4, "big")
     return data[:header] + edit + data[header + 8 :]
+
+
+def _without_depth(data: bytes) -> bytes:
+    """The parameter set in the file's header cut where it says how deep pictures are reordered."""
+    begin = data.index(b"avcC") + 4 + 8
+    length = int.from_bytes(data[begin - 2 : begin], "big")
+    bits = "".join(f"{byte:08b}" for byte in data[begin : begin + length])
+    # A flag, what it announces (1, 0, 0, 8, 8, depth 2, 4 pictures; Exp-Golomb), and the stop bit.
+    restriction = "1" + "1" + "1" + "1" + "0001001" + "0001001" + "011" + "00101" + "1"
+    at = bits.rindex(restriction)
+    assert not bits[at + len(restriction) :].strip("0")
+    bits = f"{bits[:at]}01".ljust(8 * length, "0")
+    return data[:begin] + int(bits, 2).to_bytes(length, "big") + data[begin + length :]
 
 
 def write_long(path: Path, seconds: int, *, rate: int, size: tuple[int, int], gop: int) -> Path:

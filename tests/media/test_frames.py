@@ -14,7 +14,9 @@ import numpy as np
 import pytest
 from av.video.reformatter import Interpolation
 
+from saco_data.media.decode import open_video
 from saco_data.media.frames import Frame, FrameError, FrameFailure, extract, probe, versions
+from saco_data.media.packet_index import open_for_index
 from saco_data.model.reasons import Reason
 from tests.media import corpus
 
@@ -29,7 +31,10 @@ SEQUENTIAL = {
     "av1.mp4": "not indexed",
     "vp9.webm": "not indexed",
     "vp9_odd.webm": "not indexed",
+    "vp9_calm.webm": "not indexed",
     "no_count.webm": "not indexed",
+    "damaged_vp9.webm": "not indexed",
+    "damaged_av1.mp4": "not indexed",
     "repeated_stamps.mkv": "do not rise",
     "damaged.mp4": "damaged",
 }
@@ -211,6 +216,24 @@ def test_a_file_with_random_damage_yields_what_a_fresh_decode_yields(
     assert_exact(path, sorted({*rng.integers(0, count, 6).tolist(), count}))
 
 
+# Most damage in such files makes the decoder drop a frame.
+@pytest.mark.parametrize("name", ["vp9_calm.webm", "av1.mp4"])
+def test_frames_keep_their_numbers_where_the_decoder_drops_damaged_ones(
+    name: str, folder: Path, tmp_path: Path
+) -> None:
+    data = corpus.make(name, folder).read_bytes()
+    dropped = 0
+    for seed in range(12):
+        begin = int(np.random.default_rng(seed).integers(len(data) // 5, len(data) // 2))
+        path = tmp_path / f"{seed}_{name}"
+        path.write_bytes(corpus.noisy(data, begin, 20))
+        count = len(plain_decode(path))
+        # No header shows it: each packet is there, but not each picture.
+        dropped += count < probe(path)["frames"]
+        assert_exact(path, [0, count // 2, count - 1, count])
+    assert dropped
+
+
 HOSTILE = {
     "empty": b"",
     "page": b"<!DOCTYPE html><html><body>Sign in</body></html>" * 100,
@@ -263,6 +286,36 @@ def test_probe_is_a_fingerprint(folder: Path) -> None:
     assert (got["fps"], got["frames"], got["start_pts"]) == (6.0, 30, 0)
     assert got["duration"] == pytest.approx(5.0, abs=0.2)
     assert probe(corpus.make("edit_in_the_middle.mp4", folder))["frames"] == 30
+
+
+@pytest.mark.parametrize("name", corpus.NAMES)
+def test_a_quick_opening_finds_no_deeper_reordering(name: str, folder: Path) -> None:
+    path = corpus.make(name, folder)
+    with open_video(path) as (_, usual), open_for_index(path) as (_, quick):
+        assert quick.codec_context.reorder_depth <= usual.codec_context.reorder_depth
+        assert quick.codec_context.field_order == usual.codec_context.field_order
+
+
+def test_a_quick_opening_decodes_nothing(folder: Path) -> None:
+    for name, is_quick in (("h264_b_frames.mp4", True), ("no_count.mp4", False)):
+        with open_for_index(corpus.make(name, folder)) as (_, stream):
+            # Only the decoder knows it.
+            assert (stream.codec_context.pix_fmt is None) is is_quick
+
+
+@pytest.mark.parametrize("name", corpus.NAMES)
+def test_the_fingerprint_that_comes_with_the_frames_is_that_of_probe(
+    name: str, folder: Path
+) -> None:
+    path = corpus.make(name, folder)
+    for number in (0, len(plain_decode(path)) - 1):
+        found: dict[str, Any] = {}
+        got = next(extract(path, [number], fingerprint=found))
+        assert isinstance(got, Frame)
+        if got.way == "index":
+            assert found == probe(path)
+        else:
+            assert found in ({}, probe(path))
 
 
 def test_versions_name_the_libraries() -> None:

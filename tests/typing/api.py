@@ -14,6 +14,7 @@ import saco_data as saco
 from saco_data.config.settings import Settings
 from saco_data.dataset.dataset import Dataset, Subset
 from saco_data.dataset.item import Item, Picture
+from saco_data.dataset.masked_pictures import MaskedSubset
 from saco_data.dataset.train_videos import TrainSubset
 from saco_data.dataset.videos import VideoSubset
 from saco_data.engine.forecast import Table
@@ -51,8 +52,11 @@ def look(subset: Subset) -> None:
     assert_type(copy["nga"], Subset)
     assert_type(copy["sa-v/val"], VideoSubset)
     assert_type(copy["sa-v/train"], TrainSubset)
-    assert_type(copy[str(Path("any"))], Subset | VideoSubset | TrainSubset)
-    assert_type(list(copy.values()), list[Subset | VideoSubset | TrainSubset])
+    assert_type(copy["sa1b/train"], MaskedSubset)
+    assert_type([each.masks()[0].mask for each in copy["sa1b/train"]], list[NDArray[np.bool_]])
+    any_subset = copy[str(Path("any"))]
+    assert_type(any_subset, Subset | VideoSubset | TrainSubset | MaskedSubset)
+    assert_type(list(copy.values()), list[Subset | VideoSubset | TrainSubset | MaskedSubset])
     copy[0]  # type: ignore[call-overload]
     subset = copy["nga"]
     assert_type(subset[0], Item)
