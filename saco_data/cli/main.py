@@ -140,7 +140,3 @@ def main() -> None:
         code = tell(described)
         os._exit(code)  # what could not be written is still in the buffer
     sys.exit(code)
-
-
-if __name__ == "__main__":
-    main()

@@ -87,8 +87,7 @@ class Pipeline:
         self._subsets = {subset.id: subset for subset in subsets}
         self._results = {name: Result(name) for name in self._subsets}
         try:
-            # What waits most begins first.
-            for subset in sorted(subsets, key=lambda each: not each.source.is_one_by_one):
+            for subset in subsets:
                 self._launch(subset)
                 self._drain(wait=False)
             is_announced = False
