@@ -72,7 +72,9 @@ def saco(
     """
     if context.invoked_subcommand is None:
         if as_json:
-            raise click.UsageError("Missing command", context)
+            from saco_data.model.errors import UsageError
+
+            raise UsageError("Missing command", remedy="See `saco --help`")
         click.echo(context.get_help(), err=True)
         sys.exit(2)
     context.obj = Options(config, quiet, verbose, jobs, as_json)

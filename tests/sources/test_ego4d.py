@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from saco_data.config import settings as config
-from saco_data.model.errors import Blocked
+from saco_data.model.errors import Blocked, ConfigError
 from saco_data.model.items import Item
 from saco_data.model.reasons import Reason
 from saco_data.model.records import Arrival, Asset, Outcome
@@ -149,11 +149,16 @@ def test_clips_without_a_comparable_etag_count_as_unchanged(
     assert list(source(tmp_path, more).find_changed(before)) == []
 
 
-@pytest.mark.parametrize("place", ["https://me:secret@a/manifest.csv", "manifest.csv", "s3://B"])
+@pytest.mark.parametrize("place", ["https://me:secret@a/manifest.csv", "s3://B"])
 def test_a_manifest_that_is_not_on_s3_is_named_by_its_key(tmp_path: Path, place: str) -> None:
     with pytest.raises(Blocked, match="endpoints: ego4d_manifest") as caught:
         run(source(tmp_path, f"endpoints: {{ego4d_manifest: '{place}'}}"), "clip-0")
     assert "secret" not in str(caught.value)
+
+
+def test_a_manifest_that_is_no_address_is_refused_with_the_config(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="is neither a URL nor a file"):
+        source(tmp_path, "endpoints: {ego4d_manifest: manifest.csv}")
 
 
 @pytest.mark.parametrize("transport", ["boto3", "ego4d-cli"])
