@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
@@ -11,8 +12,11 @@ from pathlib import Path
 from saco_data.engine.subset import Subset
 from saco_data.executors import LOST, Executor, why_lost
 from saco_data.media import process
+from saco_data.model.reasons import Reason
 from saco_data.model.records import Outcome, Product
+from saco_data.storage import picture_folders
 
+_log = logging.getLogger(__name__)
 CHECKS_A_TASK = 64
 TASKS_A_WORKER = 3  # under way or waiting, so that no worker waits for us
 TASK_SECONDS = 600.0
@@ -59,3 +63,20 @@ def _check_alone(check: process.Check, executor: Executor) -> Outcome:
     except LOST as error:
         reason, detail = why_lost(error)
         return Outcome(check.subset, check.product.file_name, reason, detail)
+
+
+def find_change(subset: Subset, name: str, sha256: str | None) -> Outcome | None:
+    """The outcome of a finished file that has another digest or is lost; None if it is sound.
+
+    None also for one that cannot be read now: it may still be sound.
+    """
+    reason, detail = Reason.WRONG_DIGEST, "the file changed since it was written"
+    try:
+        if picture_folders.sha256_of(subset.config.images / name) == sha256:
+            return None
+    except (FileNotFoundError, NotADirectoryError):
+        reason, detail = Reason.PRODUCT_LOST, "the file is missing"
+    except OSError as error:
+        _log.warning("%s cannot be read (%s)", name, error.strerror, extra={"subset": subset.id})
+        return None
+    return Outcome(subset.id, name, reason, detail, tried=False)

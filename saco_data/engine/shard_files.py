@@ -17,7 +17,7 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from saco_data.catalog.manifest import ShardFiles
-from saco_data.engine.checking import check_files
+from saco_data.engine.checking import check_files, find_change
 from saco_data.engine.subset import Subset
 from saco_data.executors import Executor
 from saco_data.model.errors import Incomplete
@@ -36,7 +36,7 @@ _log = logging.getLogger(__name__)
 _SHOWN = 5  # damaged files that are named in a message
 _DETAIL = 200  # characters
 # What says nothing about a file itself: the next run looks at it again.
-_UNLUCKY = (Reason.WORKER_CRASHED, Reason.WORKER_TIMEOUT, Reason.PRODUCT_LOST)
+_UNCHECKED = (Reason.WORKER_CRASHED, Reason.WORKER_TIMEOUT, Reason.PRODUCT_LOST)
 
 
 def start(
@@ -100,12 +100,12 @@ def publish(subset: Subset, arrival: Arrival, executor: Executor, stop: threadin
 
 def _conclude(outcome: Outcome, inventory: ShardInventory, content: bytes, sha256: str) -> Outcome:
     """The outcome of an inventory with this content; a failure where a file was not checked."""
-    unlucky = [each for each in inventory.files.values() if each.reason in _UNLUCKY]
-    if not unlucky:
+    unchecked = [each for each in inventory.files.values() if each.reason in _UNCHECKED]
+    if not unchecked:
         facts, origin = inventory.header.facts(), inventory.header.archive
         return replace(outcome, origin=origin, bytes=len(content), sha256=sha256, facts=facts)
-    first = unlucky[0]
-    detail = f"{len(unlucky)} of its files could not be checked, such as {first.name}"
+    first = unchecked[0]
+    detail = f"{len(unchecked)} of its files could not be checked, such as {first.name}"
     return replace(outcome, reason=Reason.of(first.reason), detail=detail)
 
 
@@ -192,7 +192,7 @@ def _move(checks: _Checks, outcome: Outcome) -> Entry:
 
 
 def _tell_damaged(subset: str, archive: str, inventory: ShardInventory) -> None:
-    fine = (Reason.OK, *_UNLUCKY)
+    fine = (Reason.OK, *_UNCHECKED)
     damaged = [each for each in inventory.files.values() if each.reason not in fine]
     if not damaged:
         return
@@ -250,16 +250,8 @@ def find_fault(subset: Subset, item: Item, most: int | None) -> Outcome | None:
     entries = list(inventory.sound())
     if most is not None and len(entries) > most:
         entries = random.sample(entries, most)
-    faults = {}
-    for each in entries:
-        path, fault = subset.config.images / each.name, ""
-        try:
-            if files.sha256_of(path) != each.sha256:
-                fault = "the file changed since it was written"
-        except OSError as error:
-            fault = f"cannot be read ({error.strerror})"
-        if fault:
-            faults[each.name] = Outcome(subset.id, each.name, Reason.WRONG_DIGEST, fault)
+    changes = (find_change(subset, each.name, each.sha256) for each in entries)
+    faults = {each.key: each for each in changes if each is not None}
     described = _describe(subset, outcome, faults, repair=True)
     return None if described.state is State.DONE else described
 

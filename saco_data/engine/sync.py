@@ -7,7 +7,6 @@ that are available again return to the annotations, which are derived from the d
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -17,6 +16,7 @@ from typing import Any
 
 from saco_data.config.settings import Settings
 from saco_data.engine import gone_policy, published, session, shard_files, verify
+from saco_data.engine.checking import find_change
 from saco_data.engine.events import Reporter, Result
 from saco_data.engine.subset import Subset, bind
 from saco_data.executors import Executor
@@ -27,9 +27,7 @@ from saco_data.model.records import Outcome, Product
 from saco_data.sources.annotation_files import Annotations
 from saco_data.state.database import LedgerDamaged
 from saco_data.state.ledger import Ledger
-from saco_data.storage import picture_folders
 
-_log = logging.getLogger(__name__)
 DAY = 86400
 # Seconds by which a timer may start early.
 SLACK = 2 * 3600
@@ -226,20 +224,10 @@ def _find_fault(
     """
     if subset.manifest.shard_files is not None:
         return shard_files.find_fault(subset, item, most)
-    reason, detail = Reason.WRONG_DIGEST, "the file changed since it was written"
-    try:
-        if picture_folders.sha256_of(subset.config.images / item.key) == item.sha256:
-            return None
-    except (FileNotFoundError, NotADirectoryError):
-        if objects is not None:
-            return objects.find_fault(item)
-        reason, detail = Reason.PRODUCT_LOST, "the file is missing"
-    except OSError as error:
-        # A file that cannot be read now may still be sound.
-        extra = {"subset": item.subset}
-        _log.warning("%s cannot be read (%s)", item.key, error.strerror, extra=extra)
-        return None
-    return Outcome(item.subset, item.key, reason, detail, tried=False)
+    found = find_change(subset, item.key, item.sha256)
+    if found is not None and found.reason is Reason.PRODUCT_LOST and objects is not None:
+        return objects.find_fault(item)
+    return found
 
 
 def _find_changed(subset: Subset, ledger: Ledger) -> set[str]:

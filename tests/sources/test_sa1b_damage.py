@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import json
+import os
 import shutil
 import tarfile
 from collections.abc import Iterator
@@ -24,6 +26,8 @@ from saco_data.sandbox.links_cdn import LinksCdn
 from saco_data.sandbox.miniature import build_subset, serve
 from saco_data.sandbox.mounts import Mounts
 from saco_data.sandbox.packing import pack_tar
+from saco_data.storage import picture_folders
+from tests.helpers.damaged_tars import TAILS, damage_tail
 from tests.helpers.executor import InlineExecutor
 from tests.helpers.folders import write_files
 from tests.helpers.pipeline import Notes, items, prepare, products
@@ -48,19 +52,14 @@ def mounts(tmp_path: Path) -> Iterator[Mounts]:
         yield served
 
 
-@pytest.mark.parametrize("tail", ["in mid-member", "without the end", "noise"])
+@pytest.mark.parametrize("tail", TAILS)
 @pytest.mark.parametrize("kind", ["links", "tars"])
 def test_a_shard_that_was_published_damaged(
     mounts: Mounts, kind: str, tail: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The md5 is right: what is before the damage is used, and the source is named."""
     whole, last = pack_tar(shard(1)), list(shard(1))[-1]
-    at = whole.rindex(last.encode())
-    content = {
-        "in mid-member": whole[: at + 600],
-        "without the end": whole[:at],
-        "noise": whole[:at] + b"\1" * 10240,
-    }[tail]
+    content = damage_tail(whole, last, tail)
     md5 = hashlib.md5(content, usedforsecurity=False).hexdigest()
     listed = f"{md5}  {archive(1)}\n".encode()
     keys: dict[str, Any] = {}
@@ -268,6 +267,26 @@ def test_a_file_that_rots_is_found_and_fetched_alone(mounts: Mounts, how: str, b
     assert {each: each.stat().st_ino for each in others} == others
     assert asked(mounts, 0) == before
     assert verify.run(settings, [TRAIN], Notes()) == 0
+
+
+def test_a_file_that_cannot_be_read_now_stays(
+    mounts: Mounts, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = configured(mounts)
+    assert prepare(settings, TRAIN) == 0
+    right = products(settings, TRAIN)
+    usual = picture_folders.sha256_of
+
+    def sha256_of(path: Path) -> str:
+        if path.stem == name_of(1, 0):
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return usual(path)
+
+    monkeypatch.setattr(picture_folders, "sha256_of", sha256_of)
+    synced = sync.sync(settings, [TRAIN], Notes())
+    assert synced.code == 0 and not synced.checked[TRAIN].rotten
+    assert f"{name_of(1, 0)}.json cannot be read" in caplog.text
+    assert products(settings, TRAIN) == right
 
 
 @pytest.mark.parametrize("how", ["cut", "empty", "version", "outside"])

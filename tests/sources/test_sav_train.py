@@ -31,6 +31,7 @@ from saco_data.sources import Context, make
 from saco_data.sources.sav_train import SavTrainSource
 from saco_data.state.ledger import Ledger
 from saco_data.storage import picture_folders
+from tests.helpers.damaged_tars import TAILS, damage_tail
 from tests.helpers.folders import config, tree, write_files
 from tests.helpers.pipeline import Notes, items, prepare, products
 
@@ -281,7 +282,7 @@ def test_an_archive_that_fails_leaves_the_shards_before_it_done(mounts: Mounts) 
     assert products(settings, TRAIN) == frames_of() | expected(*ALL[1:])
 
 
-@pytest.mark.parametrize("tail", ["in mid-member", "without the end", "noise"])
+@pytest.mark.parametrize("tail", TAILS)
 @pytest.mark.parametrize("kind", ["links", "archives"])
 def test_an_archive_that_was_published_damaged(
     mounts: Mounts, kind: str, tail: str, caplog: pytest.LogCaptureFixture
@@ -289,12 +290,7 @@ def test_an_archive_that_was_published_damaged(
     """The md5 is right: what is before the damage is used, and the source is named."""
     whole = pack_tar(shard(1))
     last = list(shard(1))[-1]
-    at = whole.rindex(last.encode())
-    content = {
-        "in mid-member": whole[: at + 600],
-        "without the end": whole[:at],
-        "noise": whole[:at] + b"\1" * 10240,
-    }[tail]
+    content = damage_tail(whole, last, tail)
     keys: dict[str, Any] = {}
     if kind == "links":
         offer(mounts, 1, {}, content)
