@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from saco_data.cli.common import print_json
+
 if TYPE_CHECKING:
     from saco_data.cli.evaluate_choice import Choice
 
@@ -90,7 +92,7 @@ def evaluate_masks(
     if to is not None:
         files.write_if_changed(to.absolute(), json.dumps(content, indent=1).encode())
     if as_json:
-        click.echo(json.dumps(content, indent=1))
+        print_json(content)
         return
     click.echo(str(result))
     for note in result.remarks:

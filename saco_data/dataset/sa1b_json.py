@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from saco_data.dataset.json_file import read_content
 from saco_data.dataset.masks import LARGEST, DamagedMask, Mask, decode, measure_all, run_lengths
 from saco_data.model.errors import AnnotationError
 from saco_data.storage import untrusted_json
@@ -89,13 +90,7 @@ class Annotations:
 
 def read(path: Path) -> Annotations:
     """The annotations in a file. Raises AnnotationError where it is not what SA-1B has."""
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise AnnotationError(
-            f"cannot be read ({error.strerror})", item=str(path), remedy="Make it readable"
-        ) from error
-    return parse(content, path)
+    return parse(read_content(path), path)
 
 
 def parse(content: bytes, path: Path) -> Annotations:

@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from saco_data.dataset.json_file import read_content
 from saco_data.dataset.masks import LARGEST, DamagedMask, Mask, decode, measure_all, run_lengths
 from saco_data.model.errors import AnnotationError
 from saco_data.storage import untrusted_json
@@ -175,13 +176,7 @@ def is_sav_json(content: object) -> bool:
 
 def read(path: Path) -> Masklets:
     """The masklets of a file. Raises AnnotationError where it is not what SA-V has."""
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise AnnotationError(
-            f"cannot be read ({error.strerror})", item=str(path), remedy="Make it readable"
-        ) from error
-    return parse(content, path)
+    return parse(read_content(path), path)
 
 
 def parse(content: bytes, path: Path) -> Masklets:

@@ -93,7 +93,7 @@ class Planner:
 
     def _ensure_index(self, subset: Subset, context: Context, road: ShardRoad | None) -> None:
         if subset.manifest.is_listed:
-            if road and not subset.source.is_item_archive:
+            if road and subset.manifest.shard_files is None:
                 read = road.write_listing()
             else:
                 read = subset.source.write_listing(context)

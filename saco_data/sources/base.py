@@ -208,9 +208,6 @@ class Source(ABC):
     # Whether each archive can be read by another machine; see `group_by_archive`.
     is_sharded: ClassVar[bool] = False
 
-    # Whether a whole archive is one item of the ledger, so that it is listed without being read.
-    is_item_archive: ClassVar[bool] = False
-
     def group_by_archive(self, assets: Sequence[Asset]) -> dict[str, list[Asset]]:
         """Assets by the name of the archive that holds them, without those that none holds.
 

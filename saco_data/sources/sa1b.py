@@ -42,8 +42,6 @@ class Sa1bSource(ListedSource):
     through, and only the listed files are read.
     """
 
-    is_item_archive = True
-
     @property
     def facts(self) -> ShardFiles:
         """What the manifest says of the files in a shard."""

@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 
-import saco_data
 from saco_data.config.settings import Settings
 from saco_data.engine import verify
 from saco_data.engine.shard import ShardDone
@@ -24,7 +23,7 @@ from saco_data.sandbox.packing import pack_tar
 from saco_data.sandbox.recipes.sa1b import LINKS, renew
 from tests.helpers.cluster import nannies, worker_of
 from tests.helpers.folders import config
-from tests.helpers.pipeline import Notes, items, prepare, products
+from tests.helpers.pipeline import Notes, items, prepare, result_of
 from tests.helpers.waiting import wait_until
 
 TRAIN = "sa1b/train"
@@ -41,22 +40,6 @@ def configured(mounts: Mounts, name: str, **keys: Any) -> Settings:
     folder = mounts.folder.parent / name
     folder.mkdir()
     return config(folder, jobs=2, collections={"sa1b": own}, **keys)
-
-
-def result_of(settings: Settings) -> dict[str, Any]:
-    """All that a run leaves for its user, what is left of shards under way included."""
-    own = settings.subset(TRAIN)
-    known = {
-        name: (item.reason, item.sha256, item.facts)
-        for name, item in items(settings, TRAIN).items()
-    }
-    status = saco_data.status(settings, TRAIN).as_json()
-    return {
-        **products(settings, TRAIN),
-        "listing": own.pristine.read_bytes(),
-        "ledger": known,
-        "status": status,
-    }
 
 
 def test_nodes_fetch_check_and_publish_though_one_is_killed(
@@ -90,7 +73,7 @@ def test_nodes_fetch_check_and_publish_though_one_is_killed(
     notes = Notes()
     assert prepare(there, TRAIN, notes=notes) == 0, notes.lines
     killer.join()
-    assert killed and result_of(there) == result_of(here)
+    assert killed and result_of(there, TRAIN) == result_of(here, TRAIN)
     assert {item.attempts for item in items(there, TRAIN).values()} == {1}
     # One record a shard comes back, whatever it holds.
     assert [len(done.outcomes) for done in returned] == [1, 1, 1]
@@ -117,4 +100,4 @@ def test_files_that_are_lost_or_damaged_at_the_source(mounts: Mounts) -> None:
         assert verify.run(settings, [TRAIN], Notes()) == 3
         assert prepare(settings, TRAIN) == 0
         assert path.exists()
-    assert result_of(there) == result_of(here)
+    assert result_of(there, TRAIN) == result_of(here, TRAIN)

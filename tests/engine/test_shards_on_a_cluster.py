@@ -15,11 +15,11 @@ from typing import Any
 import pytest
 from distributed import Client
 
-import saco_data
 from saco_data.config.settings import Settings
 from saco_data.sandbox.links_cdn import LinksCdn
 from saco_data.sandbox.miniature import build, build_subset, serve
 from saco_data.sandbox.mounts import Mounts
+from tests.helpers import pipeline
 from tests.helpers.cluster import nannies, worker_of
 from tests.helpers.folders import config
 from tests.helpers.pipeline import Notes, items, prepare, products
@@ -42,20 +42,10 @@ def configured(mounts: Mounts, name: str, **keys: Any) -> Settings:
 
 
 def result_of(settings: Settings) -> dict[str, Any]:
-    """All that a run leaves for its user: products, listing, states; and that nothing else lies."""
+    """See `pipeline.result_of`; nothing else may lie there."""
     own = settings.subset(TRAIN)
     assert not [path for path in own.raw_folder.rglob("*") if path.is_file()]
-    known = {
-        name: (item.reason, item.sha256, item.facts)
-        for name, item in items(settings, TRAIN).items()
-    }
-    status = saco_data.status(settings).as_json()
-    return {
-        **products(settings, TRAIN),
-        "listing": own.pristine.read_bytes(),
-        "ledger": known,
-        "status": status,
-    }
+    return pipeline.result_of(settings, TRAIN)
 
 
 def attempts(settings: Settings) -> set[int]:

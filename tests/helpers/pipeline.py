@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
+import saco_data
 from saco_data.config.settings import Settings
 from saco_data.engine import session
 from saco_data.engine.events import Stages
@@ -64,3 +66,17 @@ def is_unpruned(settings: Settings, subset: str) -> bool:
     """Whether the annotations for evaluation hold every entry, byte for byte."""
     config = settings.subset(subset)
     return config.derived.read_bytes() == config.pristine.read_bytes()
+
+
+def result_of(settings: Settings, subset: str) -> dict[str, Any]:
+    """All that a run of a listed subset leaves for its user: products, listing, ledger, status."""
+    known = {
+        name: (item.reason, item.sha256, item.facts)
+        for name, item in items(settings, subset).items()
+    }
+    return {
+        **products(settings, subset),
+        "listing": settings.subset(subset).pristine.read_bytes(),
+        "ledger": known,
+        "status": saco_data.status(settings).as_json(),
+    }
