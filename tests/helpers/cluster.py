@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psutil
 
+from saco_data.executors.cluster.start import NODE
 from tests.helpers.waiting import wait_until
 
 
@@ -61,6 +62,7 @@ def own_cluster(folder: Path, *nodes: dict[str, str], port: int = 0) -> Iterator
                 "dask_worker",
                 *(*options, "--scheduler-file", str(file), "--nthreads", "1"),
                 *("--local-directory", str(folder / "scratch")),
+                **NODE,
                 **environment,
             )
         from distributed import Client

@@ -37,8 +37,12 @@ _CLOSED = {
     "distributed.scheduler.allowed-failures": 3,
 }
 _SCHEDULER: dict[str, Any] = {"protocol": "tls", "dashboard": False, "dashboard_address": ":0"}
-# In the environment of a node: the same for its own pages.
-_NODE = {"DASK_DISTRIBUTED__WORKER__HTTP__ROUTES": "[]"}
+# In the environment of a node: the same for its own pages. And no profiler: it asks Python 3.11 for
+# the frames of all threads, which can lock them all for ever.
+NODE = {
+    "DASK_DISTRIBUTED__WORKER__HTTP__ROUTES": "[]",
+    "DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED": "False",
+}
 # The node's own disk, for what Dask may put aside.
 _SCRATCH = '"${SACO_SCRATCH:-${SLURM_TMPDIR:-${TMPDIR:-/tmp}}}"'
 
@@ -86,7 +90,7 @@ class LocalNode(ProcessInterface):
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env={**os.environ, **python_path(), **_NODE},
+                env={**os.environ, **python_path(), **NODE},
                 start_new_session=True,
             )
 
@@ -144,7 +148,7 @@ def start_local(width: int, folder: Path) -> Started:
 def start_slurm(keys: SlurmKeys, folder: Path) -> Started:
     """A cluster of SLURM jobs of one node each, as many as the work needs; they may come later."""
     security = tls.make_certificate(folder / "tls")
-    variables = {**python_path(), **_NODE}
+    variables = {**python_path(), **NODE}
     with _configured():
         cluster = import_slurm_cluster()(
             cores=keys.cores,

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from distributed import Client, Security
@@ -110,6 +111,19 @@ def test_there_is_no_dashboard(executor: ClusterExecutor) -> None:
                 except OSError:
                     continue
                 assert b" 200 " not in answer, (port, page)
+
+
+def test_nodes_are_not_profiled(executor: ClusterExecutor) -> None:
+    """Dask's profiler can lock all threads of a process of Python 3.11 for ever."""
+
+    def find_periodic(dask_worker: Any) -> set[str]:
+        return set(dask_worker.periodic_callbacks)
+
+    executor.submit(os.getpid, seconds=30).result(60)
+    client = executor._client
+    assert client is not None
+    (found,) = client.run(find_periodic).values()
+    assert found and not [name for name in found if "profile" in name]
 
 
 @pytest.mark.parametrize("which", ["worker", "nanny"])
